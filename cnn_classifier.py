@@ -1,18 +1,24 @@
-"""Step 4: train the network, tune its threshold, test it.
+"""Step 4: train the networks, tune their thresholds, test them.
 
-Reads `data/preprocessed_data.pkl` of step 3:
+Reads `data/preprocessed_data.pkl` of step 3 and the light curves it was made of:
 
     python cnn_classifier.py
     python cnn_classifier.py --normalization identity   # as the published code really ran
+    python cnn_classifier.py --cross-validate 5         # all hosts of both tables, three times
+
+Compares the published network on light curves as distributed, the same on equalised ones, and the
+count of repeated values, which learns nothing and leaks everything.
 
 Writes `plots/CMtrain.png`, `CMtest.png` and `Trainevo.png`, and into the data directory
 `metrics.json`, `test_predictions.csv`, `training_history.csv` and `published.keras`.
 """
 
+import argparse
 import dataclasses
 import importlib.metadata
 import json
 import os
+from typing import NamedTuple
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow: it greets on import
 
@@ -22,12 +28,14 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 from keras import layers
+from sklearn.model_selection import StratifiedKFold
 from tqdm.keras import TqdmCallback
 
-from data import kepler, scores
-from data_preprocessing import SPLIT_FILE, load_split
-from data_visualization import COLORS, house_style, make_parser, save_figure
+from data import kepler, probes, scores
+from data_preprocessing import SPLIT_FILE, balance, fill_missing, load_split, split_rows
+from data_visualization import COLORS, house_style, make_parser, parse_positive, save_figure
 
+FEWEST_BATCHES = 16  # an epoch: running averages of momentum 0.99 forget the start in five epochs
 SPLITS = ("train", "validation", "test")
 PACKAGES = ("numpy", "scipy", "pandas", "scikit-learn", "imbalanced-learn", "keras", "tensorflow")
 
@@ -136,13 +144,14 @@ def make_published_network(x, settings):
     return model
 
 
-def train_published(view, settings, seed):
-    """Train the published network on one view of the stars.
+def train_published(fit, validation, settings, seed):
+    """Train the published network.
 
     Parameters
     ----------
-    view : dict of ndarray
-        See `data_preprocessing`; early stopping watches the validation stars.
+    fit, validation : tuple of (x, y)
+        Light curves, ndarray of shape (n_stars, n_cadences), and labels, (n_stars,), 1 for a host;
+        early stopping watches the validation stars.
     settings : PublishedSettings
     seed : int
 
@@ -154,13 +163,19 @@ def train_published(view, settings, seed):
         A row per epoch: loss, recall and average precision, of fit and validation (`val_`) stars.
     """
     make_reproducible(seed)
-    model = make_published_network(view["x_train"], settings)
+    model = make_published_network(fit[0], settings)
+    batch_size = min(settings.batch_size, max(len(fit[1]) // FEWEST_BATCHES, 1))
+    if batch_size < settings.batch_size:
+        kepler.say(
+            f"batches of {batch_size} instead of {settings.batch_size}: of {len(fit[1])} fit stars, "
+            f"{FEWEST_BATCHES} batches an epoch are what batch normalisation needs"
+        )
     history = model.fit(
-        view["x_train"][..., np.newaxis],
-        view["y_train"],
-        validation_data=(view["x_validation"][..., np.newaxis], view["y_validation"]),
+        fit[0][..., np.newaxis],
+        fit[1],
+        validation_data=(validation[0][..., np.newaxis], validation[1]),
         class_weight={0: 1.0, 1: settings.host_weight},
-        batch_size=settings.batch_size,
+        batch_size=batch_size,
         epochs=settings.epochs,
         callbacks=[
             keras.callbacks.EarlyStopping(
@@ -174,30 +189,148 @@ def train_published(view, settings, seed):
 
 
 def predict(model, x, batch_size=256):
-    """Score of each star, ndarray of shape (n_stars,), float32."""
-    return model.predict(x[..., np.newaxis], batch_size=batch_size, verbose=0)[:, 0]
-
-
-def score_splits(model, view):
-    """Scores of every split of a view; refuses a network that has diverged."""
-    scored = {split: predict(model, view[f"x_{split}"]) for split in SPLITS}
-    if not all(np.isfinite(score).all() for score in scored.values()):
+    """Score of each star, ndarray of shape (n_stars,), float32; refuses a diverged network."""
+    score = model.predict(x[..., np.newaxis], batch_size=batch_size, verbose=0)[:, 0]
+    if not np.isfinite(score).all():
         raise kepler.DataError(
             f"the {model.name} network has diverged (a score is not finite): lower --learning-rate"
         )
-    return scored
+    return score
 
 
-def evaluate_splits(network, light_curves, view, scored, seed):
-    """Result rows of one network on one view, threshold tuned on the validation stars."""
-    threshold = scores.tune_threshold(view["y_validation"], scored["validation"])
-    names = {"network": network, "light_curves": light_curves}
+def count_repeats(tables, view):
+    """Exact repeats of every star of a view, counted in the flux as distributed.
+
+    Returns
+    -------
+    dict of ndarray
+        Per split, ndarray of shape (n_stars,).
+    """
+    of_table = {name: probes.count_repeats(getattr(tables, name).flux) for name in kepler.TABLES}
+    return {
+        split: of_table["test" if split == "test" else "train"][view[f"row_{split}"]]
+        for split in SPLITS
+    }
+
+
+def evaluate_splits(network, light_curves, view, scored, tuned_on, seed):
+    """Result rows of one score on one view, its threshold tuned on the split `tuned_on`."""
+    threshold = scores.tune_threshold(view[f"y_{tuned_on}"], scored[tuned_on])
     return [
-        names
-        | {"split": split}
+        {"network": network, "light_curves": light_curves, "split": split}
         | scores.evaluate(view[f"y_{split}"], scored[split], threshold, seed)
         for split in SPLITS
     ]
+
+
+class Stars(NamedTuple):
+    """All labelled stars of both tables, for cross-validation.
+
+    Attributes
+    ----------
+    y : ndarray of shape (n_stars,)
+        1 for a host.
+    distributed, equalised : ndarray of shape (n_stars, n_cadences) and (n_stars, n_measured)
+        The two kinds of light curves, float32.
+    repeats : ndarray of shape (n_stars,)
+        Exact repeats in the flux as distributed.
+    """
+
+    y: np.ndarray
+    distributed: np.ndarray
+    equalised: np.ndarray
+    repeats: np.ndarray
+
+
+def gather_stars(tables, view, repeats):
+    """The stars of every split of the equalised view, in this order."""
+    flux = {name: getattr(tables, name).flux for name in kepler.TABLES}
+    parts = [
+        flux["test" if split == "test" else "train"][view[f"row_{split}"]].astype(np.float32)
+        for split in SPLITS
+    ]
+    return Stars(
+        np.concatenate([view[f"y_{split}"] for split in SPLITS]),
+        fill_missing(np.concatenate(parts))[0],
+        np.concatenate([view[f"x_{split}"] for split in SPLITS]),
+        np.concatenate([repeats[split] for split in SPLITS]),
+    )
+
+
+def cross_validate(contenders, y, n_folds, seeds):
+    """Repeated, stratified cross-validation over all hosts of both tables.
+
+    Within each fold's other stars, 20 % are held out again to stop the training and to tune the
+    threshold; every star is scored exactly once per repetition, by a network that has not seen it.
+
+    Parameters
+    ----------
+    contenders : dict of callable
+        Per (network, light curves): a function of the indices of fit stars and of validation
+        stars, and the seed, that returns the scores of all stars.
+    y : ndarray of shape (n_stars,)
+    n_folds : int
+    seeds : list of int
+        One repetition each.
+
+    Returns
+    -------
+    rows : list of dict
+        Per contender, the pooled out-of-fold figures of the first repetition; its counts are made
+        with each fold's own threshold.
+    summary : list of dict
+        Per contender and metric: mean, standard deviation and value of each repetition.
+    """
+    rows, summary = [], []
+    pooled = {name: [] for name in contenders}
+    for seed in seeds:
+        folds = list(StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(y, y))
+        for name, contender in contenders.items():
+            score, called = np.zeros(len(y)), np.zeros(len(y), bool)
+            for k, (others, held_out) in enumerate(folds):
+                kepler.say(
+                    f"cross-validation, seed {seed}, fold {k + 1}/{n_folds}: {' '.join(name)}"
+                )
+                fit, validation = (others[part] for part in split_rows(y[others] == 1, seed))
+                found = contender(fit, validation, seed)
+                threshold = scores.tune_threshold(y[validation], found[validation])
+                score[held_out] = found[held_out]
+                called[held_out] = found[held_out] >= threshold
+            pooled[name].append(scores.evaluate(y, score, None, seed, called=called))
+    for (network, light_curves), repetitions in pooled.items():
+        names = {"network": network, "light_curves": light_curves}
+        rows.append(names | {"split": "cross-validation"} | repetitions[0])
+        spread = {m: summarise([row[m] for row in repetitions]) for m in scores.METRICS}
+        summary.append(names | spread)
+    return rows, summary
+
+
+def make_contenders(stars, settings):
+    """The functions that `cross_validate` compares."""
+
+    def published(x):
+        def score(fit, validation, seed):
+            x_fit, y_fit, _, _ = balance(x[fit], stars.y[fit], seed)
+            held_out = x[validation], stars.y[validation]
+            model, _ = train_published((x_fit, y_fit), held_out, settings, seed)
+            return predict(model, x)
+
+        return score
+
+    return {
+        ("repeat_count", "distributed"): lambda fit, validation, seed: stars.repeats,
+        ("published", "distributed"): published(stars.distributed),
+        ("published", "equalised"): published(stars.equalised),
+    }
+
+
+def summarise(values):
+    """Mean, standard deviation (n - 1) and each of some values; None where one is undefined."""
+    known = [value for value in values if value is not None]
+    if len(known) < len(values):
+        return {"mean": None, "sd": None, "values": values}
+    sd = float(np.std(known, ddof=1)) if len(known) > 1 else None
+    return {"mean": float(np.mean(known)), "sd": sd, "values": values}
 
 
 def print_table(rows):
@@ -296,34 +429,92 @@ def write_text(path, text):
     print(f"results: {path}")
 
 
-def make_parser_of_step():
-    """The command line of this script."""
+def make_command_line():
+    """The parser of this script."""
     parser = make_parser(__doc__)
+    parser.add_argument(
+        "--cross-validate", type=parse_folds, metavar="K", help="also cross-validate, in K folds"
+    )
+    parser.add_argument(
+        "--repetitions", type=parse_positive, default=3, help="of the cross-validation"
+    )
     add_settings(parser, PublishedSettings)
     return parser
 
 
-def main(argv=None):
-    args = make_parser_of_step().parse_args(argv)
-    settings = read_settings(args, PublishedSettings)
-    split = load_split(args.data_dir / SPLIT_FILE)
-    data = split["provenance"]
-    if args.simulated and data["source"] != "simulated":
+def parse_folds(text):
+    """A whole number of at least 2."""
+    if not text.isdigit() or int(text) < 2:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of folds, 2 or more")
+    return int(text)
+
+
+def load_tables(data_dir, split, simulated):
+    """The very light curves that the split was made of."""
+    source = split["provenance"]["source"]
+    if simulated and source != "simulated":
         raise kepler.DataError(
-            f"'{args.data_dir / SPLIT_FILE}' holds real stars: run "
+            f"'{data_dir / SPLIT_FILE}' holds real stars: run "
             "`python data_preprocessing.py --simulated` first"
         )
+    tables = kepler.load(data_dir, simulated=source == "simulated")
+    if tables.provenance != split["provenance"]:
+        raise kepler.DataError(
+            f"the light curves in '{data_dir}' are not those of '{SPLIT_FILE}': run "
+            "`python data_preprocessing.py` again"
+        )
+    return tables
+
+
+def main(argv=None):
+    args = make_command_line().parse_args(argv)
+    settings = read_settings(args, PublishedSettings)
+    split = load_split(args.data_dir / SPLIT_FILE)
+    tables = load_tables(args.data_dir, split, args.simulated)
+    data = split["provenance"]
     print(f"data: {kepler.describe(data)}")
 
-    view = split["distributed"]
-    model, history = train_published(view, settings, args.seed)
-    scored = score_splits(model, view)
-    rows = evaluate_splits("published", "distributed", view, scored, args.seed)
-    history.insert(0, "network", "published")
-    history.insert(1, "light_curves", "distributed")
-    predictions = pd.DataFrame({"row": view["row_test"], "label": view["y_test"]})
-    predictions["published_distributed"] = scored["test"]
+    equalised, distributed = split["equalised"], split["distributed"]
+    repeats = count_repeats(tables, equalised)
+    rows = evaluate_splits("repeat_count", "distributed", equalised, repeats, "train", args.seed)
+    predictions = pd.DataFrame({"row": distributed["row_test"], "label": distributed["y_test"]})
+    predictions["repeat_count_distributed"] = of_rows(repeats["test"], equalised, predictions)
+    histories = []
+    for light_curves, view in (("distributed", distributed), ("equalised", equalised)):
+        x, y = view["x_train"], view["y_train"]
+        if (
+            light_curves == "equalised"
+        ):  # the pickle's is not resampled; the study's network needs it
+            x, y, _, _ = balance(x, y, args.seed)
+        validation = view["x_validation"], view["y_validation"]
+        model, history = train_published((x, y), validation, settings, args.seed)
+        scored = {name: predict(model, view[f"x_{name}"]) for name in SPLITS}
+        rows += evaluate_splits("published", light_curves, view, scored, "validation", args.seed)
+        predictions[f"published_{light_curves}"] = of_rows(scored["test"], view, predictions)
+        history.insert(0, "network", "published")
+        history.insert(1, "light_curves", light_curves)
+        histories.append(history)
+        if light_curves == "distributed":
+            with kepler.atomic_write(args.data_dir / "published.keras") as temporary:
+                model.save(temporary)
+
+    cross_validation = None
+    if args.cross_validate:
+        seeds = list(range(args.seed, args.seed + args.repetitions))
+        stars = gather_stars(tables, equalised, repeats)
+        fewest = min(np.sum(stars.y == 1), np.sum(stars.y == 0))
+        if fewest < 2 * args.cross_validate:
+            raise kepler.DataError(
+                f"{fewest} stars of one class are too few for {args.cross_validate} folds: use "
+                f"--cross-validate {max(fewest // 2, 2)} or less"
+            )
+        contenders = make_contenders(stars, settings)
+        found, summary = cross_validate(contenders, stars.y, args.cross_validate, seeds)
+        rows += found
+        cross_validation = {"folds": args.cross_validate, "seeds": seeds, "results": summary}
     print_table(rows)
+    if cross_validation:
+        print_cross_validation(cross_validation)
 
     provenance = {
         "data": data,
@@ -332,23 +523,44 @@ def main(argv=None):
         "settings": {"published": dataclasses.asdict(settings)},
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
     }
-    results = {"provenance": provenance, "results": rows}
-    with kepler.atomic_write(args.data_dir / "published.keras") as temporary:
-        model.save(temporary)
+    results = {"provenance": provenance, "results": rows, "cross_validation": cross_validation}
     write_text(
         args.data_dir / "metrics.json", json.dumps(results, indent=1, allow_nan=False) + "\n"
     )
     write_text(args.data_dir / "test_predictions.csv", predictions.to_csv(index=False))
-    write_text(args.data_dir / "training_history.csv", history.to_csv(index=False))
-    by_split = {row["split"]: row for row in rows}
+    write_text(args.data_dir / "training_history.csv", pd.concat(histories).to_csv(index=False))
+    by_split = {row["split"]: row for row in rows if is_published(row, "distributed")}
     name = "published network, flux as distributed"
     figures = {
         "CMtrain": draw_confusion(by_split["train"], f"Training stars after balancing, {name}"),
         "CMtest": draw_confusion(by_split["test"], f"Test stars, {name}"),
-        "Trainevo": draw_history(history, f"Training of the {name}"),
+        "Trainevo": draw_history(histories[0], f"Training of the {name}"),
     }
     for name, figure in figures.items():
         save_figure(figure, args.plots_dir / f"{name}.png", data)
+
+
+def is_published(row, light_curves):
+    """Whether a result row is that of the published network on these light curves."""
+    return row["network"] == "published" and row["light_curves"] == light_curves
+
+
+def of_rows(score, view, predictions):
+    """Scores of a view's test stars in the order of `predictions`; NaN for a star not in it."""
+    return pd.Series(score, index=view["row_test"]).reindex(predictions["row"]).to_numpy()
+
+
+def print_cross_validation(cross_validation):
+    """Print mean and standard deviation over the repetitions."""
+    seeds = ", ".join(map(str, cross_validation["seeds"]))
+    print(f"cross-validation in {cross_validation['folds']} folds, seeds {seeds}: mean (sd)")
+    for row in cross_validation["results"]:
+        cells = []
+        for name in ("f1", "average_precision", "roc_auc"):
+            mean, sd = row[name]["mean"], row[name]["sd"]
+            spread = "" if sd is None else f" ({sd:.3f})"
+            cells.append(f"{name} " + ("undefined" if mean is None else f"{mean:.3f}{spread}"))
+        print(f"  {row['network']} {row['light_curves']}: {'  '.join(cells)}")
 
 
 if __name__ == "__main__":

@@ -1,22 +1,29 @@
 """Step 2: what is wrong with the data.
 
 Reads the light-curve tables, shows how the first fluxes of a star relate, finds outlier stars,
-removes them, and shows how far the classes overlap:
+removes them, shows how far the classes overlap, and audits how the labels leak through the way the
+files were made, before and after equalisation (`data/equalise.py`):
 
     python data_analysis.py
     python data_analysis.py --sigmas 30 --min-cadences 1
 
-Writes `plots/pairplot.png`, `pairplot_out.png` (without outlier stars) and `kde1plot.png`.
+Writes `plots/pairplot.png`, `pairplot_out.png` (without outlier stars), `kde1plot.png` and
+`leaks.png`, and `data/leaks.json`.
 """
+
+import json
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 
-from data import kepler
+from data import kepler, probes, scores
+from data.equalise import equalise_table, spread_order
 from data_visualization import COLORS, house_style, make_parser, parse_positive, save_figure
 
+FILE_LEAKS = ("L1", "L2", "L3", "L4")  # visible in a star alone, and no property of the star
+FEW_HOSTS = 10  # below, a bootstrap interval of the AUC says little
 N_PAIRED = 5  # fluxes in a pair plot
 TICKS = (0, 1e2, 1e4, 1e6)  # e-/s, either side of zero on an axis of compressed flux
 
@@ -202,6 +209,133 @@ def draw_density(flux, is_host, title):
     return figure
 
 
+def audit(tables, seed):
+    """Measure every probe on all labelled stars, as distributed and equalised.
+
+    Parameters
+    ----------
+    tables : kepler.Tables
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    dict
+        The content of `leaks.json`: `n_hosts`, `n_non_hosts` and, per probe, its name, meaning
+        and, for each kind of light curve, the ROC AUC of label against probe, its 95 % stratified
+        bootstrap interval and the best F1 of a single cut.
+    list of str
+        Stars that could not be equalised, and why.
+    """
+    rng = np.random.default_rng(seed)
+    y = np.concatenate([tables.train.is_host, tables.test.is_host])
+    as_distributed = probes.measure_all([tables.train.flux, tables.test.flux])
+    curves, kept, notes = [], [], []
+    for name in kepler.TABLES:
+        table = getattr(tables, name)
+        made, rows, dropped = equalise_table(table.flux)
+        order = spread_order(len(rows))  # as step 3 passes them on
+        curves.append(made[order])
+        kept.append(table.is_host[rows][order])
+        notes += [f"{name} row {row}: {why}" for row, why in dropped]
+    y_equalised = np.concatenate(kept)
+    equalised = probes.measure_all(curves)
+    described = []
+    for probe in probes.PROBES:
+        described.append(
+            {
+                "name": probe.name,
+                "leak": probe.leak,
+                "meaning": probe.meaning,
+                "reference": probe.reference,
+                "distributed": describe_probe(y, as_distributed[probe.name], rng),
+                "equalised": describe_probe(y_equalised, equalised[probe.name], rng),
+            }
+        )
+    content = {"n_hosts": int(y.sum()), "n_non_hosts": int((~y).sum()), "probes": described}
+    return content, notes
+
+
+def describe_probe(y, value, rng):
+    """ROC AUC of label against a probe, its interval, and the best F1 of `value >= cut`."""
+    roc_auc = float(scores.rank_statistics(y, value)[0][0])
+    interval = scores.roc_auc_interval(y, value, rng)
+    called = value >= scores.tune_threshold(y, value)
+    tp, fp, fn, _ = scores.count(y, called).values()
+    return {"auc": roc_auc, "interval": interval, "best_f1": scores.f1(tp, fp, fn)}
+
+
+def print_leaks(leaks, tables):
+    """Print the audit, and what its worst leak alone would score on the official test set."""
+    n_hosts, n_others = leaks["n_hosts"], leaks["n_non_hosts"]
+    print(f"leak audit: {n_hosts} hosts against {n_others} non-hosts, ROC AUC (0.5: tells nothing)")
+    if n_hosts < FEW_HOSTS:
+        print(f"  fewer than {FEW_HOSTS} hosts: the intervals are too coarse to mean much")
+    width = max(len(probe["name"]) for probe in leaks["probes"])
+    for probe in leaks["probes"]:
+        cells = []
+        for kind in ("distributed", "equalised"):
+            low, high = probe[kind]["interval"]
+            cells.append(f"{kind} {probe[kind]['auc']:.3f} [{low:.2f}, {high:.2f}]")
+        print(f"  {probe['name']:{width}}  {'  '.join(cells)}")
+    aucs = {p["name"]: p["distributed"]["auc"] for p in leaks["probes"] if p["leak"] in FILE_LEAKS}
+    worst = next(probe for probe in probes.PROBES if probe.name == max(aucs, key=aucs.get))
+    cut = scores.tune_threshold(tables.train.is_host, worst.measure(tables.train.flux))
+    called = worst.measure(tables.test.flux) >= cut
+    tp, fp, fn, _ = scores.count(tables.test.is_host, called).values()
+    print(
+        f"  without any learning, '{worst.name} >= {cut:g}', a cut chosen on training stars, finds "
+        f"{tp} of {tp + fn} hosts of the test table with {fp} false alarms: "
+        f"F1 {scores.f1(tp, fp, fn):.2f}"
+    )
+
+
+def draw_leaks(leaks):
+    """ROC AUC of every probe, before and after equalisation, with intervals.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    kinds = {
+        "distributed": ("as distributed", "#000000", "s", 0.17),
+        "equalised": ("equalised", "#009E73", "o", -0.17),
+    }
+    listed = leaks["probes"][::-1]
+    with house_style():
+        figure, axis = plt.subplots(figsize=(8.6, 1.6 + 0.5 * len(listed)))
+        axis.axvline(0.5, color="#888888", lw=1)
+        for kind, (label, color, marker, lift) in kinds.items():
+            auc = np.array([probe[kind]["auc"] for probe in listed])
+            interval = np.array([probe[kind]["interval"] for probe in listed])
+            axis.errorbar(
+                auc,
+                np.arange(len(listed)) + lift,
+                xerr=np.abs(interval.T - auc),
+                fmt=marker,
+                color=color,
+                ms=6,
+                capsize=2.5,
+                lw=1.4,
+                label=label,
+            )
+        names = [f"{probe['name']} ({probe['leak']})" for probe in listed]
+        axis.set_yticks(np.arange(len(listed)), names)
+        axis.grid(axis="x")
+        axis.set_xlim(-0.02, 1.03)
+        axis.set_xlabel(
+            "ROC AUC of label against probe: 0.5 tells nothing, 1 tells every host (95 % interval)"
+        )
+        axis.set_title(
+            "How well numbers that have nothing to do with transits tell hosts from non-hosts\n"
+            f"{leaks['n_hosts']} hosts, {leaks['n_non_hosts']} non-hosts; L1 to L5: how the file "
+            "was made, L6: noise colour",
+            fontsize=10,
+        )
+        figure.legend(loc="outside upper right", ncols=2)
+    return figure
+
+
 def main(argv=None):
     parser = make_parser(__doc__)
     add_outlier_options(parser)
@@ -226,8 +360,18 @@ def main(argv=None):
             kept_first[:, 0], is_host[kept], f"First flux, training stars, {without}"
         ),
     }
+    leaks, notes = audit(tables, args.seed)
+    for note in notes:
+        print(f"not equalised: {note}")
+    print_leaks(leaks, tables)
+    figures["leaks"] = draw_leaks(leaks)
     for name, figure in figures.items():
         save_figure(figure, args.plots_dir / f"{name}.png", tables.provenance)
+    path = args.data_dir / "leaks.json"
+    with kepler.atomic_write(path) as temporary:
+        content = {"provenance": tables.provenance | {"seed": args.seed}} | leaks
+        temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+    print(f"results: {path}")
 
 
 if __name__ == "__main__":

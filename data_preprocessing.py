@@ -1,12 +1,13 @@
 """Step 3: what the network may see.
 
 Reads the light-curve tables, fills missing values, removes outlier stars, relabels hosts 1 and
-non-hosts 0, holds out validation stars, balances what is left (SMOTE, random under-sampling), and
-passes the split on:
+non-hosts 0, holds out validation stars, and passes the split on in two views: `distributed`, the
+flux as distributed, balanced (SMOTE, random under-sampling) as in the published study, and
+`equalised`, the same stars without any trace of how the files were made (`data/equalise.py`):
 
     python data_preprocessing.py
 
-Writes `data/preprocessed_data.pkl` (see `make_split`) and `plots/spectra_gausSS.png`.
+Writes `data/preprocessed_data.pkl` (see `load_split`) and `plots/spectra_gausSS.png`.
 """
 
 import pickle
@@ -18,11 +19,12 @@ from scipy.ndimage import gaussian_filter1d
 from sklearn.model_selection import train_test_split
 
 from data import kepler
+from data.equalise import equalise_table, spread_order
 from data_analysis import add_outlier_options, find_outlier_stars, print_outliers
 from data_visualization import draw_light_curves, first_of_each, make_parser, save_figure
 
 SPLIT_FILE = "preprocessed_data.pkl"
-LAYOUT = 1  # raised whenever the pickle's layout changes
+LAYOUT = 2  # raised whenever the pickle's layout changes
 SMOOTHING_CADENCES = 3  # sigma of the figure's Gaussian filter, 1.5 hours
 VALIDATION_SHARE = 0.2
 HOSTS_PER_NON_HOST_SMOTE = 1 / 10
@@ -153,8 +155,8 @@ def make_distributed(train, test, rows_fit, rows_validation, seed):
 
     Parameters
     ----------
-    train, test : tuple of (flux, is_host, rows)
-        Arrays of shape (n_stars, n_cadences), (n_stars,) and (n_stars,): the row in its file.
+    train, test : tuple of (flux, is_host, rows, was_missing)
+        See `clean`.
     rows_fit, rows_validation : ndarray
         Indices into `train`.
     seed : int
@@ -165,7 +167,7 @@ def make_distributed(train, test, rows_fit, rows_validation, seed):
         `x_*` float32 e-/s, `y_*` int8, `row_*` int64 (-1: made by SMOTE).
     notes : list of str
     """
-    flux, is_host, rows = train
+    flux, is_host, rows, _ = train
     x, y, source, notes = balance(
         flux[rows_fit].astype(np.float32), is_host[rows_fit].astype(np.int8), seed
     )
@@ -183,6 +185,41 @@ def make_distributed(train, test, rows_fit, rows_validation, seed):
     }, notes
 
 
+def make_equalised(train, test, parts):
+    """The `equalised` view: the same stars, every one treated alike, none resampled.
+
+    Parameters
+    ----------
+    train, test : tuple of (flux, is_host, rows, was_missing)
+        See `clean`.
+    parts : dict of ndarray
+        `train` and `validation`: indices into `train`; `test`: into `test`.
+
+    Returns
+    -------
+    view : dict of ndarray
+        `x_*` float32, dimensionless, `y_*` int8, `row_*` int64; stars in an order in which their
+        place tells nothing (`equalise.spread_order`).
+    notes : list of str
+        Stars left out, and why.
+    """
+    view, notes = {}, []
+    for split, part in parts.items():
+        flux, is_host, rows, was_missing = test if split == "test" else train
+        part = part[spread_order(len(part))]
+        filled = was_missing[part] if was_missing is not None else None
+        curves, kept, dropped = equalise_table(flux[part], filled)
+        notes += [
+            f"{split} row {rows[part[i]]} left out of 'equalised': {why}" for i, why in dropped
+        ]
+        view[f"x_{split}"] = curves
+        view[f"y_{split}"] = is_host[part[kept]].astype(np.int8)
+        view[f"row_{split}"] = rows[part[kept]]
+        if len(np.unique(view[f"y_{split}"])) < 2:
+            raise kepler.DataError(f"no {split} stars of one class could be equalised: {notes[-1]}")
+    return view, notes
+
+
 def clean(table, name):
     """A table's light curves without gaps, and without stars that are mostly missing.
 
@@ -193,12 +230,13 @@ def clean(table, name):
     is_host : ndarray of shape (n_kept,)
     rows : ndarray of shape (n_kept,)
         Row in the file.
-    was_missing : ndarray of shape (n_kept, n_cadences)
+    was_missing : ndarray of shape (n_kept, n_cadences), or None
+        True where a value was filled in; None where none was.
     """
     print(f"{name}: {table.n_missing} missing values in {len(table.labels)} stars")
     rows = np.arange(len(table.labels))
     if not table.n_missing:
-        return table.flux, table.is_host, rows, np.zeros(table.flux.shape, bool)
+        return table.flux, table.is_host, rows, None
     flux, was_missing = fill_missing(table.flux)
     share = was_missing.mean(axis=1)
     for row in np.flatnonzero(share > MOSTLY_MISSING):
@@ -277,8 +315,8 @@ def main(argv=None):
     tables = kepler.load(args.data_dir, args.simulated)
     provenance = tables.provenance
     print(f"data: {kepler.describe(provenance)}")
-    flux, is_host, rows, _ = clean(tables.train, "train")
-    test = clean(tables.test, "test")[:3]
+    train, test = clean(tables.train, "train"), clean(tables.test, "test")
+    flux, is_host, rows, _ = train
 
     shown = first_of_each(is_host, 3)
     smoothed = gaussian_filter1d(flux[shown], SMOOTHING_CADENCES, axis=1)
@@ -296,14 +334,21 @@ def main(argv=None):
     kept = np.setdiff1d(np.arange(len(rows)), outliers)
     rows_fit, rows_validation = (kept[part] for part in split_rows(is_host[kept], args.seed))
     print_classes("fit stars before balancing", is_host[rows_fit])
-    distributed, notes = make_distributed(
-        (flux, is_host, rows), test, rows_fit, rows_validation, args.seed
-    )
+    distributed, notes = make_distributed(train, test, rows_fit, rows_validation, args.seed)
     for note in notes:
         print(f"  {note}")
     print_classes("fit stars after balancing", distributed["y_train"])
     print_classes("validation stars, held out before balancing", distributed["y_validation"])
     print_classes("test stars", distributed["y_test"])
+
+    parts = {"train": rows_fit, "validation": rows_validation, "test": np.arange(len(test[2]))}
+    try:
+        equalised, notes = make_equalised(train, test, parts)
+    except ValueError as error:
+        raise kepler.DataError(f"'{tables.train.file}': {error}") from error
+    for note in notes:
+        print(f"  {note}")
+    print(f"equalised: every star cut to {equalised['x_train'].shape[1]} measured cadences")
 
     settings = {"seed": args.seed, "sigmas": args.sigmas, "min_cadences": args.min_cadences}
     split = {
@@ -311,6 +356,7 @@ def main(argv=None):
         "provenance": provenance,
         "settings": settings,
         "distributed": distributed,
+        "equalised": equalised,
     }
     path = args.data_dir / SPLIT_FILE
     save_split(path, split)

@@ -46,6 +46,7 @@ TABLES = {"train": "exoTrain.csv", "test": "exoTest.csv"}
 SIMULATED_SEED = 0  # of the stars themselves; a script's --seed is that of what it does to them
 PARSED_LAYOUT = 1  # raised whenever the parsed copy's layout changes
 LFS_POINTER = b"version https://git-lfs"
+NPY_MAGIC = b"\x93NUMPY"
 ROWS_PER_CHUNK = 256  # 6.5 MB of float64 flux at a time
 MIN_CADENCES = 64  # fewer hold no transit, and no network of this repository accepts them
 
@@ -219,7 +220,7 @@ def load(data_dir, simulated=False):
         try:
             _download(data_dir)
         except Exception as error:  # offline, refused, damaged: any failure means the next source
-            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            reason = " ".join(str(error).split())[:100] or type(error).__name__
             say(f"Kaggle gave no light curves ({reason}): using the simulated survey instead")
             return _simulated(data_dir)
         found = {name: _find(data_dir, csv) for name, csv in TABLES.items()}
@@ -314,7 +315,7 @@ def _parse(path, csv, note, identity):
             for chunk in _read_chunks(_Digesting(stream, digest), path, csv):
                 n_missing += int(np.isnan(chunk).sum())
                 chunks.append(chunk)
-    if not chunks:
+    if not any(map(len, chunks)):
         raise DataError(f"'{path}' has a header and no stars: fetch the file again")
     array = np.concatenate(chunks)
     del chunks
@@ -351,14 +352,19 @@ def _stacked(labels, flux):
 
 
 def _whole(copy, known):
-    return copy.is_file() and copy.stat().st_size == known.get("bytes")
+    """Whether a copy is there at its full size, and not the zeros that a crash can leave."""
+    if not copy.is_file() or copy.stat().st_size != known.get("bytes"):
+        return False
+    with open(copy, "rb") as stream:
+        return stream.read(len(NPY_MAGIC)) == NPY_MAGIC
 
 
 def _read_json(path):
     try:
-        return json.loads(path.read_text())
+        content = json.loads(path.read_text())
     except (OSError, ValueError):
         return {}  # absent or damaged: made anew
+    return content if isinstance(content, dict) else {}
 
 
 def _write_json(path, content):

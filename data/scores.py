@@ -75,7 +75,9 @@ def tune_threshold(y, score):
     below = np.append(value[last[:-1] + 1], value[-1])
     best = np.flatnonzero(f1_of_cut == f1_of_cut.max())
     widest = best[np.argmax((value[last] - below)[best])]
-    return float((value[last[widest]] + below[widest]) / 2)
+    called, next_below = value[last[widest]], below[widest]
+    middle = (called + next_below) / 2
+    return float(middle if middle > next_below else called)  # neighbouring floats have no middle
 
 
 def rank_statistics(y, score, weights=None):
@@ -133,8 +135,14 @@ def percentiles(values):
     return [float(v) for v in np.percentile(values, [tail, 100 - tail])]
 
 
-def bootstrap(y, score, threshold, seed, n_resamples=N_RESAMPLES):
+def bootstrap(y, score, called, seed, n_resamples=N_RESAMPLES):
     """95 % stratified bootstrap intervals of F1, average precision and ROC AUC.
+
+    Parameters
+    ----------
+    y, score, called : ndarray of shape (n_stars,)
+        Labels, scores, and whether each star is called a host.
+    seed, n_resamples : int
 
     Returns
     -------
@@ -142,7 +150,7 @@ def bootstrap(y, score, threshold, seed, n_resamples=N_RESAMPLES):
         `f1_interval`, `average_precision_interval`, `roc_auc_interval`: [low, high] or None.
     """
     rng = np.random.default_rng(seed)
-    y, called = np.asarray(y) == 1, np.asarray(score) >= threshold
+    y, called = np.asarray(y) == 1, np.asarray(called, bool)
     kept = {"f1": [], "average_precision": [], "roc_auc": []}
     for start in range(0, n_resamples, 100):  # 100 at a time: memory stays small
         weights = resample(y, min(100, n_resamples - start), rng)
@@ -155,7 +163,26 @@ def bootstrap(y, score, threshold, seed, n_resamples=N_RESAMPLES):
     return {f"{name}_interval": percentiles(np.concatenate(v)) for name, v in kept.items()}
 
 
-def evaluate(y, score, threshold, seed):
+def roc_auc_interval(y, score, rng, n_resamples=N_RESAMPLES):
+    """95 % stratified bootstrap interval [low, high] of the ROC AUC.
+
+    Quick for few hosts and many non-hosts: a resample is only a set of counts, so non-hosts are
+    sorted once and a host's rank among them is looked up.
+    """
+    y, score = np.asarray(y) == 1, np.asarray(score, float)
+    hosts, others = score[y], np.sort(score[~y])
+    below = np.searchsorted(others, hosts, side="left")
+    up_to = np.searchsorted(others, hosts, side="right")
+    values = np.empty(n_resamples)
+    for i in range(n_resamples):
+        picked = rng.integers(len(hosts), size=len(hosts))
+        drawn = np.bincount(rng.integers(len(others), size=len(others)), minlength=len(others))
+        total = np.concatenate([[0], np.cumsum(drawn)])
+        values[i] = np.mean(total[below[picked]] + total[up_to[picked]]) / (2 * len(others))
+    return percentiles(values)
+
+
+def evaluate(y, score, threshold, seed, called=None):
     """Counts, metrics and 95 % intervals of one score on one set of stars.
 
     Proportions (accuracy, precision, recall) have Wilson intervals, the others those of a
@@ -164,9 +191,13 @@ def evaluate(y, score, threshold, seed):
     Parameters
     ----------
     y, score : ndarray of shape (n_stars,)
-    threshold : float
+    threshold : float or None
+        None if `called` is given.
     seed : int
         Of the bootstrap.
+    called : ndarray of bool of shape (n_stars,), optional
+        Whether each star is called a host, where that is not `score >= threshold`: in
+        cross-validation every fold has a threshold of its own.
 
     Returns
     -------
@@ -175,7 +206,8 @@ def evaluate(y, score, threshold, seed):
         `threshold`; None where undefined.
     """
     y, score = np.asarray(y), np.asarray(score, float)
-    counts = count(y, score >= threshold)
+    called = score >= threshold if called is None else called
+    counts = count(y, called)
     tp, fp, fn, tn = counts.values()
     proportions = {
         "accuracy": (tp + tn, tp + fp + fn + tn),
@@ -189,5 +221,6 @@ def evaluate(y, score, threshold, seed):
     values["average_precision"] = average_precision if tp + fn else None
     values["roc_auc"] = roc_auc if both else None
     intervals = {f"{name}_interval": wilson(*pair) for name, pair in proportions.items()}
-    intervals |= bootstrap(y, score, threshold, seed)
-    return counts | values | {"threshold": float(threshold)} | intervals
+    intervals |= bootstrap(y, score, called, seed)
+    threshold = None if threshold is None else float(threshold)
+    return counts | values | {"threshold": threshold} | intervals

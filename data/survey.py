@@ -26,9 +26,9 @@ import batman
 import numpy as np
 from scipy import signal
 
-CADENCE_DAYS = 29.4244 / 60 / 24
+from data.kepler import CADENCE_DAYS, HOST, NON_HOST
+
 N_CADENCES = 3197
-HOST, NON_HOST = 2, 1  # the LABEL column
 
 # Photometry [4]_: relative values are per cadence.
 EXPOSURE_SECONDS = 1625.0  # of light per cadence: 270 frames of 6.02 s
@@ -93,9 +93,7 @@ def transit_duration(period, radius_ratio, impact=0.0, stellar_density=1.41):
     return period / np.pi * np.arcsin(half_chord / orbit)
 
 
-def _check_transit(
-    period, epoch, radius_ratio, impact, stellar_density, limb_darkening, exposure
-):
+def _check_transit(period, epoch, radius_ratio, impact, stellar_density, limb_darkening, exposure):
     """Raise ValueError naming the first value that no transiting planet can have."""
 
     def require(holds, name, value, rule):
@@ -278,10 +276,11 @@ def _lognormal(rng, median, dex, size=None):
 
 def _draw_stars(rng, n_hosts, n_non_hosts):
     """Kind, magnitude and the like of every star, hosts first: a dict of (n_stars,) arrays."""
-    fractions = np.transpose(list(KINDS.values()))
     kind = np.concatenate(
-        [rng.choice(list(KINDS), n_hosts, p=fractions[0])]
-        + [rng.choice(list(KINDS), n_non_hosts, p=fractions[1])]
+        [
+            rng.choice(list(KINDS), n_hosts, p=[of_hosts for of_hosts, _ in KINDS.values()]),
+            rng.choice(list(KINDS), n_non_hosts, p=[others for _, others in KINDS.values()]),
+        ]
     ).astype(object)
     n_wild, n_crossed = n_non_hosts // WILD_EVERY, n_non_hosts // CROSSED_EVERY
     odd = n_hosts + rng.choice(n_non_hosts, n_wild + n_crossed, replace=False)

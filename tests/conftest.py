@@ -1,0 +1,101 @@
+"""Shared by all tests: small surveys on disk, the scripts as a user runs them."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # byte-identical results are the CPU's
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from hypothesis import settings
+
+from data import survey
+
+# The same examples on every run, and no deadline: a busy machine is no failure.
+settings.register_profile("house", deadline=None, derandomize=True)
+settings.load_profile("house")
+
+ROOT = Path(__file__).resolve().parent.parent
+SCRIPTS = (  # in running order
+    "data_visualization",
+    "data_analysis",
+    "data_preprocessing",
+    "cnn_classifier",
+)
+REAL = ROOT.parent / "shared" / "real"  # a part of the real set, where a checkout has one
+N_CADENCES = 256
+
+
+def write_table(path, labels, flux):
+    """Write a table as the real CSVs are: labels 1 and 2, plain decimals, NaN as empty cell."""
+    lines = [",".join(["LABEL", *(f"FLUX.{i + 1}" for i in range(flux.shape[1]))])]
+    for label, star in zip(labels, flux, strict=True):
+        cells = ("" if np.isnan(value) else repr(float(value)) for value in star)
+        lines.append(",".join([str(int(label)), *cells]))
+    path.write_text("\n".join(lines) + "\n")
+
+
+def listing(*folders):
+    """Every file below some folders, with its bytes."""
+    return {
+        path: path.read_bytes() for f in folders for path in Path(f).rglob("*") if path.is_file()
+    }
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="session")
+def stars():
+    """A survey small enough for every test: 100 + 40 stars, 8 + 5 hosts, 256 cadences."""
+    return survey.simulate(100, 40, 8, 5, n_cadences=N_CADENCES, seed=1)
+
+
+@pytest.fixture(scope="session")
+def _written(stars, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("written")
+    write_table(folder / "exoTrain.csv", stars.train_labels, stars.train_flux)
+    write_table(folder / "exoTest.csv", stars.test_labels, stars.test_flux)
+    return folder
+
+
+@pytest.fixture
+def data_dir(_written, tmp_path):
+    """A data directory of one test's own, holding `stars` as exoTrain.csv and exoTest.csv."""
+    return Path(shutil.copytree(_written, tmp_path / "data"))
+
+
+@pytest.fixture
+def dirs(data_dir, tmp_path):
+    """Command-line options that keep a script to this test's directories."""
+    return ["--data-dir", str(data_dir), "--plots-dir", str(tmp_path / "plots")]
+
+
+@pytest.fixture(scope="session")
+def run_script(tmp_path_factory):
+    """Run a script as its user does, from a directory that is not the repository."""
+    foreign = tmp_path_factory.mktemp("foreign")
+
+    def run(name, *args, cwd=foreign):
+        return subprocess.run(
+            [sys.executable, str(ROOT / f"{name}.py"), *map(str, args)],
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    return run

@@ -1,0 +1,168 @@
+"""data/scores.py, with scikit-learn as the oracle."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from sklearn import metrics
+
+from data import scores
+
+# Few distinct values make ties; float32 is what a network returns.
+SCORE = st.one_of(st.sampled_from([0.0, 0.25, 0.5, 1.0]), st.floats(0, 1, width=32))
+
+
+@st.composite
+def scored_stars(draw, n_min=2, n_max=40):
+    """Labels with both classes, and a score per star."""
+    n = draw(st.integers(n_min, n_max))
+    y = draw(st.lists(st.integers(0, 1), min_size=n, max_size=n))
+    y[0], y[-1] = 1, 0
+    score = draw(st.lists(SCORE, min_size=n, max_size=n))
+    order = draw(st.permutations(range(n)))
+    return np.array(y)[order], np.array(score)[order]
+
+
+@given(scored_stars())
+def test_areas_equal_sklearn_with_ties(stars):
+    y, score = stars
+    roc_auc, average_precision = scores.rank_statistics(y, score)
+    assert roc_auc[0] == pytest.approx(metrics.roc_auc_score(y, score), abs=1e-12)
+    expected = metrics.average_precision_score(y, score)
+    assert average_precision[0] == pytest.approx(expected, abs=1e-12)
+
+
+@given(scored_stars(), st.floats(0, 1))
+def test_counts_and_ratios_equal_sklearn(stars, threshold):
+    y, score = stars
+    row = scores.evaluate(y, score, threshold, seed=0)
+    called = score >= threshold
+    ((tn, fp), (fn, tp)) = metrics.confusion_matrix(y, called)
+    assert (row["tp"], row["fp"], row["fn"], row["tn"]) == (tp, fp, fn, tn)
+    assert row["accuracy"] == pytest.approx(metrics.accuracy_score(y, called))
+    assert row["recall"] == pytest.approx(metrics.recall_score(y, called))
+    assert row["f1"] == pytest.approx(metrics.f1_score(y, called))
+    if called.any():
+        assert row["precision"] == pytest.approx(metrics.precision_score(y, called))
+    else:
+        assert row["precision"] is None
+        assert row["precision_interval"] is None
+
+
+@given(scored_stars())
+@example((np.array([1, 0]), np.array([0.1, np.nextafter(0.1, 0)])))  # no float lies between
+@example((np.array([1, 0]), np.array([np.nextafter(0.1, 1), 0.1])))
+def test_threshold_maximises_f1_over_all_cuts(stars):
+    y, score = stars
+    threshold = scores.tune_threshold(y, score)
+    best = max(metrics.f1_score(y, score >= cut) for cut in score)  # every distinct calling
+    assert metrics.f1_score(y, score >= threshold) == pytest.approx(best, abs=1e-12)
+
+
+def test_threshold_is_the_middle_of_the_widest_best_gap():
+    y = np.array([1, 1, 0, 0])
+    assert scores.tune_threshold(y, [0.9, 0.8, 0.2, 0.1]) == pytest.approx(0.5)
+    # Calling one, four, or seven stars has F1 2/3 each; the gap beneath the first is widest.
+    y = [1, 0, 0, 1]
+    assert scores.tune_threshold(y, [0.9, 0.3, 0.2, 0.1]) == pytest.approx(0.6)
+    assert scores.tune_threshold([0, 1], [0.7, 0.3]) == 0.3  # all are called: nothing is below
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_threshold_refuses_scores_that_are_not_finite(bad):
+    with pytest.raises(ValueError, match="1 of 3 scores are not finite"):
+        scores.tune_threshold([1, 0, 0], [0.5, bad, 0.1])
+    with pytest.raises(ValueError, match="without a host"):
+        scores.tune_threshold([0, 0], [0.5, 0.1])
+
+
+def test_f1_is_not_the_published_slip():
+    # TP 4, FN 1, FP 1: the study's formula made 0.888 of it.
+    assert scores.f1(tp=4, fp=1, fn=1) == pytest.approx(0.80)
+    assert scores.f1(tp=4, fp=3, fn=1) == pytest.approx(2 * 4 / (2 * 4 + 3 + 1))
+    assert scores.f1(0, 0, 0) is None
+
+
+def test_wilson_interval_has_its_known_values():
+    low, high = scores.wilson(4, 5)
+    assert (round(low, 2), round(high, 2)) == (0.38, 0.96)
+    assert scores.wilson(0, 10) == pytest.approx([0, 0.2775], abs=1e-4)  # Newcombe 1998
+    assert scores.wilson(0, 0) is None
+
+
+@settings(max_examples=40)
+@given(scored_stars(n_max=25), st.integers(0, 1000))
+def test_weighted_statistics_are_those_of_the_repeated_stars(stars, seed):
+    y, score = stars
+    weights = scores.resample(y, 5, np.random.default_rng(seed))
+    np.testing.assert_array_equal(weights @ y, np.full(5, y.sum()))  # stratified
+    np.testing.assert_array_equal(weights.sum(axis=1), np.full(5, len(y)))
+    roc_auc, average_precision = scores.rank_statistics(y, score, weights)
+    for k in range(5):
+        drawn = np.repeat(np.arange(len(y)), weights[k].astype(int))
+        expected = metrics.roc_auc_score(y[drawn], score[drawn])
+        assert roc_auc[k] == pytest.approx(expected, abs=1e-12)
+        expected = metrics.average_precision_score(y[drawn], score[drawn])
+        assert average_precision[k] == pytest.approx(expected, abs=1e-12)
+
+
+def test_bootstrap_equals_the_plain_one_and_follows_its_seed():
+    rng = np.random.default_rng(3)
+    y = np.repeat([1, 0], [12, 60])
+    score = np.round(rng.normal(y, 1.0), 1)
+    found = scores.bootstrap(y, score, 0.7, seed=4)
+    assert found == scores.bootstrap(y, score, 0.7, seed=4)
+    assert found != scores.bootstrap(y, score, 0.7, seed=5)
+    plain = {"f1": [], "average_precision": [], "roc_auc": []}
+    for _ in range(400):
+        drawn = np.concatenate([rng.choice(12, 12), 12 + rng.choice(60, 60)])
+        plain["f1"].append(metrics.f1_score(y[drawn], score[drawn] >= 0.7))
+        plain["average_precision"].append(metrics.average_precision_score(y[drawn], score[drawn]))
+        plain["roc_auc"].append(metrics.roc_auc_score(y[drawn], score[drawn]))
+    for name, values in plain.items():
+        # Two bootstraps of 1000 and 400 draws agree to a fraction of their width.
+        width = np.ptp(np.percentile(values, [2.5, 97.5]))
+        expected = np.percentile(values, [2.5, 97.5])
+        assert found[f"{name}_interval"] == pytest.approx(expected, abs=0.2 * width), name
+
+
+@settings(max_examples=30)
+@given(scored_stars(), st.floats(0, 1))
+def test_intervals_are_ordered_and_hold_the_proportions(stars, threshold):
+    row = scores.evaluate(*stars, threshold, seed=1)
+    for name in scores.METRICS:
+        interval = row[f"{name}_interval"]
+        if interval:
+            assert 0 <= interval[0] <= interval[1] <= 1 + 1e-12
+        if interval and name in ("accuracy", "precision", "recall"):
+            assert interval[0] - 1e-12 <= row[name] <= interval[1] + 1e-12
+
+
+@pytest.mark.parametrize(
+    ("y", "undefined"),
+    [
+        ([0, 0, 0], {"recall", "average_precision", "roc_auc"}),
+        ([1, 1, 1], {"roc_auc"}),
+    ],
+)
+def test_undefined_values_are_null_in_json_never_nan(y, undefined):
+    row = scores.evaluate(y, [0.9, 0.5, 0.1], 0.4, seed=0)
+    read = json.loads(json.dumps(row, allow_nan=False))
+    assert {name for name in scores.METRICS if read[name] is None} == undefined
+    assert all(read[f"{name}_interval"] is None for name in undefined)
+
+
+def test_f1_and_precision_are_null_without_hosts_and_calls():
+    row = scores.evaluate([0, 0], [0.1, 0.2], 0.5, seed=0)
+    assert row["f1"] is None and row["precision"] is None and row["f1_interval"] is None
+    assert row["tn"] == 2 and row["accuracy"] == 1
+
+
+def test_evaluate_is_plain_json_of_the_agreed_names():
+    row = scores.evaluate(np.array([1, 0], np.int8), np.array([0.9, 0.1], np.float32), 0.5, 0)
+    names = {"tp", "fp", "fn", "tn", "threshold", *scores.METRICS}
+    names |= {f"{name}_interval" for name in scores.METRICS}
+    assert set(row) == names
+    assert json.loads(json.dumps(row)) == row

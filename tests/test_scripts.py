@@ -1,0 +1,88 @@
+"""The four scripts as a user runs them: by command, in order, from a foreign directory."""
+
+import json
+import shutil
+
+import pytest
+from conftest import ROOT, SCRIPTS, listing
+
+FIGURES = {
+    "data_visualization": {"starfluxspectra.png"},
+    "data_analysis": {"pairplot.png", "pairplot_out.png", "kde1plot.png"},
+    "data_preprocessing": {"spectra_gausSS.png"},
+    "cnn_classifier": {"CMtrain.png", "CMtest.png", "Trainevo.png"},
+}
+OPTIONS = {
+    "cnn_classifier": ["--epochs", "2", "--filters", "3", "2", "--dense", "4", "3"],
+}
+
+
+@pytest.fixture(scope="module")
+def rounds(_written, tmp_path_factory, run_script):
+    """Two runs of all four scripts in one directory: what each said, and what was there after."""
+    folder = tmp_path_factory.mktemp("rounds")
+    shutil.copytree(_written, folder / "data")
+    dirs = ["--data-dir", folder / "data", "--plots-dir", folder / "plots"]
+    before = {path.name for path in ROOT.rglob("*") if ".partial" in path.name}
+    rounds = []
+    for _ in range(2):
+        said = {name: run_script(name, *dirs, *OPTIONS.get(name, [])) for name in SCRIPTS}
+        files = listing(folder / "data", folder / "plots")
+        rounds.append((said, {path.name: content for path, content in files.items()}))
+    assert {path.name for path in ROOT.rglob("*") if ".partial" in path.name} == before
+    return rounds
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_script_succeeds_and_says_what_it_made(name, rounds):
+    said, files = rounds[0]
+    done = said[name]
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr and "Warning" not in done.stderr
+    assert done.stdout.startswith("data: user's light curves (exoTrain.csv ")
+    figures = {line.rpartition("/")[2] for line in done.stdout.splitlines() if "figure: " in line}
+    assert figures == FIGURES[name]
+    for figure in figures:
+        assert files[figure].startswith(b"\x89PNG")
+
+
+def test_second_round_gives_the_same_bytes(rounds):
+    first, second = rounds[0][1], rounds[1][1]
+    assert first.keys() == second.keys()
+    # A Keras file is a zip archive with the time in it; everything else is the same.
+    changed = {name for name in first if first[name] != second[name]}
+    assert changed <= {"published.keras"}
+    assert "metrics.json" in first and "preprocessed_data.pkl" in first
+    assert len([name for name in first if name.endswith(".png")]) == 8
+    assert not [name for name in first if "partial" in name]
+
+
+def test_second_round_says_the_same(rounds):
+    for name in SCRIPTS:
+        assert rounds[0][0][name].stdout == rounds[1][0][name].stdout
+
+
+def test_metrics_table_is_printed(rounds):
+    said, files = rounds[0]
+    test = json.loads(files["metrics.json"])["results"][2]
+    counts = [str(test[name]) for name in ("tp", "fp", "fn", "tn")]
+    lines = [line.split() for line in said["cnn_classifier"].stdout.splitlines()]
+    assert ["published", "distributed", "test", *counts] in [line[:7] for line in lines]
+
+
+def test_a_users_mistake_is_one_line_and_exit_code_2(data_dir, tmp_path, run_script):
+    (data_dir / "exoTrain.csv").write_text("version https://git-lfs.github.com/spec/v1\n")
+    done = run_script("data_visualization", "--data-dir", data_dir, "--plots-dir", tmp_path / "p")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("data_visualization.py: ")
+    assert done.stderr.count("\n") == 1
+    assert "LFS pointer" in done.stderr
+    assert not (tmp_path / "p").exists()
+
+
+def test_data_dir_may_be_relative_to_where_the_user_stands(data_dir, tmp_path, run_script):
+    options = ["--data-dir", "data", "--plots-dir", "figures"]
+    done = run_script("data_visualization", *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "figures" / "starfluxspectra.png").is_file()
