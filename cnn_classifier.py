@@ -6,63 +6,37 @@ Reads `data/preprocessed_data.pkl` of step 3 and the light curves it was made of
     python cnn_classifier.py --normalization identity   # as the published code really ran
     python cnn_classifier.py --cross-validate 5         # all hosts of both tables, three times
 
-Compares the published network on light curves as distributed, the same on equalised ones, and the
-count of repeated values, which learns nothing and leaks everything.
+Compares, on the same stars: `transit`, our network, on equalised light curves; `published`, the
+original study's, on light curves as distributed and on equalised ones; `box_least_squares`, no
+network at all; and `repeat_count`, which learns nothing and finds every leak.
 
-Writes `plots/CMtrain.png`, `CMtest.png` and `Trainevo.png`, and into the data directory
-`metrics.json`, `test_predictions.csv`, `training_history.csv` and `published.keras`.
+Writes `plots/CMtrain.png`, `CMtest.png`, `Trainevo.png`, `CMtest_transit.png`,
+`precision_recall.png` and `top_candidates.png`, and into the data directory `metrics.json`,
+`test_predictions.csv`, `training_history.csv`, `published.keras` and `transit.keras`.
 """
 
 import argparse
 import dataclasses
 import importlib.metadata
 import json
-import os
 from typing import NamedTuple
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow: it greets on import
-
-import keras
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import tensorflow as tf
-from keras import layers
 from sklearn.model_selection import StratifiedKFold
-from tqdm.keras import TqdmCallback
 
-from data import kepler, probes, scores
+from data import bls, kepler, networks, probes, scores
 from data_preprocessing import SPLIT_FILE, balance, fill_missing, load_split, split_rows
-from data_visualization import COLORS, house_style, make_parser, parse_positive, save_figure
+from data_visualization import make_parser, parse_positive, save_figure
+from plots import results
 
-FEWEST_BATCHES = 16  # an epoch: running averages of momentum 0.99 forget the start in five epochs
 SPLITS = ("train", "validation", "test")
 PACKAGES = ("numpy", "scipy", "pandas", "scikit-learn", "imbalanced-learn", "keras", "tensorflow")
-
-
-def setting(default, text):
-    """A hyper-parameter: a field with its default and the help of its flag."""
-    return dataclasses.field(default=default, metadata={"help": text})
-
-
-@dataclasses.dataclass(frozen=True)
-class PublishedSettings:
-    """Hyper-parameters of the published network; each is a flag, the defaults are the study's."""
-
-    filters: tuple[int, ...] = setting((11, 7), "filters of each convolution")
-    kernel_size: int = setting(2, "cadences a convolution spans")
-    l2: float = setting(0.01, "L2 penalty on convolution kernels")
-    pool_dropout: float = setting(0.4, "dropout after pooling")
-    dense: tuple[int, ...] = setting((50, 30, 12), "units of each dense layer")
-    dense_dropout: float = setting(0.3, "dropout between dense layers")
-    learning_rate: float = setting(1e-2, "Adam's initial learning rate")
-    decay_steps: int = setting(10_000, "batches after which the learning rate has decayed once")
-    decay_rate: float = setting(0.8, "factor of one decay")
-    host_weight: float = setting(2.5, "weight of a host in the loss; a non-host has 1")
-    batch_size: int = setting(128, "stars per batch")
-    epochs: int = setting(40, "epochs at most")
-    patience: int = setting(8, "epochs without a lower validation loss before stopping")
-    normalization: str = setting("adapted", "adapted to the fit stars, or identity as published")
+MOST_SEARCHED = 1000  # stars; with more, box least squares would take most of the run's time
+N_CANDIDATES = 9
+# A non-host with at least three equal dips far above its noise: the label, not the score, is
+# suspect. Both of a box search; see `bls.Search`.
+SUSPECT_STATISTIC, SUSPECT_SNR = 4.0, 20.0
 
 
 def add_settings(parser, settings):
@@ -86,119 +60,7 @@ def read_settings(args, settings):
     return settings(**values)
 
 
-def make_reproducible(seed):
-    """Seed Python, NumPy and Keras, and forbid TensorFlow any order that varies."""
-    keras.utils.set_random_seed(seed)
-    tf.config.experimental.enable_op_determinism()
-
-
-def make_published_network(x, settings):
-    """The network of the published study, layer by layer, compiled.
-
-    Parameters
-    ----------
-    x : ndarray of shape (n_stars, n_cadences)
-        The fit stars: the normalisation learns each cadence's mean and variance from them.
-    settings : PublishedSettings
-
-    Returns
-    -------
-    keras.Model
-        From flux, shape (n, n_cadences, 1), to the score of being a host, shape (n, 1).
-    """
-    if settings.normalization == "adapted":
-        normalization = layers.Normalization(axis=1)
-        normalization.adapt(x[..., np.newaxis])
-    else:
-        normalization = layers.Normalization(axis=None, mean=0.0, variance=1.0)
-    inputs = keras.Input((x.shape[1], 1), name="flux")
-    hidden = normalization(inputs)
-    for n_filters in settings.filters:
-        hidden = layers.Conv1D(
-            n_filters,
-            settings.kernel_size,
-            activation="relu",
-            kernel_regularizer=keras.regularizers.L2(settings.l2),
-        )(hidden)
-        hidden = layers.BatchNormalization()(hidden)
-    hidden = layers.MaxPooling1D(pool_size=2, strides=2)(hidden)
-    hidden = layers.Dropout(settings.pool_dropout)(hidden)
-    hidden = layers.Flatten()(hidden)
-    *first, last = settings.dense
-    for units in first:
-        hidden = layers.Dense(units, activation="relu")(hidden)
-        hidden = layers.Dropout(settings.dense_dropout)(hidden)
-    hidden = layers.Dense(last, activation="relu")(hidden)
-    model = keras.Model(inputs, layers.Dense(1, activation="sigmoid")(hidden), name="published")
-    schedule = keras.optimizers.schedules.ExponentialDecay(
-        settings.learning_rate, settings.decay_steps, settings.decay_rate
-    )
-    model.compile(
-        keras.optimizers.Adam(schedule),
-        loss="binary_crossentropy",
-        metrics=[
-            keras.metrics.Recall(name="recall"),
-            keras.metrics.AUC(curve="PR", name="average_precision"),
-        ],
-    )
-    return model
-
-
-def train_published(fit, validation, settings, seed):
-    """Train the published network.
-
-    Parameters
-    ----------
-    fit, validation : tuple of (x, y)
-        Light curves, ndarray of shape (n_stars, n_cadences), and labels, (n_stars,), 1 for a host;
-        early stopping watches the validation stars.
-    settings : PublishedSettings
-    seed : int
-
-    Returns
-    -------
-    model : keras.Model
-        With the weights of its best epoch.
-    history : pandas.DataFrame
-        A row per epoch: loss, recall and average precision, of fit and validation (`val_`) stars.
-    """
-    make_reproducible(seed)
-    model = make_published_network(fit[0], settings)
-    batch_size = min(settings.batch_size, max(len(fit[1]) // FEWEST_BATCHES, 1))
-    if batch_size < settings.batch_size:
-        kepler.say(
-            f"batches of {batch_size} instead of {settings.batch_size}: of {len(fit[1])} fit stars, "
-            f"{FEWEST_BATCHES} batches an epoch are what batch normalisation needs"
-        )
-    history = model.fit(
-        fit[0][..., np.newaxis],
-        fit[1],
-        validation_data=(validation[0][..., np.newaxis], validation[1]),
-        class_weight={0: 1.0, 1: settings.host_weight},
-        batch_size=batch_size,
-        epochs=settings.epochs,
-        callbacks=[
-            keras.callbacks.EarlyStopping(
-                "val_loss", patience=settings.patience, restore_best_weights=True
-            ),
-            TqdmCallback(verbose=0, desc="published", leave=False),
-        ],
-        verbose=0,
-    )
-    return model, pd.DataFrame(history.history).rename_axis("epoch").reset_index()
-
-
-def predict(model, x, batch_size=256):
-    """Score of each star, ndarray of shape (n_stars,), float32; refuses a diverged network."""
-    score = model.predict(x[..., np.newaxis], batch_size=batch_size, verbose=0)[:, 0]
-    if not np.isfinite(score).all():
-        raise kepler.DataError(
-            f"the {model.name} network has diverged (a score is not finite): lower --learning-rate"
-        )
-    return score
-
-
-def count_repeats(tables, view):
+def count_view_repeats(tables, view):
     """Exact repeats of every star of a view, counted in the flux as distributed.
 
     Returns
@@ -213,14 +75,164 @@ def count_repeats(tables, view):
     }
 
 
-def evaluate_splits(network, light_curves, view, scored, tuned_on, seed):
-    """Result rows of one score on one view, its threshold tuned on the split `tuned_on`."""
-    threshold = scores.tune_threshold(view[f"y_{tuned_on}"], scored[tuned_on])
-    return [
-        {"network": network, "light_curves": light_curves, "split": split}
-        | scores.evaluate(view[f"y_{split}"], scored[split], threshold, seed)
-        for split in SPLITS
-    ]
+class Contender(NamedTuple):
+    """A score of the stars of one view.
+
+    Attributes
+    ----------
+    network, light_curves : str
+        See `metrics.json`.
+    view : dict of ndarray
+    scored : dict of ndarray
+        Per split, ndarray of shape (n_stars,).
+    tuned_on : str
+        Split on which its threshold is tuned.
+    """
+
+    network: str
+    light_curves: str
+    view: dict
+    scored: dict
+    tuned_on: str = "validation"
+
+    @property
+    def threshold(self):
+        """Threshold that maximises F1 of `score >= threshold` on the split `tuned_on`."""
+        return scores.tune_threshold(self.view[f"y_{self.tuned_on}"], self.scored[self.tuned_on])
+
+    def of_rows(self, rows):
+        """Scores of the test stars in these rows of their file; NaN for one not in the view."""
+        score = pd.Series(self.scored["test"], index=self.view["row_test"])
+        return score.reindex(rows).to_numpy()
+
+
+def evaluate_split(contender, split, colours, seed, kept=None):
+    """A result row of one contender on one split.
+
+    Parameters
+    ----------
+    contender : Contender
+    split : str
+    colours : dict of ndarray
+        Per table, the noise colour of every star; see `probes.find_noise_colour`.
+    seed : int
+        Of the bootstrap.
+    kept : ndarray of bool, optional
+        The stars to count; all unless given.
+
+    Returns
+    -------
+    dict
+    """
+    kept = slice(None) if kept is None else kept
+    y, score = contender.view[f"y_{split}"][kept], contender.scored[split][kept]
+    rows = contender.view[f"row_{split}"][kept]
+    # A host that SMOTE made has no row, and no noise of its own: it is left out of the matching.
+    real = rows >= 0
+    colour = colours["test" if split == "test" else "train"][rows[real]]
+    return (
+        {"network": contender.network, "light_curves": contender.light_curves, "split": split}
+        | scores.evaluate(y, score, contender.threshold, seed)
+        | {
+            "recall_at_precision_0.9": scores.recall_at_precision(y, score),
+            "noise_matched_auc": scores.noise_matched_auc(y[real], score[real], colour),
+        }
+    )
+
+
+def train_contenders(tables, split, args):
+    """Train both networks, and score all splits with them and with what needs no training.
+
+    Returns
+    -------
+    contenders : list of Contender
+    models : dict of keras.Model
+        `published` (on light curves as distributed) and `transit`.
+    history : pandas.DataFrame
+        A row per network, light curves and epoch.
+    """
+    distributed, equalised = split["distributed"], split["equalised"]
+    repeats = count_view_repeats(tables, equalised)
+    contenders = [Contender("repeat_count", "distributed", equalised, repeats, "train")]
+    models, histories = {}, []
+    settings = read_settings(args, networks.PublishedSettings)
+    for light_curves, view in (("distributed", distributed), ("equalised", equalised)):
+        x, y = view["x_train"], view["y_train"]
+        if view is equalised:  # the view is not resampled; the study's network asks for it
+            x, y, _, _ = balance(x, y, args.seed)
+        held_out = view["x_validation"], view["y_validation"]
+        model, history = networks.train_published((x, y), held_out, settings, args.seed)
+        scored = {name: networks.predict(model, view[f"x_{name}"]) for name in SPLITS}
+        contenders.append(Contender("published", light_curves, view, scored))
+        models.setdefault("published", model)
+        histories.append(name_history(history, "published", light_curves))
+
+    others = equalised["row_train"][equalised["y_train"] == 0]
+    settings = read_settings(args, networks.TransitSettings)
+    models["transit"], history = networks.train_transit(
+        fill_missing(tables.train.flux[others])[0], settings, args.seed
+    )
+    scored = {name: networks.predict(models["transit"], equalised[f"x_{name}"]) for name in SPLITS}
+    contenders.append(Contender("transit", "equalised", equalised, scored))
+    histories.append(name_history(history, "transit", "equalised"))
+    if wants_search(args.box_least_squares, equalised):
+        contenders.append(search_splits(equalised))
+    return contenders, models, pd.concat(histories)
+
+
+def name_history(history, network, light_curves):
+    """A training history with the network and the light curves it belongs to."""
+    history.insert(0, "network", network)
+    history.insert(1, "light_curves", light_curves)
+    return history
+
+
+def wants_search(choice, view):
+    """Whether to run box least squares on every star of a view; says so if it takes too long."""
+    n_stars = sum(len(view[f"y_{split}"]) for split in SPLITS)
+    if choice == "auto" and n_stars > MOST_SEARCHED:
+        kepler.say(
+            f"box least squares is left out: {n_stars} stars would take about "
+            f"{n_stars * 0.04 / 120:.0f} minutes on two cores (--box-least-squares always)"
+        )
+    return choice == "always" or (choice == "auto" and n_stars <= MOST_SEARCHED)
+
+
+def search_splits(view):
+    """Box least squares on all stars of a view, as a contender."""
+    kepler.say("box least squares ...")
+    scored = {split: bls.search(view[f"x_{split}"]).statistic for split in SPLITS}
+    return Contender("box_least_squares", "equalised", view, scored)
+
+
+def find_candidates(contender):
+    """The highest-scored test stars, whatever their label, and what a box search finds in them.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row per star, highest score first: `place` in the view, `row`, `label`, `score`,
+        `period` (days), `depth` and `snr`, `suspect`: labelled non-host, yet with dips.
+    found : bls.Search
+    """
+    view, score = contender.view, contender.scored["test"]
+    n_called = int(np.sum(score >= contender.threshold))
+    n_looked_at = min(max(N_CANDIDATES, n_called), 40, len(score))
+    place = np.argsort(-score, kind="stable")[:n_looked_at]
+    found = bls.search(view["x_test"][place])
+    label = view["y_test"][place]
+    dips = (found.statistic >= SUSPECT_STATISTIC) & (found.snr >= SUSPECT_SNR)
+    stars = {
+        "place": place,
+        "row": view["row_test"][place],
+        "label": label,
+        "score": score[place],
+        "period": found.period,
+        "depth": found.depth,
+        "snr": found.snr,
+        "suspect": dips & (label == 0),
+    }
+    return pd.DataFrame(stars), found
 
 
 class Stars(NamedTuple):
@@ -234,94 +246,122 @@ class Stars(NamedTuple):
         The two kinds of light curves, float32.
     repeats : ndarray of shape (n_stars,)
         Exact repeats in the flux as distributed.
+    colour : ndarray of shape (n_stars, 2)
+        Noise colour; see `probes.find_noise_colour`.
     """
 
     y: np.ndarray
     distributed: np.ndarray
     equalised: np.ndarray
     repeats: np.ndarray
+    colour: np.ndarray
 
 
-def gather_stars(tables, view, repeats):
+def gather_stars(tables, view, repeats, colours):
     """The stars of every split of the equalised view, in this order."""
-    flux = {name: getattr(tables, name).flux for name in kepler.TABLES}
-    parts = [
-        flux["test" if split == "test" else "train"][view[f"row_{split}"]].astype(np.float32)
-        for split in SPLITS
-    ]
+    parts, colour = [], []
+    for split in SPLITS:
+        name = "test" if split == "test" else "train"
+        rows = view[f"row_{split}"]
+        parts.append(getattr(tables, name).flux[rows].astype(np.float32))
+        colour.append(colours[name][rows])
     return Stars(
         np.concatenate([view[f"y_{split}"] for split in SPLITS]),
         fill_missing(np.concatenate(parts))[0],
         np.concatenate([view[f"x_{split}"] for split in SPLITS]),
         np.concatenate([repeats[split] for split in SPLITS]),
+        np.concatenate(colour),
     )
 
 
-def cross_validate(contenders, y, n_folds, seeds):
+def cross_validate(stars, tables, args):
     """Repeated, stratified cross-validation over all hosts of both tables.
 
     Within each fold's other stars, 20 % are held out again to stop the training and to tune the
     threshold; every star is scored exactly once per repetition, by a network that has not seen it.
-
-    Parameters
-    ----------
-    contenders : dict of callable
-        Per (network, light curves): a function of the indices of fit stars and of validation
-        stars, and the seed, that returns the scores of all stars.
-    y : ndarray of shape (n_stars,)
-    n_folds : int
-    seeds : list of int
-        One repetition each.
 
     Returns
     -------
     rows : list of dict
         Per contender, the pooled out-of-fold figures of the first repetition; its counts are made
         with each fold's own threshold.
-    summary : list of dict
-        Per contender and metric: mean, standard deviation and value of each repetition.
+    summary : dict
+        `folds`, `seeds`, and per contender and metric the mean, standard deviation and value of
+        each repetition.
+
+    Raises
+    ------
+    kepler.DataError
+        If a class has too few stars for so many folds.
     """
-    rows, summary = [], []
+    y, n_folds = stars.y, args.cross_validate
+    fewest = int(min(np.sum(y == 1), np.sum(y == 0)))
+    if fewest < 2 * n_folds:
+        raise kepler.DataError(
+            f"{fewest} stars of one class are too few for {n_folds} folds: use --cross-validate "
+            f"{max(fewest // 2, 2)} or less"
+        )
+    seeds = list(range(args.seed, args.seed + args.repetitions))
+    contenders = make_contenders(stars, tables, args)
     pooled = {name: [] for name in contenders}
     for seed in seeds:
         folds = list(StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(y, y))
         for name, contender in contenders.items():
             score, called = np.zeros(len(y)), np.zeros(len(y), bool)
             for k, (others, held_out) in enumerate(folds):
-                kepler.say(
-                    f"cross-validation, seed {seed}, fold {k + 1}/{n_folds}: {' '.join(name)}"
-                )
+                place = f"seed {seed}, fold {k + 1} of {n_folds}: {' '.join(name)}"
+                kepler.say(f"cross-validation, {place}")
                 fit, validation = (others[part] for part in split_rows(y[others] == 1, seed))
                 found = contender(fit, validation, seed)
                 threshold = scores.tune_threshold(y[validation], found[validation])
                 score[held_out] = found[held_out]
                 called[held_out] = found[held_out] >= threshold
-            pooled[name].append(scores.evaluate(y, score, None, seed, called=called))
+            row = scores.evaluate(y, score, None, seed, called=called)
+            row["recall_at_precision_0.9"] = scores.recall_at_precision(y, score)
+            row["noise_matched_auc"] = scores.noise_matched_auc(y, score, stars.colour)
+            pooled[name].append(row)
+    rows, spread = [], []
     for (network, light_curves), repetitions in pooled.items():
         names = {"network": network, "light_curves": light_curves}
         rows.append(names | {"split": "cross-validation"} | repetitions[0])
-        spread = {m: summarise([row[m] for row in repetitions]) for m in scores.METRICS}
-        summary.append(names | spread)
-    return rows, summary
+        metrics = (*scores.METRICS, "recall_at_precision_0.9", "noise_matched_auc")
+        spread.append(names | {m: summarise([row[m] for row in repetitions]) for m in metrics})
+    return rows, {"folds": n_folds, "seeds": seeds, "results": spread}
 
 
-def make_contenders(stars, settings):
+def make_contenders(stars, tables, args):
     """The functions that `cross_validate` compares."""
+    published_settings = read_settings(args, networks.PublishedSettings)
+    transit_settings = read_settings(args, networks.TransitSettings)
 
     def published(x):
         def score(fit, validation, seed):
             x_fit, y_fit, _, _ = balance(x[fit], stars.y[fit], seed)
             held_out = x[validation], stars.y[validation]
-            model, _ = train_published((x_fit, y_fit), held_out, settings, seed)
-            return predict(model, x)
+            fit = x_fit, y_fit
+            model, _ = networks.train_published(fit, held_out, published_settings, seed)
+            return networks.predict(model, x)
 
         return score
 
-    return {
+    def transit(fit, validation, seed):
+        others = fit[stars.y[fit] == 0]
+        flux = stars.distributed[others].astype(float)
+        model, _ = networks.train_transit(flux, transit_settings, seed)
+        return networks.predict(model, stars.equalised)
+
+    contenders = {
         ("repeat_count", "distributed"): lambda fit, validation, seed: stars.repeats,
         ("published", "distributed"): published(stars.distributed),
         ("published", "equalised"): published(stars.equalised),
+        ("transit", "equalised"): transit,
     }
+    if args.box_least_squares == "always" or (
+        args.box_least_squares == "auto" and len(stars.y) <= MOST_SEARCHED
+    ):
+        statistic = bls.search(stars.equalised).statistic
+        contenders["box_least_squares", "equalised"] = lambda fit, validation, seed: statistic
+    return contenders
 
 
 def summarise(values):
@@ -336,12 +376,14 @@ def summarise(values):
 def print_table(rows):
     """Print result rows: counts first, then ratios with their 95 % intervals."""
     head = ["network", "light curves", "split", "TP", "FP", "FN", "TN", "precision", "recall", "F1"]
-    lines = [[*head, "average precision", "ROC AUC"]]
+    lines = [[*head, "average precision", "ROC AUC", "noise-matched AUC"]]
     for row in rows:
         cells = [row["network"], row["light_curves"], row["split"]]
         cells += [str(row[k]) for k in ("tp", "fp", "fn", "tn")]
         for name in ("precision", "recall", "f1", "average_precision", "roc_auc"):
-            cells.append(format_metric(row, name))
+            cells.append(results.format_metric(row, name))
+        matched = row["noise_matched_auc"]
+        cells.append("undefined" if matched is None else f"{matched:.3f}")
         lines.append(cells)
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     for line in lines:
@@ -351,75 +393,28 @@ def print_table(rows):
     print("a star is called a host if score >= threshold; in brackets: 95 % intervals")
 
 
-def format_metric(row, name):
-    """A metric and its interval as text, such as `0.80 [0.38, 0.96]`."""
-    if row[name] is None:
-        return "undefined"
-    interval = row[f"{name}_interval"]
-    return f"{row[name]:.3f}" + (f" [{interval[0]:.2f}, {interval[1]:.2f}]" if interval else "")
+def print_cross_validation(cross_validation):
+    """Print mean and standard deviation over the repetitions."""
+    seeds = ", ".join(map(str, cross_validation["seeds"]))
+    print(f"cross-validation in {cross_validation['folds']} folds, seeds {seeds}: mean (sd)")
+    for row in cross_validation["results"]:
+        cells = []
+        for name in ("f1", "average_precision", "roc_auc"):
+            mean, sd = row[name]["mean"], row[name]["sd"]
+            spread = "" if sd is None else f" ({sd:.3f})"
+            cells.append(f"{name} " + ("undefined" if mean is None else f"{mean:.3f}{spread}"))
+        print(f"  {row['network']} {row['light_curves']}: {'  '.join(cells)}")
 
 
-def draw_confusion(row, title):
-    """Confusion matrix of one result row: counts, with the rate of the true class beneath.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
-    counts = np.array([[row["tn"], row["fp"]], [row["fn"], row["tp"]]])
-    rates = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    names = ("non-host", "host")
-    with house_style():
-        figure, axis = plt.subplots(figsize=(4.8, 4.6))
-        axis.imshow(rates, cmap="Greys", vmin=0, vmax=2.5)
-        for i, j in np.ndindex(2, 2):
-            axis.text(
-                j, i - 0.06, f"{counts[i, j]}", ha="center", va="center", fontsize=22,
-                color=COLORS[names[i]],
-            )  # fmt: skip
-            axis.text(j, i + 0.2, f"{rates[i, j]:.1%} of {names[i]}s", ha="center", va="center")
-        axis.set_xticks([0, 1], [f"called {name}" for name in names])
-        axis.set_yticks(
-            [0, 1],
-            [f"{name}\n({n} stars)" for name, n in zip(names, counts.sum(axis=1), strict=True)],
+def print_candidates(candidates):
+    """Print the stars of `top_candidates.png`, and which labels are suspect."""
+    print("highest-scored test stars (period in days; depth and SNR of the box search):")
+    for star in candidates.head(N_CANDIDATES).itertuples():
+        print(
+            f"  row {star.row:4d}  {'host' if star.label else 'non-host':8}  score {star.score:.3f}"
+            f"  period {star.period:6.3f}  depth {star.depth:5.1f}  SNR {star.snr:5.1f}"
+            f"{'  suspect label: periodic dips' if star.suspect else ''}"
         )
-        axis.tick_params(length=0)
-        axis.spines[:].set_visible(False)
-        axis.set_title(
-            f"{title}\nF1 {format_metric(row, 'f1')}, threshold {row['threshold']:.3g}", fontsize=10
-        )
-    return figure
-
-
-def draw_history(history, title):
-    """Loss, recall and average precision against the epoch, best epoch marked.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
-    panels = {
-        "loss": "loss",
-        "recall": "recall at score 0.5",
-        "average_precision": "average precision",
-    }
-    best = int(history["epoch"][history["val_loss"].idxmin()]) + 1
-    epochs = history["epoch"] + 1
-    with house_style():
-        figure, axes = plt.subplots(1, 3, figsize=(11, 3.6))
-        for axis, (name, label) in zip(axes, panels.items(), strict=True):
-            axis.plot(epochs, history[name], color="#555555", label="fit stars")
-            axis.plot(
-                epochs, history[f"val_{name}"], color="#009E73", ls="--", label="validation stars"
-            )
-            axis.axvline(best, color="#bbbbbb", lw=0.8, zorder=0)
-            axis.set_xlabel("epoch")
-            axis.set_ylabel(label)
-            axis.set_ylim(*((0, None) if name == "loss" else (-0.03, 1.03)))
-        axes[0].legend()
-        axes[1].set_title(f"grey line: lowest validation loss (epoch {best})", fontsize=9)
-        figure.suptitle(title, x=0.01, ha="left", fontsize=12)
-    return figure
 
 
 def write_text(path, text):
@@ -438,7 +433,14 @@ def make_command_line():
     parser.add_argument(
         "--repetitions", type=parse_positive, default=3, help="of the cross-validation"
     )
-    add_settings(parser, PublishedSettings)
+    parser.add_argument(
+        "--box-least-squares",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help=f"box search of every star; auto: of up to {MOST_SEARCHED} stars",
+    )
+    add_settings(parser, networks.PublishedSettings)
+    add_settings(parser, networks.TransitSettings)
     return parser
 
 
@@ -466,53 +468,84 @@ def load_tables(data_dir, split, simulated):
     return tables
 
 
+def draw_figures(contenders, rows, history, candidates, found):
+    """The figures of this step, by name."""
+
+    def row_of(network, light_curves, split):
+        wanted = (network, light_curves, split)
+        return next(r for r in rows if (r["network"], r["light_curves"], r["split"]) == wanted)
+
+    published = "published network, flux as distributed"
+    of_published = (history["network"] == "published") & (history["light_curves"] == "distributed")
+    transit = next(c for c in contenders if c.network == "transit")
+    scored = {
+        (c.network, c.light_curves): c.of_rows(transit.view["row_test"])
+        for c in contenders
+        if c.network != "repeat_count"
+    }
+    best = candidates.head(N_CANDIDATES)
+    captions = [
+        f"row {star.row}, {'host' if star.label else 'non-host'}, score {star.score:.2f}, "
+        f"period {star.period:.2f} d{', suspect' if star.suspect else ''}"
+        for star in best.itertuples()
+    ]
+    return {
+        "CMtrain": results.draw_confusion(
+            row_of("published", "distributed", "train"), f"Fit stars after balancing, {published}"
+        ),
+        "CMtest": results.draw_confusion(
+            row_of("published", "distributed", "test"), f"Test stars, {published}"
+        ),
+        "Trainevo": results.draw_history(history[of_published], f"Training of the {published}"),
+        "CMtest_transit": results.draw_confusion(
+            row_of("transit", "equalised", "test"), "Test stars, transit network, equalised flux"
+        ),
+        "precision_recall": results.draw_precision_recall(
+            transit.view["y_test"], scored, "Test stars"
+        ),
+        "top_candidates": results.draw_candidates(
+            transit.view["x_test"][best["place"]],
+            bls.Search(*(value[: len(best)] for value in found)),
+            captions,
+            best["label"].to_numpy() == 1,
+        ),
+    }
+
+
 def main(argv=None):
     args = make_command_line().parse_args(argv)
-    settings = read_settings(args, PublishedSettings)
     split = load_split(args.data_dir / SPLIT_FILE)
     tables = load_tables(args.data_dir, split, args.simulated)
     data = split["provenance"]
     print(f"data: {kepler.describe(data)}")
 
-    equalised, distributed = split["equalised"], split["distributed"]
-    repeats = count_repeats(tables, equalised)
-    rows = evaluate_splits("repeat_count", "distributed", equalised, repeats, "train", args.seed)
-    predictions = pd.DataFrame({"row": distributed["row_test"], "label": distributed["y_test"]})
-    predictions["repeat_count_distributed"] = of_rows(repeats["test"], equalised, predictions)
-    histories = []
-    for light_curves, view in (("distributed", distributed), ("equalised", equalised)):
-        x, y = view["x_train"], view["y_train"]
-        if (
-            light_curves == "equalised"
-        ):  # the pickle's is not resampled; the study's network needs it
-            x, y, _, _ = balance(x, y, args.seed)
-        validation = view["x_validation"], view["y_validation"]
-        model, history = train_published((x, y), validation, settings, args.seed)
-        scored = {name: predict(model, view[f"x_{name}"]) for name in SPLITS}
-        rows += evaluate_splits("published", light_curves, view, scored, "validation", args.seed)
-        predictions[f"published_{light_curves}"] = of_rows(scored["test"], view, predictions)
-        history.insert(0, "network", "published")
-        history.insert(1, "light_curves", light_curves)
-        histories.append(history)
-        if light_curves == "distributed":
-            with kepler.atomic_write(args.data_dir / "published.keras") as temporary:
-                model.save(temporary)
-
+    contenders, models, history = train_contenders(tables, split, args)
+    colours = {name: probes.find_noise_colour(getattr(tables, name).flux) for name in kepler.TABLES}
+    rows = [evaluate_split(c, name, colours, args.seed) for c in contenders for name in SPLITS]
+    transit = next(c for c in contenders if c.network == "transit")
+    candidates, found = find_candidates(transit)
+    trusted = ~np.isin(transit.view["row_test"], candidates["row"][candidates["suspect"]])
+    suspects = {
+        "rule": f"labelled non-host, box search statistic >= {SUSPECT_STATISTIC:g} and "
+        f"SNR >= {SUSPECT_SNR:g}",
+        "test_rows": candidates["row"][candidates["suspect"]].tolist(),
+        "results_without": [
+            evaluate_split(c, "test", colours, args.seed, kept=trusted)
+            for c in contenders
+            if c.view is transit.view
+        ],
+    }
     cross_validation = None
     if args.cross_validate:
-        seeds = list(range(args.seed, args.seed + args.repetitions))
-        stars = gather_stars(tables, equalised, repeats)
-        fewest = min(np.sum(stars.y == 1), np.sum(stars.y == 0))
-        if fewest < 2 * args.cross_validate:
-            raise kepler.DataError(
-                f"{fewest} stars of one class are too few for {args.cross_validate} folds: use "
-                f"--cross-validate {max(fewest // 2, 2)} or less"
-            )
-        contenders = make_contenders(stars, settings)
-        found, summary = cross_validate(contenders, stars.y, args.cross_validate, seeds)
-        rows += found
-        cross_validation = {"folds": args.cross_validate, "seeds": seeds, "results": summary}
+        stars = gather_stars(tables, split["equalised"], contenders[0].scored, colours)
+        found_rows, cross_validation = cross_validate(stars, tables, args)
+        rows += found_rows
+
     print_table(rows)
+    print_candidates(candidates)
+    if suspects["test_rows"]:
+        print(f"without the suspects (test rows {suspects['test_rows']}):")
+        print_table(suspects["results_without"])
     if cross_validation:
         print_cross_validation(cross_validation)
 
@@ -520,47 +553,33 @@ def main(argv=None):
         "data": data,
         "preprocessing": split["settings"],
         "seed": args.seed,
-        "settings": {"published": dataclasses.asdict(settings)},
+        "settings": {
+            "published": dataclasses.asdict(read_settings(args, networks.PublishedSettings)),
+            "transit": dataclasses.asdict(read_settings(args, networks.TransitSettings)),
+        },
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
     }
-    results = {"provenance": provenance, "results": rows, "cross_validation": cross_validation}
+    content = {
+        "provenance": provenance,
+        "results": rows,
+        "suspects": suspects,
+        "cross_validation": cross_validation,
+    }
+    predictions = pd.DataFrame(
+        {"row": split["distributed"]["row_test"], "label": split["distributed"]["y_test"]}
+    )
+    for c in contenders:
+        predictions[f"{c.network}_{c.light_curves}"] = c.of_rows(predictions["row"])
+    for name, model in models.items():
+        with kepler.atomic_write(args.data_dir / f"{name}.keras") as temporary:
+            model.save(temporary)
     write_text(
-        args.data_dir / "metrics.json", json.dumps(results, indent=1, allow_nan=False) + "\n"
+        args.data_dir / "metrics.json", json.dumps(content, indent=1, allow_nan=False) + "\n"
     )
     write_text(args.data_dir / "test_predictions.csv", predictions.to_csv(index=False))
-    write_text(args.data_dir / "training_history.csv", pd.concat(histories).to_csv(index=False))
-    by_split = {row["split"]: row for row in rows if is_published(row, "distributed")}
-    name = "published network, flux as distributed"
-    figures = {
-        "CMtrain": draw_confusion(by_split["train"], f"Training stars after balancing, {name}"),
-        "CMtest": draw_confusion(by_split["test"], f"Test stars, {name}"),
-        "Trainevo": draw_history(histories[0], f"Training of the {name}"),
-    }
-    for name, figure in figures.items():
+    write_text(args.data_dir / "training_history.csv", history.to_csv(index=False))
+    for name, figure in draw_figures(contenders, rows, history, candidates, found).items():
         save_figure(figure, args.plots_dir / f"{name}.png", data)
-
-
-def is_published(row, light_curves):
-    """Whether a result row is that of the published network on these light curves."""
-    return row["network"] == "published" and row["light_curves"] == light_curves
-
-
-def of_rows(score, view, predictions):
-    """Scores of a view's test stars in the order of `predictions`; NaN for a star not in it."""
-    return pd.Series(score, index=view["row_test"]).reindex(predictions["row"]).to_numpy()
-
-
-def print_cross_validation(cross_validation):
-    """Print mean and standard deviation over the repetitions."""
-    seeds = ", ".join(map(str, cross_validation["seeds"]))
-    print(f"cross-validation in {cross_validation['folds']} folds, seeds {seeds}: mean (sd)")
-    for row in cross_validation["results"]:
-        cells = []
-        for name in ("f1", "average_precision", "roc_auc"):
-            mean, sd = row[name]["mean"], row[name]["sd"]
-            spread = "" if sd is None else f" ({sd:.3f})"
-            cells.append(f"{name} " + ("undefined" if mean is None else f"{mean:.3f}{spread}"))
-        print(f"  {row['network']} {row['light_curves']}: {'  '.join(cells)}")
 
 
 if __name__ == "__main__":

@@ -91,11 +91,17 @@ def print_outliers(rows, is_host, sigmas, min_cadences):
     )
     for row in rows:
         print(f"  row {row} ({'host' if is_host[row] else 'non-host'})")
-    limit = largest_deviation(len(is_host))
-    reach = "can flag only a star that dominates its cadence" if sigmas < limit else "can flag none"
+    n, one = len(is_host), largest_deviation(len(is_host))
+    two = np.sqrt((n - 1) * (n - 2) / (2 * n))
+    if sigmas >= one:
+        reach = "can flag none"
+    elif sigmas >= two:
+        reach = "can flag only a single star that dominates its cadence"
+    else:
+        reach = "can flag several at once"
     print(
-        f"  among {len(is_host)} stars no value can deviate by more than {limit:.1f} standard "
-        f"deviations: this rule {reach}"
+        f"  among {n} stars one value can deviate by at most {one:.1f} standard deviations, two "
+        f"equal ones by {two:.1f}: this rule {reach}"
     )
 
 
@@ -145,7 +151,14 @@ def draw_pairs(flux, is_host, title):
             hue_kws={"marker": ["o", "D"], "s": [7, 16], "alpha": [0.35, 0.95], "zorder": [1, 2]},
         )
         grid.map_lower(plt.scatter, linewidth=0)
-        grid.map_diag(sns.kdeplot, common_norm=False, fill=True, alpha=0.25, linewidth=1.2)
+        grid.map_diag(
+            sns.kdeplot,
+            common_norm=False,
+            warn_singular=False,
+            fill=True,
+            alpha=0.25,
+            linewidth=1.2,
+        )
         for i, name in enumerate(names):
             grid.axes[-1, i].set_xlabel(f"{name} (e$^-$/s)")
             _label_compressed(grid.axes[-1, i].xaxis, every=2)

@@ -11,6 +11,7 @@ Writes `data/preprocessed_data.pkl` (see `load_split`) and `plots/spectra_gausSS
 """
 
 import pickle
+from typing import ClassVar
 
 import numpy as np
 from imblearn.over_sampling import SMOTE
@@ -31,14 +32,7 @@ HOSTS_PER_NON_HOST_SMOTE = 1 / 10
 HOSTS_PER_NON_HOST = 1 / 5
 SMOTE_NEIGHBORS = 5
 MOSTLY_MISSING = 0.5  # a star with a larger share of missing values is dropped
-# What a pickle of plain arrays and scalars is made of; `load_split` admits nothing else.
-PLAIN = {
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-    ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy._core.multiarray", "scalar"),
-    ("numpy._core.numeric", "_frombuffer"),
-}
+DTYPES = ("f4", "f8", "i1", "i4", "i8", "b1")  # what an array passed on may hold
 
 
 def fill_missing(flux):
@@ -250,17 +244,42 @@ def clean(table, name):
     return flux[kept], table.is_host[kept], rows[kept], was_missing[kept]
 
 
+class _DType:
+    """What a pickle says of an array's type: one of `DTYPES`, nothing else."""
+
+    def __init__(self, code, align=False, copy=True):
+        if code not in DTYPES:
+            raise pickle.UnpicklingError(f"it holds an array of type {str(code)[:20]}")
+        self.code = code
+
+    def __setstate__(self, state):
+        if state[1] not in "<|=":
+            raise pickle.UnpicklingError(f"it holds an array of byte order {str(state[1])[:20]}")
+
+
+def _make_array(buffer, dtype, shape, order):
+    """An array of what a pickle holds; NumPy's own reader would trust it with pointers."""
+    return np.frombuffer(buffer, dtype.code).reshape(shape, order=order)
+
+
 class _PlainUnpickler(pickle.Unpickler):
-    """Loads arrays and scalars; a pickle that names anything else runs nothing."""
+    """Loads plain arrays and scalars; a pickle that names anything else runs nothing."""
+
+    known: ClassVar = {
+        ("numpy._core.numeric", "_frombuffer"): _make_array,
+        ("numpy", "dtype"): _DType,
+    }
 
     def find_class(self, module, name):
-        if (module, name) not in PLAIN:
+        if (module, name) not in self.known:
             raise pickle.UnpicklingError(f"it names {module}.{name}")
-        return super().find_class(module, name)
+        return self.known[module, name]
 
 
 def save_split(path, split):
-    """Pickle a split; see `load_split`."""
+    """Pickle a split; see `load_split`. Protocol 5 writes contiguous arrays as plain bytes."""
+    for view in ("distributed", "equalised"):
+        split[view] = {name: np.ascontiguousarray(value) for name, value in split[view].items()}
     with kepler.atomic_write(path) as temporary, open(temporary, "wb") as stream:
         pickle.dump(split, stream, protocol=5)
 
@@ -296,7 +315,8 @@ def load_split(path):
         raise kepler.DataError(
             f"'{path}' is not this project's pickle ({reason}): {again}"
         ) from error
-    if not isinstance(split, dict) or split.get("layout") != LAYOUT:
+    parts = {"layout", "provenance", "settings", "distributed", "equalised"}
+    if not isinstance(split, dict) or set(split) != parts or split["layout"] != LAYOUT:
         raise kepler.DataError(f"'{path}' has another layout than this version's: {again}")
     return split
 

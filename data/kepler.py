@@ -133,11 +133,15 @@ def say(message):
 
 
 def run(main):
-    """Exit with what `main` returns; a DataError becomes one line and exit code 2."""
+    """Exit with what `main` returns; a user's mistake becomes one line and exit code 2."""
     try:
         sys.exit(main())
     except DataError as error:
         say(f"{Path(sys.argv[0]).name}: {error}")
+        sys.exit(2)
+    except OSError as error:
+        where = f" '{error.filename}'" if error.filename else ""
+        say(f"{Path(sys.argv[0]).name}: cannot use{where}: {error.strerror or error}")
         sys.exit(2)
     except KeyboardInterrupt:
         say(f"{Path(sys.argv[0]).name}: interrupted; nothing half-written was left")
@@ -151,7 +155,7 @@ def atomic_write(path):
     Readers see the old file or the whole new one, never a part, and two writers do not mix.
     """
     path = Path(path)
-    _sweep(path)
+    _sweep(path.parent)
     handle, name = tempfile.mkstemp(
         dir=path.parent, prefix=f".{path.stem}.{os.getpid()}-", suffix=f".partial{path.suffix}"
     )
@@ -164,10 +168,10 @@ def atomic_write(path):
         Path(name).unlink(missing_ok=True)
 
 
-def _sweep(path):
-    """Remove what an earlier writer of `path` left when it was killed half-way."""
-    for partial in path.parent.glob(f".{path.stem}.*.partial{path.suffix}"):
-        writer = partial.name[len(path.stem) + 2 :].split("-")[0]
+def _sweep(folder):
+    """Remove what earlier writers left in a folder when they were killed half-way."""
+    for partial in folder.glob(".*.partial*"):
+        writer = partial.name.partition(".partial")[0].rpartition(".")[2].partition("-")[0]
         if writer.isdigit() and not _alive(int(writer)):
             partial.unlink(missing_ok=True)
 
@@ -211,6 +215,8 @@ def load(data_dir, simulated=False):
     if simulated:
         data_dir.mkdir(parents=True, exist_ok=True)
         return _simulated(data_dir)
+    if data_dir.exists() and not data_dir.is_dir():
+        raise DataError(f"'{data_dir}' is a file: --data-dir takes the directory it lies in")
     if not data_dir.is_dir():
         raise DataError(
             f"data directory '{data_dir}' does not exist: create it, or correct --data-dir"
@@ -314,7 +320,7 @@ def _parse(path, csv, note, identity):
         with _open_csv(path, csv) as stream:
             for chunk in _read_chunks(_Digesting(stream, digest), path, csv):
                 n_missing += int(np.isnan(chunk).sum())
-                chunks.append(chunk)
+                chunks.append(np.ascontiguousarray(chunk))  # so that a star's values lie together
     if not any(map(len, chunks)):
         raise DataError(f"'{path}' has a header and no stars: fetch the file again")
     array = np.concatenate(chunks)

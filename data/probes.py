@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.fft import rfft
 
+from data.equalise import find_measured
+
 BLOCK = 64  # stars measured at a time: 64 x 3197 float64 = 1.6 MB, about a processor's cache
 CUT = 4.0  # robust standard deviations of the differences beyond which a spectrum's input is cut
 LINE = 0.0012  # cycles per cadence, half width of a line (that of its smear)
@@ -106,6 +108,30 @@ def find_smoothness(flux):
 def find_position(flux):
     """Less the row's number in its table."""
     return -np.arange(len(flux), dtype=float)
+
+
+def find_noise_colour(flux):
+    """Noise colour of every star, filled cadences left out: lag-1 autocorrelation and spread ratio.
+
+    Parameters
+    ----------
+    flux : ndarray of shape (n_stars, n_cadences)
+        As distributed, e-/s.
+
+    Returns
+    -------
+    ndarray of shape (n_stars, 2)
+        Of the flux about its median, cut at five robust standard deviations so that dips do not
+        count; the logarithm of the second.
+    """
+    colour = np.empty((len(flux), 2))
+    for i, star in enumerate(flux):
+        star = star[find_measured(star)]
+        star = star - np.median(star)
+        spread = max(1.4826 * np.median(np.abs(star)), 1e-100)
+        cut = np.clip(star / spread, -5, 5)[np.newaxis]
+        colour[i] = find_lag_one(cut)[0], np.log(max(-find_smoothness(cut)[0], 1e-100))
+    return colour
 
 
 class Probe(NamedTuple):

@@ -224,3 +224,55 @@ def evaluate(y, score, threshold, seed, called=None):
     intervals |= bootstrap(y, score, called, seed)
     threshold = None if threshold is None else float(threshold)
     return counts | values | {"threshold": threshold} | intervals
+
+
+def precision_recall(y, score):
+    """Precision and recall of every distinct cut, from no recall to full recall.
+
+    Returns
+    -------
+    recall, precision : ndarray of shape (n_cuts + 1,)
+        The first pair is recall 0 with the precision of the highest cut.
+    """
+    y = np.asarray(y) == 1
+    order = np.argsort(-np.asarray(score, float), kind="stable")
+    value, hits = np.asarray(score, float)[order], np.cumsum(y[order])
+    last = np.append(np.flatnonzero(np.diff(value)), len(value) - 1)
+    precision = hits[last] / (last + 1)
+    recall = hits[last] / y.sum()
+    return np.append(0, recall), np.append(precision[0], precision)
+
+
+def recall_at_precision(y, score, least=0.9):
+    """The highest recall of any cut whose precision is at least `least`; 0 if none is."""
+    recall, precision = precision_recall(y, score)
+    return float(recall[1:][precision[1:] >= least].max(initial=0.0))
+
+
+def noise_matched_auc(y, score, colour, n_nearest=10):
+    """ROC AUC of each host against the non-hosts whose noise is most like its own.
+
+    A score that only follows noise colour, by which hosts and non-hosts differ, is at 0.5.
+
+    Parameters
+    ----------
+    y, score : ndarray of shape (n_stars,)
+    colour : ndarray of shape (n_stars, n_probes)
+        Noise colour of each star; each column is scaled by its standard deviation.
+    n_nearest : int
+
+    Returns
+    -------
+    float or None
+        Mean over hosts of the share of their nearest non-hosts with a lower score, ties half.
+    """
+    y, score = np.asarray(y) == 1, np.asarray(score, float)
+    if not y.any() or y.all():
+        return None
+    scaled = colour / np.maximum(colour.std(axis=0), 1e-12)
+    shares = []
+    for host in np.flatnonzero(y):
+        distance = np.sum((scaled[~y] - scaled[host]) ** 2, axis=1)
+        near = score[~y][np.argsort(distance, kind="stable")[:n_nearest]]
+        shares.append(np.mean((score[host] > near) + 0.5 * (score[host] == near)))
+    return float(np.mean(shares))

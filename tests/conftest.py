@@ -32,7 +32,7 @@ SCRIPTS = (  # in running order
     "cnn_classifier",
 )
 REAL = ROOT.parent / "shared" / "real"  # a part of the real set, where a checkout has one
-N_CADENCES = 256
+N_CADENCES = 640  # 13 days: fewer than 556 cannot be equalised
 
 
 def write_table(path, labels, flux):
@@ -59,7 +59,7 @@ def _close_figures():
 
 @pytest.fixture(scope="session")
 def stars():
-    """A survey small enough for every test: 100 + 40 stars, 8 + 5 hosts, 256 cadences."""
+    """A survey small enough for every test: 100 + 40 stars, 8 + 5 hosts, 640 cadences."""
     return survey.simulate(100, 40, 8, 5, n_cadences=N_CADENCES, seed=1)
 
 

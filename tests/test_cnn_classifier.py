@@ -17,6 +17,7 @@ import data_preprocessing
 from data import kepler, scores
 
 SMALL = ["--epochs", "2", "--filters", "3", "2", "--dense", "4", "3", "--batch-size", "16"]
+NETWORKS = {"published", "transit", "box_least_squares", "repeat_count"}
 DEFAULTS = step.PublishedSettings()
 
 
@@ -100,7 +101,7 @@ def test_identity_normalisation_changes_nothing():
 
 # --------------------------------------------------------------------------------- settings
 def test_every_setting_is_a_flag_with_its_published_default():
-    parser = step.make_parser_of_step()
+    parser = step.make_command_line()
     assert step.read_settings(parser.parse_args([]), step.PublishedSettings) == DEFAULTS
     assert dataclasses.asdict(DEFAULTS) == {
         "filters": (11, 7), "kernel_size": 2, "l2": 0.01, "pool_dropout": 0.4,
@@ -148,15 +149,15 @@ def test_every_setting_changes_the_network_or_its_training(monkeypatch):
             return argparse.Namespace(history={"loss": [1.0], "val_loss": [1.0]})
 
     monkeypatch.setattr(step, "make_published_network", lambda *_: Recorder())
-    view = {"x_train": fit_stars(8), "y_train": np.arange(8) % 2}
-    view |= {"x_validation": fit_stars(4), "y_validation": np.arange(4) % 2}
-    step.train_published(view, settings, seed=1)
+    fit, held_out = (fit_stars(160), np.arange(160) % 2), (fit_stars(4), np.arange(4) % 2)
+    step.train_published(fit, held_out, settings, seed=1)
     assert given["class_weight"] == {0: 1.0, 1: 7.0}
     assert (given["batch_size"], given["epochs"]) == (9, 4)
     x, y = given["validation_data"]
-    np.testing.assert_array_equal(x[..., 0], view["x_validation"])
-    np.testing.assert_array_equal(y, view["y_validation"])
-    np.testing.assert_array_equal(given["x"][..., 0], view["x_train"])
+    np.testing.assert_array_equal(x[..., 0], held_out[0])
+    np.testing.assert_array_equal(y, held_out[1])
+    np.testing.assert_array_equal(given["x"][..., 0], fit[0])
+    np.testing.assert_array_equal(given["y"], fit[1])
     (stopping,) = [c for c in given["callbacks"] if isinstance(c, keras.callbacks.EarlyStopping)]
     assert (stopping.monitor, stopping.patience) == ("val_loss", 3)
     assert stopping.restore_best_weights
@@ -164,7 +165,7 @@ def test_every_setting_changes_the_network_or_its_training(monkeypatch):
 
 def test_bad_normalisation_is_refused(capsys):
     with pytest.raises(SystemExit):
-        step.make_parser_of_step().parse_args(["--normalization", "none"])
+        step.make_command_line().parse_args(["--normalization", "none"])
     assert "adapted" in capsys.readouterr().err
 
 
@@ -184,15 +185,16 @@ def trained():
     for name, sizes in {"train": (40, 200), "validation": (10, 50), "test": (10, 90)}.items():
         view[f"x_{name}"], view[f"y_{name}"] = part(*sizes)
     settings = dataclasses.replace(DEFAULTS, epochs=12, batch_size=32, patience=4)
-    model, history = step.train_published(view, settings, seed=3)
+    fit, held_out = ((view[f"x_{name}"], view[f"y_{name}"]) for name in step.SPLITS[:2])
+    model, history = step.train_published(fit, held_out, settings, seed=3)
     return view, settings, model, history
 
 
 def test_the_network_learns_what_can_be_learnt(trained):
     view, _, model, _ = trained
-    scored = step.score_splits(model, view)
-    assert scored["test"].shape == (100,)
-    assert metrics.average_precision_score(view["y_test"], scored["test"]) > 0.9
+    score = step.predict(model, view["x_test"])
+    assert score.shape == (100,)
+    assert metrics.average_precision_score(view["y_test"], score) > 0.9
 
 
 def test_the_best_epoch_is_kept(trained):
@@ -214,27 +216,26 @@ def test_the_best_epoch_is_kept(trained):
 
 def test_threshold_is_tuned_on_validation_stars_only(trained):
     view = dict(trained[0])
-    scored = step.score_splits(trained[2], view)
-    rows = step.evaluate_splits("published", "distributed", view, scored, seed=0)
+    scored = {name: step.predict(trained[2], view[f"x_{name}"]) for name in step.SPLITS}
+    names = ("published", "distributed")
+    rows = step.evaluate_splits(*names, view, scored, "validation", seed=0)
     expected = scores.tune_threshold(view["y_validation"], scored["validation"])
     assert [row["threshold"] for row in rows] == [expected] * 3
     view["y_train"], view["y_test"] = 1 - view["y_train"], 1 - view["y_test"]
-    others = step.evaluate_splits("published", "distributed", view, scored, seed=0)
+    others = step.evaluate_splits(*names, view, scored, "validation", seed=0)
     assert [row["threshold"] for row in others] == [expected] * 3
     assert others[1] == rows[1]
 
 
-@pytest.mark.parametrize("split", ["train", "test"])
-def test_a_diverged_network_is_refused(split):
+def test_a_diverged_network_is_refused():
     class Diverged:
         name = "published"
 
         def predict(self, x, **options):
-            return np.full((len(x), 1), np.nan if x[0, 0, 0] == 1 else 0.5, np.float32)
+            return np.array([[0.5], [np.nan], [0.5]], np.float32)
 
-    view = {f"x_{name}": np.full((3, 64), float(name == split)) for name in step.SPLITS}
     with pytest.raises(kepler.DataError, match="published network has diverged.*--learning-rate"):
-        step.score_splits(Diverged(), view)
+        step.predict(Diverged(), np.zeros((3, 64)))
 
 
 # ---------------------------------------------------------------------------------- figures
@@ -308,12 +309,19 @@ def results(finished):
     return json.loads((finished / "data/metrics.json").read_text(), parse_constant=no_constant)
 
 
+def row_of(results, network="published", light_curves="distributed", split="test"):
+    key = (network, light_curves, split)
+    (row,) = (r for r in results["results"] if (r["network"], r["light_curves"], r["split"]) == key)
+    return row
+
+
 def test_metrics_have_the_agreed_schema(results):
-    assert list(results) == ["provenance", "results"]
-    splits = [(row["network"], row["light_curves"], row["split"]) for row in results["results"]]
-    assert splits == [
-        ("published", "distributed", split) for split in ("train", "validation", "test")
-    ]
+    assert {"provenance", "results"} <= set(results)
+    found = [(row["network"], row["light_curves"], row["split"]) for row in results["results"]]
+    assert len(found) == len(set(found))
+    assert {("published", "distributed", split) for split in step.SPLITS} <= set(found)
+    assert {network for network, *_ in found} <= NETWORKS
+    assert {kind for _, kind, _ in found} == {"distributed", "equalised"}
     names = {"network", "light_curves", "split", "tp", "fp", "fn", "tn", "threshold"}
     names |= set(scores.METRICS) | {f"{name}_interval" for name in scores.METRICS}
     for result in results["results"]:
@@ -321,7 +329,7 @@ def test_metrics_have_the_agreed_schema(results):
         for name in scores.METRICS:
             interval = result[f"{name}_interval"]
             assert interval is None or (len(interval) == 2 and interval[0] <= interval[1])
-    test = results["results"][2]
+    test = row_of(results)
     assert (test["tp"] + test["fn"], test["fp"] + test["tn"]) == (5, 35)
 
 
@@ -338,11 +346,12 @@ def test_results_carry_their_provenance(results, finished):
 
 def test_results_can_be_recomputed_from_the_predictions(results, finished, stars):
     predictions = pd.read_csv(finished / "data/test_predictions.csv")
-    assert list(predictions) == ["row", "label", "published_distributed"]
+    assert list(predictions)[:2] == ["row", "label"]
+    assert {"published_distributed", "published_equalised"} <= set(predictions)
     np.testing.assert_array_equal(predictions["row"], np.arange(40))
     np.testing.assert_array_equal(predictions["label"], stars.test_labels == 2)
     y, score = predictions["label"], predictions["published_distributed"].astype(np.float32)
-    test = results["results"][2]
+    test = row_of(results)
     called = score >= test["threshold"]
     ((tn, fp), (fn, tp)) = metrics.confusion_matrix(y, called)
     assert (test["tp"], test["fp"], test["fn"], test["tn"]) == (tp, fp, fn, tn)
@@ -360,9 +369,9 @@ def test_the_saved_model_gives_the_same_scores(finished, stars):
 
 def test_history_has_a_row_per_epoch(finished):
     history = pd.read_csv(finished / "data/training_history.csv")
-    assert history["epoch"].tolist() == [0, 1]
-    assert set(history["network"]) == {"published"}
-    assert set(history["light_curves"]) == {"distributed"}
+    published = history[history["network"] == "published"]
+    for kind in ("distributed", "equalised"):
+        assert published[published["light_curves"] == kind]["epoch"].tolist() == [0, 1]
     assert {"loss", "val_loss", "recall", "val_recall", "val_average_precision"} <= set(history)
 
 

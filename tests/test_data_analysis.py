@@ -97,7 +97,7 @@ def test_main_names_the_outliers_states_the_limit_and_draws_without_them(
     for args in (without, density):
         np.testing.assert_array_equal(args[1], kept < 8)
     figures = {path.name for path in (tmp_path / "plots").iterdir()}
-    assert figures == {"pairplot.png", "pairplot_out.png", "kde1plot.png"}
+    assert figures == {"pairplot.png", "pairplot_out.png", "kde1plot.png", "leaks.png"}
 
 
 def test_a_rule_beyond_its_limit_says_that_it_can_flag_none(capsys):

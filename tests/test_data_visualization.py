@@ -98,8 +98,8 @@ def test_same_figure_same_bytes(tmp_path):
 def test_main_prints_shapes_and_classes(dirs, capsys):
     step.main(dirs)
     out = capsys.readouterr().out
-    assert "train: 100 stars x 256 cadences (5 days): 8 hosts (LABEL 2), 92 non-hosts" in out
-    assert "test: 40 stars x 256 cadences (5 days): 5 hosts (LABEL 2), 35 non-hosts" in out
+    assert "train: 100 stars x 640 cadences (13 days): 8 hosts (LABEL 2), 92 non-hosts" in out
+    assert "test: 40 stars x 640 cadences (13 days): 5 hosts (LABEL 2), 35 non-hosts" in out
     assert out.startswith("data: user's light curves (exoTrain.csv ")
 
 

@@ -175,5 +175,5 @@ def test_top_level_holds_what_was_asked_for_and_nothing_beside():
 
 
 def test_every_script_has_its_test_file():
-    for name in MODULES:
-        assert (ROOT / "tests" / f"test_{name.rpartition('/')[2]}.py").is_file(), name
+    for name in SCRIPTS:
+        assert (ROOT / "tests" / f"test_{name}.py").is_file(), name

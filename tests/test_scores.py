@@ -57,16 +57,21 @@ def test_counts_and_ratios_equal_sklearn(stars, threshold):
 def test_threshold_maximises_f1_over_all_cuts(stars):
     y, score = stars
     threshold = scores.tune_threshold(y, score)
-    best = max(metrics.f1_score(y, score >= cut) for cut in score)  # every distinct calling
-    assert metrics.f1_score(y, score >= threshold) == pytest.approx(best, abs=1e-12)
+
+    def f1(called):
+        return 2 * np.sum(y * called) / (np.sum(y) + np.sum(called))
+
+    best = max(f1(score >= cut) for cut in score)  # every distinct calling
+    assert f1(score >= threshold) == pytest.approx(best, abs=1e-12)
 
 
 def test_threshold_is_the_middle_of_the_widest_best_gap():
     y = np.array([1, 1, 0, 0])
     assert scores.tune_threshold(y, [0.9, 0.8, 0.2, 0.1]) == pytest.approx(0.5)
-    # Calling one, four, or seven stars has F1 2/3 each; the gap beneath the first is widest.
-    y = [1, 0, 0, 1]
-    assert scores.tune_threshold(y, [0.9, 0.3, 0.2, 0.1]) == pytest.approx(0.6)
+    # Calling one star or four has F1 2/3 each; the gap beneath decides.
+    y = [1, 0, 0, 1, 0]
+    assert scores.tune_threshold(y, [0.9, 0.3, 0.2, 0.1, 0.0]) == pytest.approx(0.6)
+    assert scores.tune_threshold(y, [0.9, 0.8, 0.7, 0.6, 0.0]) == pytest.approx(0.3)
     assert scores.tune_threshold([0, 1], [0.7, 0.3]) == 0.3  # all are called: nothing is below
 
 
@@ -112,20 +117,38 @@ def test_bootstrap_equals_the_plain_one_and_follows_its_seed():
     rng = np.random.default_rng(3)
     y = np.repeat([1, 0], [12, 60])
     score = np.round(rng.normal(y, 1.0), 1)
-    found = scores.bootstrap(y, score, 0.7, seed=4)
-    assert found == scores.bootstrap(y, score, 0.7, seed=4)
-    assert found != scores.bootstrap(y, score, 0.7, seed=5)
+    found = scores.bootstrap(y, score, score >= 0.7, seed=4)
+    assert found == scores.bootstrap(y, score, score >= 0.7, seed=4)
+    assert found != scores.bootstrap(y, score, score >= 0.7, seed=5)
     plain = {"f1": [], "average_precision": [], "roc_auc": []}
-    for _ in range(400):
+    for _ in range(300):
         drawn = np.concatenate([rng.choice(12, 12), 12 + rng.choice(60, 60)])
         plain["f1"].append(metrics.f1_score(y[drawn], score[drawn] >= 0.7))
         plain["average_precision"].append(metrics.average_precision_score(y[drawn], score[drawn]))
         plain["roc_auc"].append(metrics.roc_auc_score(y[drawn], score[drawn]))
     for name, values in plain.items():
-        # Two bootstraps of 1000 and 400 draws agree to a fraction of their width.
+        # Two bootstraps of 1000 and 300 draws agree to a fraction of their width.
         width = np.ptp(np.percentile(values, [2.5, 97.5]))
         expected = np.percentile(values, [2.5, 97.5])
         assert found[f"{name}_interval"] == pytest.approx(expected, abs=0.2 * width), name
+
+
+def test_quick_interval_of_the_auc_is_that_of_the_plain_bootstrap():
+    rng = np.random.default_rng(6)
+    y = np.repeat([1, 0], [9, 200])
+    score = np.round(rng.normal(y, 1.0), 1)
+    expected = scores.bootstrap(y, score, score >= 0, seed=1)["roc_auc_interval"]
+    found = scores.roc_auc_interval(y, score, rng)
+    assert found == pytest.approx(expected, abs=0.1 * np.ptp(expected))
+
+
+def test_calls_may_be_given_where_folds_have_thresholds_of_their_own():
+    y, score = np.array([1, 1, 0, 0]), np.array([0.2, 0.9, 0.5, 0.1])
+    called = np.array([True, False, False, True])
+    row = scores.evaluate(y, score, None, seed=0, called=called)
+    assert [row[name] for name in ("tp", "fp", "fn", "tn")] == [1, 1, 1, 1]
+    assert row["threshold"] is None
+    assert row["roc_auc"] == metrics.roc_auc_score(y, score)
 
 
 @settings(max_examples=30)
