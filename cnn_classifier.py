@@ -26,6 +26,7 @@ import pandas as pd
 from sklearn.model_selection import StratifiedKFold
 
 from data import bls, kepler, networks, probes, scores
+from data.equalise import find_times
 from data_preprocessing import SPLIT_FILE, balance, fill_missing, load_split, split_rows
 from data_visualization import make_parser, parse_positive, save_figure
 from plots import results
@@ -205,8 +206,10 @@ def search_splits(view):
     return Contender("box_least_squares", "equalised", view, scored)
 
 
-def find_candidates(contender):
+def find_candidates(contender, tables):
     """The highest-scored test stars, whatever their label, and what a box search finds in them.
+
+    The search runs on the file's own time, not on the index of equalised cadences.
 
     Returns
     -------
@@ -214,12 +217,15 @@ def find_candidates(contender):
         A row per star, highest score first: `place` in the view, `row`, `label`, `score`,
         `period` (days), `depth` and `snr`, `suspect`: labelled non-host, yet with dips.
     found : bls.Search
+    times : ndarray of shape (n_stars, n_cadences)
+        Days since the first cadence of the file.
     """
     view, score = contender.view, contender.scored["test"]
     n_called = int(np.sum(score >= contender.threshold))
     n_looked_at = min(max(N_CANDIDATES, n_called), 40, len(score))
     place = np.argsort(-score, kind="stable")[:n_looked_at]
-    found = bls.search(view["x_test"][place])
+    times = find_times(tables.test.flux[view["row_test"][place]], view["x_test"].shape[1])
+    found = bls.search(view["x_test"][place], times)
     label = view["y_test"][place]
     dips = (found.statistic >= SUSPECT_STATISTIC) & (found.snr >= SUSPECT_SNR)
     stars = {
@@ -232,7 +238,7 @@ def find_candidates(contender):
         "snr": found.snr,
         "suspect": dips & (label == 0),
     }
-    return pd.DataFrame(stars), found
+    return pd.DataFrame(stars), found, times
 
 
 class Stars(NamedTuple):
@@ -468,7 +474,7 @@ def load_tables(data_dir, split, simulated):
     return tables
 
 
-def draw_figures(contenders, rows, history, candidates, found):
+def draw_figures(contenders, rows, history, candidates, found, times):
     """The figures of this step, by name."""
 
     def row_of(network, light_curves, split):
@@ -504,6 +510,7 @@ def draw_figures(contenders, rows, history, candidates, found):
             transit.view["y_test"], scored, "Test stars"
         ),
         "top_candidates": results.draw_candidates(
+            times[: len(best)],
             transit.view["x_test"][best["place"]],
             bls.Search(*(value[: len(best)] for value in found)),
             captions,
@@ -523,7 +530,7 @@ def main(argv=None):
     colours = {name: probes.find_noise_colour(getattr(tables, name).flux) for name in kepler.TABLES}
     rows = [evaluate_split(c, name, colours, args.seed) for c in contenders for name in SPLITS]
     transit = next(c for c in contenders if c.network == "transit")
-    candidates, found = find_candidates(transit)
+    candidates, found, times = find_candidates(transit, tables)
     trusted = ~np.isin(transit.view["row_test"], candidates["row"][candidates["suspect"]])
     suspects = {
         "rule": f"labelled non-host, box search statistic >= {SUSPECT_STATISTIC:g} and "
@@ -578,7 +585,7 @@ def main(argv=None):
     )
     write_text(args.data_dir / "test_predictions.csv", predictions.to_csv(index=False))
     write_text(args.data_dir / "training_history.csv", history.to_csv(index=False))
-    for name, figure in draw_figures(contenders, rows, history, candidates, found).items():
+    for name, figure in draw_figures(contenders, rows, history, candidates, found, times).items():
         save_figure(figure, args.plots_dir / f"{name}.png", data)
 
 

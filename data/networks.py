@@ -1,9 +1,9 @@
 """The two networks: how they are built, trained and asked.
 
-`published` is the network of the original study, layer by layer. `transit` is ours: single events
-are found by convolution, folded over trial periods, and the strengths at all periods are weighed: the single-
-and multiple-event statistics of the Kepler pipeline [1]_, learnt. It sees no host label: non-hosts
-teach it, half of them with injected transits (`data/injection.py`).
+`published` is the network of the original study, layer by layer. `transit` is ours: events are
+found by convolution, folded over trial periods, and the strengths at all periods are weighed, the
+single- and multiple-event statistics of the Kepler pipeline [1]_ learnt. It sees no host label:
+non-hosts teach it, half of them with injected transits (`data/injection.py`).
 
 References
 ----------
@@ -136,8 +136,8 @@ def train_published(fit, validation, settings, seed):
     batch_size = min(settings.batch_size, max(len(fit[1]) // FEWEST_BATCHES, 1))
     if batch_size < settings.batch_size:
         kepler.say(
-            f"batches of {batch_size} instead of {settings.batch_size}: there are {len(fit[1])} fit "
-            f"stars, and batch normalisation needs {FEWEST_BATCHES} batches an epoch"
+            f"batches of {batch_size} instead of {settings.batch_size}: batch normalisation needs "
+            f"{FEWEST_BATCHES} an epoch, and there are {len(fit[1])} fit stars"
         )
     history = model.fit(
         fit[0][..., np.newaxis],

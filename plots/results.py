@@ -4,7 +4,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from data import scores
-from data.kepler import CADENCE_DAYS
 from data_visualization import COLORS, house_style
 
 NETWORK_COLORS = {  # Okabe & Ito 2008, apart from those of the two classes
@@ -123,17 +122,17 @@ def draw_precision_recall(y, scored, title):
         axis.set_xlabel("recall (share of hosts found)")
         axis.set_ylabel("precision (share of hosts among those called)")
         axis.set_title(title)
-        figure.legend(loc="outside lower left", ncols=2, fontsize=8)
+        axis.legend(loc="upper right", fontsize=8)
     return figure
 
 
-def draw_candidates(curves, found, captions, is_host):
+def draw_candidates(times, curves, found, captions, is_host):
     """Folded light curves of the highest-scored stars.
 
     Parameters
     ----------
-    curves : ndarray of shape (n_stars, n_cadences)
-        Equalised.
+    times, curves : ndarray of shape (n_stars, n_cadences)
+        Days; equalised flux.
     found : bls.Search
         Period, epoch and duration of each.
     captions : list of str
@@ -143,7 +142,6 @@ def draw_candidates(curves, found, captions, is_host):
     -------
     matplotlib.figure.Figure
     """
-    time = np.arange(curves.shape[1]) * CADENCE_DAYS
     n_columns = 3
     n_rows = -(-len(curves) // n_columns)
     with house_style():
@@ -151,7 +149,7 @@ def draw_candidates(curves, found, captions, is_host):
             n_rows, n_columns, figsize=(10.5, 2.4 * n_rows + 0.6), squeeze=False
         )
         for axis, i in zip(axes.flat, range(len(curves)), strict=False):
-            draw_fold(axis, time, curves[i], found.period[i], found.epoch[i], found.duration[i])
+            draw_fold(axis, times[i], curves[i], found.period[i], found.epoch[i], found.duration[i])
             axis.set_title(
                 captions[i], fontsize=8, color=COLORS["host" if is_host[i] else "non-host"]
             )
