@@ -5,6 +5,7 @@ Reads `data/preprocessed_data.pkl` of step 3 and the light curves it was made of
     python cnn_classifier.py
     python cnn_classifier.py --normalization identity   # as the published code really ran
     python cnn_classifier.py --cross-validate 5         # all hosts of both tables, three times
+    python cnn_classifier.py --predict my_star.fits folder/   # score your own stars, no training
 
 Compares, on the same stars: `transit`, our network, on equalised light curves; `published`, the
 original study's, on light curves as distributed and on equalised ones; `box_least_squares`, no
@@ -19,18 +20,20 @@ import argparse
 import dataclasses
 import importlib.metadata
 import json
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedKFold
 
-from data import bls, kepler, networks, probes, scores
+from data import bls, kepler, networks, prediction, probes, scores
 from data.equalise import find_times
 from data_preprocessing import SPLIT_FILE, balance, fill_missing, load_split, split_rows
-from data_visualization import make_parser, parse_positive, save_figure
+from data_visualization import ROOT, make_parser, parse_positive, save_figure
 from plots import results
 
+SHIPPED_MODEL = ROOT / "data" / "pretrained" / "transit.keras"
 SPLITS = ("train", "validation", "test")
 PACKAGES = ("numpy", "scipy", "pandas", "scikit-learn", "imbalanced-learn", "keras", "tensorflow")
 MOST_SEARCHED = 1000  # stars; with more, box least squares would take most of the run's time
@@ -445,9 +448,42 @@ def make_command_line():
         default="auto",
         help=f"box search of every star; auto: of up to {MOST_SEARCHED} stars",
     )
+    own = parser.add_argument_group("Scoring your own stars")
+    own.add_argument(
+        "--predict",
+        nargs="+",
+        metavar="FILE",
+        help="score these files, folders or globs; no training",
+    )
+    own.add_argument(
+        "--model",
+        type=Path,
+        help="trained network; else transit.keras of --data-dir, or the shipped",
+    )
+    own.add_argument("--output", type=Path, help="CSV of scores; else scores.csv in --data-dir")
+    own.add_argument(
+        "--search-all", action="store_true", help="find the period of every star, not only of hosts"
+    )
+    own.add_argument("--dask", metavar="ADDRESS", help="score on the workers of this scheduler")
     add_settings(parser, networks.PublishedSettings)
     add_settings(parser, networks.TransitSettings)
     return parser
+
+
+def predict_stars(args):
+    """Score the user's own stars; returns 1 if some could not be scored."""
+    model = args.model
+    if model is None:
+        model = args.data_dir / "transit.keras"
+        model = model if model.exists() else SHIPPED_MODEL
+    output = args.output or args.data_dir / "scores.csv"
+    n_scored, n_skipped, bad = prediction.predict_files(
+        args.predict, model, output, args.search_all, args.dask
+    )
+    before = f" ({n_skipped} had been scored before)" if n_skipped else ""
+    print(f"{n_scored} stars scored with '{model}'{before}, {len(bad)} could not be")
+    print(f"results: {output}")
+    return 1 if bad else 0
 
 
 def parse_folds(text):
@@ -521,6 +557,8 @@ def draw_figures(contenders, rows, history, candidates, found, times):
 
 def main(argv=None):
     args = make_command_line().parse_args(argv)
+    if args.predict:
+        return predict_stars(args)
     split = load_split(args.data_dir / SPLIT_FILE)
     tables = load_tables(args.data_dir, split, args.simulated)
     data = split["provenance"]
@@ -577,9 +615,19 @@ def main(argv=None):
     )
     for c in contenders:
         predictions[f"{c.network}_{c.light_curves}"] = c.of_rows(predictions["row"])
-    for name, model in models.items():
-        with kepler.atomic_write(args.data_dir / f"{name}.keras") as temporary:
-            model.save(temporary)
+    calibration = scores.fit_calibration(transit.view["y_validation"], transit.scored["validation"])
+    predictions["transit_equalised_probability"] = scores.calibrate(
+        predictions["transit_equalised"], *calibration
+    )
+    with kepler.atomic_write(args.data_dir / "published.keras") as temporary:
+        models["published"].save(temporary)
+    scoring = {
+        "settings": provenance["settings"]["transit"],
+        "threshold": transit.threshold,
+        "calibration": calibration,
+        "provenance": provenance,
+    }
+    networks.save_transit(models["transit"], args.data_dir / "transit.keras", scoring)
     write_text(
         args.data_dir / "metrics.json", json.dumps(content, indent=1, allow_nan=False) + "\n"
     )

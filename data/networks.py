@@ -11,7 +11,9 @@ References
 """
 
 import dataclasses
+import json
 import os
+import zipfile
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow: it greets on import
 
@@ -26,6 +28,7 @@ from data import kepler
 from data.injection import TrainingSample
 
 FEWEST_BATCHES = 16  # an epoch: running averages of momentum 0.99 forget the start in five epochs
+MODEL_LAYOUT = 1  # raised whenever the network or what scoring needs changes
 STRIDE = 4  # cadences per step of the event series, 2 h
 SMEAR = 3  # steps an event may be early or late: index is not quite time
 
@@ -449,3 +452,59 @@ def train_transit(flux, settings, seed):
         for epoch, loss in enumerate(values)
     ]
     return model, pd.DataFrame(history)
+
+
+def save_transit(model, path, scoring):
+    """Save the transit network with all that scoring needs, in one file.
+
+    Parameters
+    ----------
+    model : keras.Model
+    path : path
+    scoring : dict
+        JSON-ready: `settings` (of `TransitSettings`), `threshold`, `calibration`, `provenance`,
+        `versions`; see `data/prediction.py`. Kept as `scoring.json` inside the Keras archive.
+    """
+    content = json.dumps({"layout": MODEL_LAYOUT} | scoring, indent=1, allow_nan=False)
+    with kepler.atomic_write(path) as temporary:
+        model.save(temporary)
+        with zipfile.ZipFile(temporary, "a") as archive:
+            archive.writestr("scoring.json", content)
+
+
+def load_transit(path):
+    """Load what `save_transit` saved. Only numbers are read from the file: nothing in it is run.
+
+    Returns
+    -------
+    model : keras.Model
+        Built by this code, with the file's weights.
+    scoring : dict
+
+    Raises
+    ------
+    kepler.DataError
+        If the file is missing, damaged, or of another layout.
+    """
+    again = "train one with `python cnn_classifier.py`"
+    try:
+        with zipfile.ZipFile(path) as archive:
+            scoring = json.loads(archive.read("scoring.json"))
+    except FileNotFoundError:
+        raise kepler.DataError(f"'{path}' is missing: {again}") from None
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile, RuntimeError) as error:
+        raise kepler.DataError(
+            f"'{path}' is no transit network of this project: {again}"
+        ) from error
+    layout = scoring.get("layout") if isinstance(scoring, dict) else None
+    if layout != MODEL_LAYOUT:
+        raise kepler.DataError(
+            f"'{path}' has layout {str(layout)[:20]}, this version reads {MODEL_LAYOUT}: {again}"
+        )
+    try:
+        model = make_transit_network(TransitSettings(**scoring["settings"]))
+        model.load_weights(path)
+    except Exception as error:  # whatever a damaged archive of weights makes Keras raise
+        reason = " ".join(str(error).split())[:100] or type(error).__name__
+        raise kepler.DataError(f"'{path}' holds other weights ({reason}): {again}") from error
+    return model, scoring

@@ -5,7 +5,7 @@ Throughout, `y` is 1 for a host and 0 for a non-host, a star is called a host if
 """
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 N_RESAMPLES = 1000
 CONFIDENCE = 0.95
@@ -276,3 +276,35 @@ def noise_matched_auc(y, score, colour, n_nearest=10):
         near = score[~y][np.argsort(distance, kind="stable")[:n_nearest]]
         shares.append(np.mean((score[host] > near) + 0.5 * (score[host] == near)))
     return float(np.mean(shares))
+
+
+def fit_calibration(y, score):
+    """Slope and offset of Platt's calibration: logistic regression on the logit of the score.
+
+    Parameters
+    ----------
+    y, score : ndarray of shape (n_stars,)
+        Of stars the network was not trained on; scores between 0 and 1.
+
+    Returns
+    -------
+    list of float
+
+    References
+    ----------
+    Platt 1999, Advances in Large Margin Classifiers, 61.
+    """
+    from sklearn.linear_model import LogisticRegression  # here: it takes a second to import
+
+    model = LogisticRegression(C=1e6).fit(logit(score)[:, np.newaxis], np.asarray(y))
+    return [float(model.coef_[0, 0]), float(model.intercept_[0])]
+
+
+def calibrate(score, slope, offset):
+    """Calibrated probability of scores, dimensionless; see `fit_calibration`."""
+    return special.expit(slope * logit(score) + offset)
+
+
+def logit(score):
+    """Logarithm of the odds of scores, which are kept a hair within 0 and 1."""
+    return special.logit(np.clip(np.asarray(score, float), 1e-7, 1 - 1e-7))

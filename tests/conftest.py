@@ -33,6 +33,12 @@ SCRIPTS = (  # in running order
 )
 REAL = ROOT.parent / "shared" / "real"  # a part of the real set, where a checkout has one
 N_CADENCES = 640  # 13 days: fewer than 556 cannot be equalised
+SMALL = [  # both networks as small as they can be: seconds instead of minutes
+    "--epochs", "2", "--filters", "3", "2", "--dense", "4", "3", "--batch-size", "16",
+    "--curves", "64", "--event-filters", "4", "--event-epochs", "1", "--head-units", "4",
+    "--head-epochs", "1",
+]  # fmt: skip
+OPTIONS = {"cnn_classifier": [*SMALL, "--seed", "5"]}
 
 
 def write_table(path, labels, flux):
@@ -99,3 +105,25 @@ def run_script(tmp_path_factory):
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def rounds(_written, tmp_path_factory, run_script):
+    """Two runs of all four scripts in one directory: what each said, and what was there after."""
+    folder = tmp_path_factory.mktemp("rounds")
+    shutil.copytree(_written, folder / "data")
+    dirs = ["--data-dir", folder / "data", "--plots-dir", folder / "plots"]
+    before = {path.name for path in ROOT.rglob("*") if ".partial" in path.name}
+    made = []
+    for _ in range(2):
+        said = {name: run_script(name, *dirs, *OPTIONS.get(name, [])) for name in SCRIPTS}
+        files = listing(folder / "data", folder / "plots")
+        made.append((said, {path.name: content for path, content in files.items()}))
+    assert {path.name for path in ROOT.rglob("*") if ".partial" in path.name} == before
+    return folder, made
+
+
+@pytest.fixture(scope="session")
+def finished(rounds):
+    """The directory in which all four scripts have run: its `data` and its `plots`."""
+    return rounds[0]

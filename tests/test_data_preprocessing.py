@@ -346,7 +346,6 @@ class Pointers:
         return (np.ndarray, ((0,), "O", b"\x01" * 8))  # length 0: harmless if it is let in
 
 
-@pytest.mark.xfail(strict=True, reason="ndarray(shape, 'O', buffer) makes objects from bytes")
 def test_an_array_of_objects_is_refused(tmp_path):
     path = tmp_path / "preprocessed_data.pkl"
     path.write_bytes(pickle.dumps({"layout": step.LAYOUT, "x": Pointers()}, 5))

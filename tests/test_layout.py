@@ -9,8 +9,14 @@ import sys
 import pytest
 from conftest import ROOT, SCRIPTS
 
-LIBRARY = sorted(path.stem for path in (ROOT / "data").glob("*.py") if path.stem != "__init__")
-MODULES = {f"data/{name}": ROOT / "data" / f"{name}.py" for name in LIBRARY}
+FOLDERS = ("data", "plots")
+MODULES = {
+    f"{folder}/{path.stem}": path
+    for folder in FOLDERS
+    for path in sorted((ROOT / folder).glob("*.py"))
+    if path.stem != "__init__"
+}
+LIBRARY, FIGURES = ([name for name in MODULES if name.startswith(f"{f}/")] for f in FOLDERS)
 MODULES |= {name: ROOT / f"{name}.py" for name in SCRIPTS}
 TOP_LEVEL = {
     "data", "plots", "tests", *(f"{name}.py" for name in SCRIPTS), "requirements.txt",
@@ -26,7 +32,7 @@ def tree(name):
 
 def imported(name, on_import_only=False):
     """Modules of this repository that a module imports, at the top or within a function."""
-    own = set(MODULES) | {"data"}
+    own = {*MODULES, *FOLDERS}
     names = set()
     for node in tree(name).body if on_import_only else ast.walk(tree(name)):
         if isinstance(node, ast.Import):
@@ -34,7 +40,8 @@ def imported(name, on_import_only=False):
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{name}: relative import"
             module = node.module.replace(".", "/")
-            names |= {f"data/{a.name}" for a in node.names} if module == "data" else {module}
+            whole = {f"{module}/{alias.name}" for alias in node.names}
+            names |= whole if module in FOLDERS else {module}
     return names & own
 
 
@@ -45,12 +52,17 @@ def functions(name):
 
 @pytest.mark.parametrize("name", MODULES)
 def test_a_stage_imports_only_earlier_stages_and_data(name):
-    earlier = SCRIPTS[: SCRIPTS.index(name)] if name in SCRIPTS else ()
-    allowed = {*earlier, *(f"data/{library}" for library in LIBRARY)}
+    if name in LIBRARY:
+        allowed = set(LIBRARY)
+    elif name in FIGURES:
+        allowed = {*LIBRARY, *FIGURES, SCRIPTS[0]}  # the house's looks are step 1's
+    else:
+        allowed = {*LIBRARY, *SCRIPTS[: SCRIPTS.index(name)]}
+        allowed |= set(FIGURES) if name == SCRIPTS[-1] else set()
     assert imported(name) <= allowed
 
 
-def test_data_modules_do_not_import_each_other_in_circles():
+def test_modules_do_not_import_each_other_in_circles():
     ahead = {name: imported(name, on_import_only=True) for name in MODULES}
 
     def reaches(start, goal, seen=()):

@@ -1,0 +1,107 @@
+"""data/bls.py: what a box search must find, and what it must not."""
+
+import numpy as np
+import pytest
+
+from data import bls
+from data.kepler import CADENCE_DAYS
+
+N = 2880
+TIME = np.arange(N) * CADENCE_DAYS
+
+
+def noise(n_stars, seed=0, n_cadences=N):
+    return np.random.default_rng(seed).normal(size=(n_stars, n_cadences))
+
+
+def box(period, epoch, hours, depth, time=TIME):
+    """Dips of a given depth, as a function of time in days."""
+    away = np.abs((time - epoch + period / 2) % period - period / 2)
+    return -depth * (away <= hours / 48)
+
+
+@pytest.fixture(scope="module")
+def of_noise():
+    return bls.search(noise(24, seed=1))
+
+
+@pytest.mark.parametrize(
+    ("period", "epoch", "hours"), [(0.81, 0.3, 2), (2.37, 1.9, 3), (7.9, 4.0, 5), (17.3, 9.0, 7)]
+)
+def test_a_strong_period_is_found(period, epoch, hours, of_noise):
+    curves = noise(3, seed=2) + box(period, epoch, hours, 3.0)
+    found = bls.search(curves)
+    np.testing.assert_allclose(found.period, period, rtol=0.01)
+    off = (found.epoch - epoch + period / 2) % period - period / 2
+    assert np.abs(off).max() < hours / 48 + CADENCE_DAYS * bls.BIN
+    assert np.abs(found.depth / 3 - 1).max() < 1 / 3
+    assert np.all((found.duration > hours / 48) & (found.duration < hours / 12))
+    assert found.statistic.min() > of_noise.statistic.max()
+    assert found.snr.min() > of_noise.snr.max()
+
+
+def test_pure_noise_and_brightenings_have_a_low_statistic(of_noise):
+    assert of_noise.statistic.max() < 6
+    bumps = bls.search(noise(4, seed=3) - box(2.37, 1.0, 3, 3.0))
+    dips = bls.search(noise(4, seed=3) + box(2.37, 1.0, 3, 3.0))
+    assert bumps.statistic.max() < 0.5 * dips.statistic.min()
+
+
+def test_a_single_deep_dip_is_no_period(of_noise):
+    curves = noise(6, seed=4)
+    curves[:, 1000:1010] -= 30
+    found = bls.search(curves)
+    assert found.statistic.max() < 1.3 * of_noise.statistic.max()
+    # The same depth in three places is one.
+    repeated = noise(6, seed=4) + box(15.0, 7.0, 5, 30.0)
+    assert bls.search(repeated).statistic.min() > 3 * found.statistic.max()
+
+
+def test_red_noise_counts_as_noise():
+    """A dip on a wandering star is worth less than the same dip on a quiet one."""
+    white = noise(4, seed=5)
+    kernel = np.exp(-0.5 * (np.arange(-20, 21) / 6) ** 2)
+    red = np.array([np.convolve(star, kernel, "same") for star in noise(4, seed=6)])
+    red = red / red.std() + 0.3 * white
+    dips = box(4.4, 2.0, 3, 1.5)
+    assert np.all(bls.search(red + dips).snr < 0.6 * bls.search(white + dips).snr)
+
+
+def test_in_parallel_as_one_by_one():
+    curves = noise(9, seed=7) + box(3.3, 1.0, 3, 2.0)
+    expected = np.array([bls.search_star(curve) for curve in curves]).T
+    np.testing.assert_array_equal(np.array(bls.search(curves)), expected)
+
+
+def test_periods_are_those_of_the_times_given():
+    """A file without the thrusters' cadences: index runs slow, the given time does not."""
+    kept = np.arange(3197) % 11 != 10
+    time = np.arange(3197)[kept][:N] * CADENCE_DAYS
+    curves = noise(3, seed=8)[:, : len(time)] + box(4.7, 2.0, 4, 3.0, time)
+    found = bls.search(curves, np.tile(time, (3, 1)))
+    np.testing.assert_allclose(found.period, 4.7, rtol=0.01)
+    np.testing.assert_allclose(bls.search(curves).period, 4.7 * 10 / 11, rtol=0.01)
+
+
+@pytest.mark.parametrize("n_cadences", [500, 501, 900])
+def test_short_curves_are_searched_up_to_a_third_of_their_length(n_cadences):
+    curves = noise(2, seed=9, n_cadences=n_cadences)
+    found = bls.search(curves + box(1.3, 0.5, 2.5, 4.0, TIME[:n_cadences]))
+    assert all(np.isfinite(values).all() for values in found)
+    np.testing.assert_allclose(found.period, 1.3, rtol=0.02)
+    longest = bls.search(curves).period.max()
+    assert longest <= n_cadences * CADENCE_DAYS / 3
+
+
+def test_no_star_no_result():
+    found = bls.search(np.empty((0, N)))
+    assert all(values.shape == (0,) for values in found)
+
+
+def test_trial_periods_are_dense_enough_that_no_transit_drifts_away():
+    periods = np.sort(bls.trial_periods(0.6, 20.0, 60.0))
+    assert periods[0] >= 0.6 * (1 - 1e-6) and periods[-1] <= 20 * (1 + 1e-6)
+    assert periods[0] < 0.61 and periods[-1] > 19.5
+    # Half a step of period, over all orbits of the baseline, against a Sun-like star's transit.
+    drift = np.diff(periods) / 2 * 60 / periods[:-1]
+    assert np.all(drift < 0.076 * periods[:-1] ** (1 / 3))

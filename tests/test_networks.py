@@ -1,0 +1,465 @@
+"""data/networks.py: the published network layer by layer; ours, which folds what it learnt."""
+
+import argparse
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from sklearn import metrics
+
+from data import equalise, injection, kepler, networks, scores, survey
+
+DEFAULTS = networks.PublishedSettings()
+TINY = networks.TransitSettings(
+    curves=64, event_filters=4, event_epochs=1, head_units=4, head_epochs=1
+)
+
+
+def fit_stars(n_stars=40, n_cadences=64, seed=0):
+    rng = np.random.default_rng(seed)
+    scale = rng.uniform(1, 1e4, n_cadences)
+    return (rng.normal(3, 1, (n_stars, n_cadences)) * scale).astype(np.float32)
+
+
+# ------------------------------------------------------------------------------ the network
+def test_published_network_layer_by_layer():
+    model = networks.make_published_network(fit_stars(n_cadences=256), DEFAULTS)
+    # n -> n - 1 -> n - 2 -> half of it: 256, 255, 254, 127; 127 x 7 = 889 inputs of Dense 50.
+    expected = [
+        (layers.InputLayer, (256, 1), 0),
+        (layers.Normalization, (256, 1), 256 + 256 + 1),  # mean, variance, count
+        (layers.Conv1D, (255, 11), (2 * 1 + 1) * 11),
+        (layers.BatchNormalization, (255, 11), 4 * 11),
+        (layers.Conv1D, (254, 7), (2 * 11 + 1) * 7),
+        (layers.BatchNormalization, (254, 7), 4 * 7),
+        (layers.MaxPooling1D, (127, 7), 0),
+        (layers.Dropout, (127, 7), 0),
+        (layers.Flatten, (889,), 0),
+        (layers.Dense, (50,), (889 + 1) * 50),
+        (layers.Dropout, (50,), 0),
+        (layers.Dense, (30,), (50 + 1) * 30),
+        (layers.Dropout, (30,), 0),
+        (layers.Dense, (12,), (30 + 1) * 12),
+        (layers.Dense, (1,), 12 + 1),
+    ]
+    found = [(type(layer), layer.output.shape[1:], layer.count_params()) for layer in model.layers]
+    assert found == expected
+    trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+    assert trainable == 33 + 22 + 161 + 14 + 44500 + 1530 + 372 + 13
+
+
+def test_published_network_has_the_published_details():
+    model = networks.make_published_network(fit_stars(), DEFAULTS)
+    by_type = {}
+    for layer in model.layers:
+        by_type.setdefault(type(layer).__name__, []).append(layer)
+    assert [layer.rate for layer in by_type["Dropout"]] == [0.4, 0.3, 0.3]
+    activations = [layer.activation.__name__ for layer in by_type["Dense"]]
+    assert activations == ["relu", "relu", "relu", "sigmoid"]
+    for convolution in by_type["Conv1D"]:
+        assert convolution.kernel_size == (2,)
+        assert convolution.activation.__name__ == "relu"
+        penalty = convolution.kernel_regularizer(np.full((2, 1, 3), 2.0, np.float32))
+        assert float(penalty) == pytest.approx(0.01 * 4 * 6)
+    (pooling,) = by_type["MaxPooling1D"]
+    assert (pooling.pool_size, pooling.strides) == ((2,), (2,))
+    schedule = model.optimizer._learning_rate
+    assert isinstance(model.optimizer, keras.optimizers.Adam)
+    assert float(schedule(0)) == pytest.approx(1e-2)
+    assert float(schedule(10_000)) == pytest.approx(0.8e-2)
+    assert model.loss == "binary_crossentropy"
+
+
+def test_adapted_normalisation_is_that_of_each_cadence_over_fit_stars():
+    x = fit_stars()
+    x[:, 5] = 7.0  # a constant cadence must not divide by 0
+    model = networks.make_published_network(x, DEFAULTS)
+    normalised = keras.Model(model.inputs, model.layers[1].output).predict(
+        x[..., np.newaxis], verbose=0
+    )[..., 0]
+    wide = x.astype(float)
+    expected = (wide - wide.mean(axis=0)) / np.maximum(wide.std(axis=0), 1e-7)
+    expected[:, 5] = 0
+    np.testing.assert_allclose(normalised, expected, atol=2e-3)
+
+
+def test_identity_normalisation_changes_nothing():
+    x = fit_stars()
+    settings = dataclasses.replace(DEFAULTS, normalization="identity")
+    model = networks.make_published_network(x, settings)
+    normalised = keras.Model(model.inputs, model.layers[1].output).predict(
+        x[..., np.newaxis], verbose=0
+    )[..., 0]
+    np.testing.assert_array_equal(normalised, x)
+
+
+def test_every_setting_changes_the_network_or_its_training(monkeypatch):
+    """Settings reach Keras: what `fit` and the network are given follows them."""
+    settings = networks.PublishedSettings(
+        filters=(3, 2), kernel_size=3, l2=0.5, pool_dropout=0.1, dense=(5, 4), dense_dropout=0.2,
+        learning_rate=0.5, decay_steps=10, decay_rate=0.5, host_weight=7.0, batch_size=9,
+        epochs=4, patience=3,
+    )  # fmt: skip
+    model = networks.make_published_network(fit_stars(), settings)
+    convolutions = [layer for layer in model.layers if isinstance(layer, layers.Conv1D)]
+    assert [layer.filters for layer in convolutions] == [3, 2]
+    assert [layer.kernel_size for layer in convolutions] == [(3,), (3,)]
+    assert float(convolutions[0].kernel_regularizer.l2) == 0.5
+    dropouts = [layer.rate for layer in model.layers if isinstance(layer, layers.Dropout)]
+    assert dropouts == [0.1, 0.2]
+    dense = [layer.units for layer in model.layers if isinstance(layer, layers.Dense)]
+    assert dense == [5, 4, 1]
+    assert float(model.optimizer._learning_rate(20)) == pytest.approx(0.125)
+
+    given = {}
+
+    class Recorder:
+        def fit(self, x, y, **options):
+            given.update(options, x=x, y=y)
+            return argparse.Namespace(history={"loss": [1.0], "val_loss": [1.0]})
+
+    monkeypatch.setattr(networks, "make_published_network", lambda *_: Recorder())
+    fit, held_out = (fit_stars(160), np.arange(160) % 2), (fit_stars(4), np.arange(4) % 2)
+    networks.train_published(fit, held_out, settings, seed=1)
+    assert given["class_weight"] == {0: 1.0, 1: 7.0}
+    assert (given["batch_size"], given["epochs"]) == (9, 4)
+    x, y = given["validation_data"]
+    np.testing.assert_array_equal(x[..., 0], held_out[0])
+    np.testing.assert_array_equal(y, held_out[1])
+    np.testing.assert_array_equal(given["x"][..., 0], fit[0])
+    np.testing.assert_array_equal(given["y"], fit[1])
+    (stopping,) = [c for c in given["callbacks"] if isinstance(c, keras.callbacks.EarlyStopping)]
+    assert (stopping.monitor, stopping.patience) == ("val_loss", 3)
+    assert stopping.restore_best_weights
+
+
+# ------------------------------------------------------------------------- its training
+@pytest.fixture(scope="module")
+def trained():
+    """The published network on stars that are easy to tell apart: hosts have a deep dip."""
+    rng = np.random.default_rng(7)
+
+    def part(n_hosts, n_others):
+        x = rng.normal(size=(n_hosts + n_others, 64))
+        y = (np.arange(len(x)) < n_hosts).astype(np.int8)
+        x[y == 1, 20:30] -= 4
+        return x.astype(np.float32), y
+
+    view = {}
+    for name, sizes in {"train": (40, 200), "validation": (10, 50), "test": (10, 90)}.items():
+        view[f"x_{name}"], view[f"y_{name}"] = part(*sizes)
+    settings = dataclasses.replace(DEFAULTS, epochs=12, batch_size=32, patience=4)
+    fit, held_out = ((view[f"x_{name}"], view[f"y_{name}"]) for name in ("train", "validation"))
+    model, history = networks.train_published(fit, held_out, settings, seed=3)
+    return view, settings, model, history
+
+
+def test_the_network_learns_what_can_be_learnt(trained):
+    view, _, model, _ = trained
+    score = networks.predict(model, view["x_test"])
+    assert score.shape == (100,)
+    assert metrics.average_precision_score(view["y_test"], score) > 0.9
+
+
+def test_the_best_epoch_is_kept(trained):
+    view, _, model, history = trained
+    assert history["epoch"].tolist() == list(range(len(history)))
+    loss = model.evaluate(
+        view["x_validation"][..., np.newaxis], view["y_validation"], verbose=0, return_dict=True
+    )["loss"]
+    assert loss == pytest.approx(history["val_loss"].min(), rel=1e-4)
+    measures = ("loss", "recall", "average_precision")
+    assert set(history) == {"epoch", *measures, *(f"val_{name}" for name in measures)}
+    # A second network's measures have the same names: Keras would number unnamed ones.
+    again = networks.make_published_network(view["x_train"], DEFAULTS)
+    found = again.evaluate(
+        view["x_test"][..., np.newaxis], view["y_test"], verbose=0, return_dict=True
+    )
+    assert set(found) == set(measures)
+
+
+def test_a_diverged_network_is_refused():
+    class Diverged:
+        name = "published"
+
+        def predict(self, x, **options):
+            return np.array([[0.5], [np.nan], [0.5]], np.float32)
+
+    with pytest.raises(kepler.DataError, match="published network has diverged.*--learning-rate"):
+        networks.predict(Diverged(), np.zeros((3, 64)))
+
+
+# ------------------------------------------------------------------------------- the folding
+def fold(series, **options):
+    return np.array(networks.Fold(**options)(np.asarray(series, np.float32)))
+
+
+def fold_plainly(series, period):
+    """What `Fold` says of one series and one period, as its docstring reads."""
+    phases = range(int(period) + 1)
+    strengths, steadies = [], []
+    for phase in phases:
+        events = []
+        k = 0
+        while k * period < len(series):
+            place = int(np.round(np.float32(k) * np.float32(period))) + phase
+            if place < len(series):
+                events.append(float(series[place]))
+            k += 1
+        n = len(events)
+        if n < 2:
+            strengths.append(0.0)
+            steadies.append(0.0)
+            continue
+        strengths.append(sum(events) / np.sqrt(n))
+        steadies.append(strengths[-1] / np.sqrt(1 + np.var(events, ddof=1)))
+    return max(strengths) / 4, max(steadies) / 4
+
+
+@pytest.mark.parametrize("n_steps", [50, 61, 144])
+def test_fold_equals_the_plain_one(n_steps):
+    series = np.random.default_rng(n_steps).normal(size=(3, n_steps, 2)).astype(np.float32)
+    options = {"shortest": 8.0, "longest": 40.0, "spacing": 0.11}
+    layer = networks.Fold(**options)
+    found = np.array(layer(series))
+    assert found.shape == layer.compute_output_shape(series.shape) == (3, len(layer.periods), 5)
+    for star in range(3):
+        for i, period in enumerate(layer.periods):
+            plain = np.array([fold_plainly(series[star, :, j], period) for j in range(2)])
+            np.testing.assert_allclose(found[star, i, :2], plain[:, 0], atol=1e-5)
+            np.testing.assert_allclose(found[star, i, 2:4], plain[:, 1], atol=1e-5)
+            assert found[star, i, 4] == pytest.approx(np.log(period / 50), abs=1e-6)
+
+
+def test_trial_periods_are_dense_from_shortest_to_longest():
+    periods = networks.Fold().periods
+    assert periods[0] == 8 and 328 < periods[-1] <= 330
+    # From one trial to the next, the last of 720 steps moves by 4: the width of a dip.
+    np.testing.assert_allclose(np.diff(periods) / periods[:-1], 4 / 720, rtol=1e-3)
+    days = networks.STRIDE * kepler.CADENCE_DAYS * periods[[0, -1]]
+    assert days == pytest.approx([0.65, 27], rel=0.01)
+
+
+@pytest.mark.parametrize(("period", "n_steps"), [(11.3, 720), (37, 720), (37, 300), (151.5, 720)])
+def test_fold_finds_a_planted_period(period, n_steps):
+    rng = np.random.default_rng(1)
+    series = rng.normal(0, 0.3, (1, n_steps, 1))
+    events = np.round(np.arange(5, n_steps, period)).astype(int)
+    for near in (-1, 0, 1):  # events are smeared: index is not quite time
+        series[0, (events + near) % n_steps, 0] = 3
+    layer = networks.Fold()
+    strength, steady, _ = np.array(layer(series.astype(np.float32)))[0].T
+    for found in (strength, steady):
+        assert layer.periods[np.argmax(found)] == pytest.approx(period, rel=0.012)
+    assert strength.max() == pytest.approx(3 * np.sqrt(len(events)) / 4, rel=0.1)
+
+
+def test_one_deep_dip_makes_no_steady_period():
+    lone = np.zeros((1, 720, 1), np.float32)
+    lone[0, 300] = 8
+    planet = np.zeros((1, 720, 1), np.float32)
+    planet[0, ::60] = 8 / 12  # as much in all, in twelve places
+    lone, planet = fold(lone)[0], fold(planet)[0]
+    assert lone[:, 0].max() > 1.3 * planet[:, 0].max()  # by the sum alone the lone dip wins
+    assert planet[:, 1].max() > 1.3 * lone[:, 1].max()
+
+
+def test_fold_takes_any_length_and_survives_being_saved():
+    layer = networks.Fold(shortest=9.0, longest=77.0, spacing=0.05, name="folded")
+    config = keras.saving.serialize_keras_object(layer)
+    again = keras.saving.deserialize_keras_object(config)
+    assert again.get_config() == layer.get_config()
+    assert again.get_config()["longest"] == 77
+    for n_steps in (80, 125, 720):
+        series = np.random.default_rng(0).normal(size=(2, n_steps, 3)).astype(np.float32)
+        np.testing.assert_array_equal(np.array(layer(series)), np.array(again(series)))
+
+
+# ------------------------------------------------------------------------------- its events
+def test_box_filters_are_matched_filters_of_their_widths():
+    events = networks.make_events(4)
+    for j, width in enumerate((4, 9)):
+        curve = np.zeros((1, 800, 1), np.float32)
+        curve[0, 400 : 400 + width] = -1
+        boxes = events.predict(curve, verbose=0)[1][0]
+        assert boxes.shape == (200, 2)
+        assert boxes[:, j].max() == pytest.approx(np.sqrt(width), rel=1e-5)
+        assert abs(boxes[:, j].argmax() - (400 + width / 2) / networks.STRIDE) <= networks.SMEAR
+
+
+def test_a_curve_shifted_by_whole_steps_has_its_events_shifted():
+    keras.utils.set_random_seed(0)
+    events = networks.make_events(4)
+    curve = np.random.default_rng(2).normal(size=(2, 1200, 1)).astype(np.float32)
+    moved = np.roll(curve, 25 * networks.STRIDE, axis=1)
+    ends = slice(60, -60)  # beyond the reach of what was rolled around
+    before, after = (events.predict(x, verbose=0) for x in (curve, moved))
+    for one, two in zip(before, after, strict=True):
+        np.testing.assert_allclose(np.roll(one, 25, axis=1)[:, ends], two[:, ends], atol=1e-4)
+
+
+def test_event_truth_is_where_the_sample_has_its_transits():
+    sample = argparse.Namespace(
+        dips=np.zeros((3, 43), np.float32), kinds=np.array(["nothing", "transits", "bumps"])
+    )
+    sample.dips[1, 8:13] = sample.dips[1, 29:36] = [[1]]  # steps 2 to 3, and 7 to 8
+    truth = networks.find_event_truth(sample)
+    assert truth.shape == (3, 10, 3)
+    assert np.flatnonzero(truth[1, :, 0]).tolist() == [2, 3, 7, 8]
+    assert np.flatnonzero(truth[1, :, 1]).tolist() == [2, 7]  # one for each transit
+    assert not truth[[0, 2], :, 0].any()
+    for other in (0, 2):  # a planet's period that must not be found in them
+        np.testing.assert_array_equal(truth[other, :, 1], truth[1, :, 1])
+    assert truth[:, :, 2].tolist() == [[0] * 10, [1] * 10, [0] * 10]
+
+
+def test_event_loss_wants_a_planets_transits_together():
+    loss = networks.make_event_loss(comb_weight=1.0)
+    comb = np.zeros(120, np.float32)
+    comb[5::20] = 1
+    truth = np.stack([0 * comb, comb, 1 + 0 * comb], axis=1)[None]
+
+    def of(series, has_transits=True):
+        learnt = np.stack([0 * comb - 20, series], axis=1)[None].astype(np.float32)
+        told = truth * [1, 1, has_transits]
+        return float(loss(told.astype(np.float32), learnt)[0])
+
+    right, wrong, silent = of(6 * comb), of(6 * np.roll(comb, 10)), of(0 * comb)
+    assert right < 0.1 < silent < wrong
+    assert of(6 * comb, has_transits=False) > 5 > of(0 * comb, has_transits=False)
+
+
+def test_batches_show_every_curve_once_an_epoch_and_move_truth_along():
+    curves = np.tile(np.arange(40, dtype=np.float32), (10, 1)) + 100 * np.arange(10)[:, None]
+    steps = np.arange(10, dtype=np.float32)  # of the four cadences 4 k to 4 k + 3
+    truth = np.repeat(np.tile(steps, (10, 1))[:, :, None], 3, axis=2)
+    batches = networks.Batches(curves, truth, 4, np.random.default_rng(0))
+    assert len(batches) == 3
+    seen, shifts, reversed_ = [], set(), 0
+    for _ in range(6):
+        epoch = [batches[i] for i in range(len(batches))]
+        for x, y in epoch:
+            assert x.shape[2] == 1
+            for curve, its_truth in zip(x[..., 0], y, strict=True):
+                cadence = curve % 100
+                expected = np.repeat(its_truth[:, 0], networks.STRIDE)
+                np.testing.assert_array_equal(cadence // networks.STRIDE, expected)
+                shifts.add(cadence[0])
+                reversed_ += (cadence[1] - cadence[0]) % 40 == 39
+        seen.append(sorted(int(curve[0, 0] // 100) for x, _ in epoch for curve in x))
+        batches.on_epoch_end()
+    assert all(rows == list(range(10)) for rows in seen)
+    assert len(shifts) > 5
+    assert 0 < reversed_ < 60
+
+
+# --------------------------------------------------------------------------- ours as a whole
+N_TAUGHT = 1000  # cadences: 20 d
+
+
+@pytest.fixture(scope="module")
+def taught():
+    """The transit network after a short training on simulated non-hosts, and stars it never saw."""
+    made = survey.simulate(122, 202, 2, 2, n_cadences=N_TAUGHT, seed=4)
+    settings = networks.TransitSettings(
+        curves=256, event_filters=8, event_epochs=4, head_epochs=6, snr_low=20.0
+    )
+    model, history = networks.train_transit(made.train_flux[2:], settings, seed=1)
+    flux, has = made.test_flux[2:].copy(), np.arange(200) < 100
+    rng = np.random.default_rng(0)
+    times = np.arange(N_TAUGHT) * kepler.CADENCE_DAYS
+    for i in np.flatnonzero(has):
+        dip, _ = injection.draw_transits(rng, times, (0.7, times[-1] / 3))
+        flux[i] = injection.inject(flux[i], dip, 40)[0]
+    curves = equalise.equalise_table(flux)[0]
+    return settings, model, history, curves, has, networks.predict(model, curves)
+
+
+def test_a_short_training_tells_injected_transits_in_unseen_stars(taught):
+    _, model, history, curves, has, score = taught
+    assert metrics.roc_auc_score(has, score) > 0.85
+    assert score.dtype == np.float32 and 0 <= score.min() <= score.max() <= 1
+    # Turned upside down, the same stars have no transit.
+    upside_down = networks.predict(model, -curves)
+    assert abs(metrics.roc_auc_score(has, upside_down) - 0.5) < 0.15
+    assert history.groupby("stage", sort=False)["epoch"].apply(list).to_dict() == {
+        "events": [0, 1, 2, 3], "periods": [0, 1, 2, 3, 4, 5],
+    }  # fmt: skip
+    for _, stage in history.groupby("stage"):
+        assert stage["loss"].iloc[-1] < stage["loss"].iloc[0]
+
+
+def test_a_shift_in_time_changes_scores_little(taught):
+    _, model, _, curves, has, score = taught
+    for steps in (1, 40):
+        moved = networks.predict(model, np.roll(curves, steps * networks.STRIDE, axis=1))
+        assert np.corrcoef(moved, score)[0, 1] > 0.93
+        assert np.mean(np.abs(moved - score)) < 0.06
+        assert metrics.roc_auc_score(has, moved) > 0.85
+
+
+def test_batches_make_no_difference_to_scores(taught):
+    _, model, _, curves, _, score = taught
+    few = networks.predict(model, curves[:5], batch_size=2)
+    np.testing.assert_allclose(few, score[:5], atol=1e-5)
+
+
+def test_a_saved_network_gives_the_same_scores(taught, tmp_path):
+    settings, model, _, curves, _, score = taught
+    model.save(tmp_path / "plain.keras")
+    again = keras.models.load_model(tmp_path / "plain.keras")
+    np.testing.assert_array_equal(networks.predict(again, curves), score)
+    scoring = {"settings": dataclasses.asdict(settings), "threshold": 0.25}
+    networks.save_transit(model, tmp_path / "transit.keras", scoring)
+    again, found = networks.load_transit(tmp_path / "transit.keras")
+    np.testing.assert_array_equal(networks.predict(again, curves), score)
+    assert found == {"layout": networks.MODEL_LAYOUT} | scoring
+
+
+def test_the_network_is_small_and_takes_any_length():
+    model = networks.make_transit_network(networks.TransitSettings())
+    assert model.count_params() < 20_000
+    assert model.output_shape == (None, 1)
+    rng = np.random.default_rng(0)
+    for length in (equalise.SHORTEST, 733, equalise.LENGTH):
+        score = networks.predict(model, rng.normal(size=(2, length)).astype(np.float32))
+        assert score.shape == (2,) and np.isfinite(score).all()
+
+
+def test_every_transit_setting_reaches_the_training(monkeypatch):
+    """Settings are the sample's, the layers' or the fits'; none is a dead flag."""
+    read = set()
+
+    class Watched:
+        def __getattr__(self, name):
+            read.add(name)
+            return getattr(TINY, name)
+
+    made = survey.simulate(30, 4, 2, 2, n_cadences=560, seed=4)
+    monkeypatch.setattr(
+        keras.Model, "fit", lambda *a, **k: argparse.Namespace(history={"loss": []})
+    )
+    monkeypatch.setattr(keras.Model, "predict", lambda model, x, **k: np.zeros((len(x), 9, 7)))
+    networks.train_transit(made.train_flux[2:], Watched(), seed=0)
+    assert read == {field.name for field in dataclasses.fields(networks.TransitSettings)}
+
+
+def test_lookalikes_that_dip_teach_the_head_only(monkeypatch):
+    """An eclipse or a lone dip is an event: only their pattern in time tells them apart."""
+    shown = {}
+
+    def fit(model, x, *args, **options):
+        shown[model.name] = x
+        return argparse.Namespace(history={"loss": [0.0]})
+
+    made = survey.simulate(30, 4, 2, 2, n_cadences=560, seed=4)
+    monkeypatch.setattr(keras.Model, "fit", fit)
+    monkeypatch.setattr(keras.Model, "predict", lambda model, x, **k: np.zeros((len(x), 9, 7)))
+    networks.train_transit(made.train_flux[2:], TINY, seed=0)
+    events, head = (next(x for name, x in shown.items() if is_head == (name == "head"))
+                    for is_head in (False, True))  # fmt: skip
+    counts = {kind: round(share * TINY.curves) for kind, share in injection.KINDS.items()}
+    assert len(head) == sum(counts.values())
+    assert len(events._curves) == len(head) - counts["eclipses"] - counts["dips"]

@@ -1,0 +1,206 @@
+"""Scoring the user's own stars: the same scores as in training, whatever else lies around."""
+
+import csv
+import json
+import os
+import pickle
+import signal
+import zipfile
+
+import numpy as np
+import pytest
+
+from data import equalise, kepler, lightcurves, networks, prediction, survey
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A transit network as it is before training: scoring does not ask how good it is."""
+    networks.make_reproducible(3)
+    settings = networks.TransitSettings(event_filters=4, head_units=4)
+    path = tmp_path_factory.mktemp("model") / "transit.keras"
+    scoring = {
+        "settings": settings.__dict__,
+        "threshold": 0.5,
+        "calibration": [1.0, -2.0],
+        "provenance": {},
+    }
+    networks.save_transit(networks.make_transit_network(settings), path, scoring)
+    return path
+
+
+@pytest.fixture(scope="module")
+def flux():
+    made = survey.simulate(
+        n_train=24, n_test=8, n_train_hosts=4, n_test_hosts=2, n_cadences=800, seed=5
+    )
+    return made.train_flux
+
+
+def write_stars(path, flux, labels=None):
+    """Write a table in the Kaggle schema."""
+    with open(path, "w", newline="") as stream:
+        writer = csv.writer(stream)
+        head = [f"FLUX.{i + 1}" for i in range(flux.shape[1])]
+        writer.writerow(head if labels is None else ["LABEL", *head])
+        for i, star in enumerate(flux):
+            cells = [repr(float(value)) for value in star]
+            writer.writerow(cells if labels is None else [labels[i], *cells])
+    return path
+
+
+def read_scores(path):
+    with open(path, newline="") as stream:
+        return {row["name"]: row for row in csv.DictReader(stream)}
+
+
+def test_scores_are_those_of_the_equalised_table(tmp_path, model, flux):
+    table = write_stars(tmp_path / "stars.csv", flux)
+    output = tmp_path / "scores.csv"
+    n_scored, n_skipped, bad = prediction.predict_files([table], model, output)
+    assert (n_scored, n_skipped, bad) == (len(flux), 0, [])
+    network = prediction.load_network(model)
+    expected = networks.predict(network.model, equalise.equalise_table(flux)[0])
+    rows = read_scores(output)
+    assert list(rows) == [f"{table}:{i}" for i in range(len(flux))]
+    found = np.array([float(row["score"]) for row in rows.values()])
+    assert found == pytest.approx(expected, abs=1e-6)
+    called = np.array([row["is_host"] == "1" for row in rows.values()])
+    assert np.array_equal(called, expected >= 0.5)
+    searched = np.array([row["period_days"] != "" for row in rows.values()])
+    assert np.array_equal(searched, called)
+
+
+def test_a_second_run_skips_what_is_done_and_mends_a_cut_line(tmp_path, model, flux):
+    table = write_stars(tmp_path / "stars.csv", flux)
+    whole, cut = tmp_path / "whole.csv", tmp_path / "cut.csv"
+    prediction.predict_files([table], model, whole)
+    content = whole.read_bytes()
+    lines = content.splitlines(keepends=True)
+    cut.write_bytes(b"".join(lines[:10]) + lines[10][:7])  # killed while it wrote the tenth star
+    n_scored, n_skipped, _ = prediction.predict_files([table], model, cut)
+    assert (n_scored, n_skipped) == (len(flux) - 9, 9)
+    rows, expected = read_scores(cut), read_scores(whole)
+    assert list(rows) == list(expected)
+    for name, row in rows.items():
+        assert float(row["score"]) == pytest.approx(float(expected[name]["score"]), abs=1e-6)
+    before = cut.read_bytes()
+    assert prediction.predict_files([table], model, cut)[:2] == (0, len(flux))
+    assert cut.read_bytes() == before
+
+
+def test_every_bad_file_is_one_line_and_every_good_star_is_scored(tmp_path, model, flux, capsys):
+    folder = tmp_path / "stars"
+    folder.mkdir()
+    good = write_stars(folder / "good.csv", flux[:3])
+    time = np.arange(800) * kepler.CADENCE_DAYS
+    np.savez(folder / "one.npz", time=time, flux=flux[4])
+    (folder / "empty.csv").write_text("")
+    (folder / "text.csv").write_text("time,flux\na,b\n")
+    (folder / "columns.csv").write_text("red,green\n1,2\n")
+    (folder / "pickle.npz").write_bytes(pickle.dumps({"flux": flux[0]}))
+    (folder / "short.csv").write_text("time,flux\n" + "".join(f"{i},1\n" for i in range(9)))
+    (folder / "cut.fits").write_bytes(b"SIMPLE  =                    T")
+    write_stars(folder / "nan.csv", np.full((1, 800), np.nan))
+    output = tmp_path / "scores.csv"
+    n_scored, _, bad = prediction.predict_files([folder], model, output)
+    assert n_scored == 4
+    assert len(bad) == 7
+    assert {str(good) + f":{i}" for i in range(3)} | {str(folder / "one.npz")} == set(
+        read_scores(output)
+    )
+    said = [line for line in capsys.readouterr().err.splitlines() if str(folder) in line]
+    for name in ("empty", "text", "columns", "pickle", "short", "cut", "nan"):
+        assert sum(name in line for line in said) == 1, name
+
+
+def test_another_models_output_is_not_continued(tmp_path, model, flux):
+    table = write_stars(tmp_path / "stars.csv", flux[:2])
+    output = tmp_path / "scores.csv"
+    prediction.predict_files([table], model, output)
+    output.write_text(output.read_text().replace(prediction.load_network(model).name, "0" * 12))
+    with pytest.raises(kepler.DataError, match="scores of another model"):
+        prediction.predict_files([table], model, output)
+    output.write_text("a,b\n1,2\n")
+    with pytest.raises(kepler.DataError, match="no output of --predict"):
+        prediction.predict_files([table], model, output)
+    assert output.read_text() == "a,b\n1,2\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "is missing"),
+        (b"", "no transit network"),
+        (b"junk" * 100, "no transit network"),
+        ({"layout": 0}, "has layout 0, this version reads 1"),
+        ({"layout": 1, "settings": {"event_filters": 9}}, "holds other weights"),
+        ({"layout": 1}, "holds other weights"),
+    ],
+)
+def test_a_model_file_of_another_kind_is_refused_by_name(tmp_path, model, content, message):
+    path = tmp_path / "other.keras"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        with zipfile.ZipFile(model) as old, zipfile.ZipFile(path, "w") as new:
+            for name in old.namelist():
+                text = json.dumps(content) if name == "scoring.json" else old.read(name)
+                new.writestr(name, text)
+    with pytest.raises(kepler.DataError, match=message) as caught:
+        networks.load_transit(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_hostile_model_file_runs_nothing(tmp_path, model):
+    """Its architecture is never read: not even a class it names is looked up."""
+    path, trace = tmp_path / "hostile.keras", tmp_path / "trace"
+    hostile = {
+        "module": "os",
+        "class_name": "system",
+        "config": {"command": f"touch {trace}"},
+        "registered_name": "system",
+    }
+    with zipfile.ZipFile(model) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, json.dumps(hostile) if name == "config.json" else old.read(name))
+    networks.load_transit(path)  # the weights are sound
+    assert not trace.exists()
+
+
+def test_light_curves_of_any_length_are_scored_alike_alone_and_together(model, flux):
+    network = prediction.load_network(model)
+    stars = [
+        lightcurves.Star(f"star {i}", star[:n], None, ())
+        for i, (star, n) in enumerate(zip(flux, (600, 800, 700, 800, 600), strict=False))
+    ]
+    together = list(prediction.score_stars(stars, network))
+    alone = [next(prediction.score_stars([star], network)) for star in stars]
+    for a, b in zip(together, alone, strict=True):
+        assert float(a.split(",")[1]) == pytest.approx(float(b.split(",")[1]), abs=1e-6)
+
+
+def test_a_killed_dask_worker_changes_no_byte(tmp_path, model, flux, monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    files = [write_stars(tmp_path / f"part{i:02d}.csv", flux[i : i + 2]) for i in range(20)]
+    local, spread = tmp_path / "local.csv", tmp_path / "spread.csv"
+    monkeypatch.setattr(prediction, "UNITS_PER_TASK", 2)
+    prediction.predict_files(files, model, local)
+    scored = prediction._map_on_dask
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        victim = next(iter(client.run(os.getpid).values()))
+
+        def map_and_kill(*args):
+            for i, part in enumerate(scored(*args)):
+                if i == 0:
+                    os.kill(victim, signal.SIGKILL)
+                yield part
+
+        monkeypatch.setattr(prediction, "_map_on_dask", map_and_kill)
+        prediction.predict_files(files, model, spread, address=cluster.scheduler_address)
+    assert spread.read_bytes() == local.read_bytes()
