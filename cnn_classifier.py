@@ -470,7 +470,7 @@ def make_command_line():
     return parser
 
 
-def predict_stars(args):
+def write_scores(args):
     """Score the user's own stars; returns 1 if some could not be scored."""
     model = args.model
     if model is None:
@@ -558,7 +558,7 @@ def draw_figures(contenders, rows, history, candidates, found, times):
 def main(argv=None):
     args = make_command_line().parse_args(argv)
     if args.predict:
-        return predict_stars(args)
+        return write_scores(args)
     split = load_split(args.data_dir / SPLIT_FILE)
     tables = load_tables(args.data_dir, split, args.simulated)
     data = split["provenance"]

@@ -109,7 +109,7 @@ def draw_transits(rng, times, period_range=(0.7, 30.0), fewest=2):
             return dip / dip.max(), planet
 
 
-def _eclipses(rng, times):
+def _eclipse_dips(rng, times):
     """V-shaped eclipses of two stars, every other one shallower."""
     period = np.exp(rng.uniform(np.log(0.8), np.log(20.0)))
     width = rng.uniform(0.03, 0.12) * min(period, 6.0)
@@ -119,7 +119,7 @@ def _eclipses(rng, times):
     return 2 * (primary + rng.uniform(0.1, 0.7) * secondary)  # deeper than a planet's
 
 
-def _dips(rng, times):
+def _lone_dips(rng, times):
     """One to three dips that do not repeat."""
     cadence, dip = np.arange(len(times)), np.zeros(len(times))
     for _ in range(rng.integers(1, 4)):
@@ -128,7 +128,7 @@ def _dips(rng, times):
     return dip
 
 
-def _flares(rng, times):
+def _flare_dips(rng, times):
     """Fast rises and exponential decays."""
     dip, length = np.zeros(len(times)), 20
     for start in rng.integers(0, len(times) - length, rng.integers(2, 12)):
@@ -137,7 +137,7 @@ def _flares(rng, times):
     return dip
 
 
-def _saw(rng, times):
+def _saw_teeth(rng, times):
     """Teeth of the thrusters, up or down, in a stretch."""
     cadence = np.arange(len(times))
     first = rng.integers(0, len(times) // 2)
@@ -146,7 +146,12 @@ def _saw(rng, times):
     return tooth * ((cadence > first) & (cadence < last)) * rng.choice([-1, 1])
 
 
-LOOKALIKES = {"eclipses": _eclipses, "dips": _dips, "flares": _flares, "saw": _saw}
+LOOKALIKES = {
+    "eclipses": _eclipse_dips,
+    "dips": _lone_dips,
+    "flares": _flare_dips,
+    "saw": _saw_teeth,
+}
 
 
 def make_training_curve(flux, kind, rng, snr_range):
