@@ -5,6 +5,7 @@ Reads `data/preprocessed_data.pkl` of step 3 and the light curves it was made of
     python cnn_classifier.py
     python cnn_classifier.py --normalization identity   # as the published code really ran
     python cnn_classifier.py --cross-validate 5         # all hosts of both tables, three times
+    python cnn_classifier.py --vet full                 # thorough vetting, and five seeds
     python cnn_classifier.py --predict my_star.fits folder/   # score your own stars, no training
 
 Compares, on the same stars: `transit`, our network, on equalised light curves; `published`, the
@@ -12,8 +13,10 @@ original study's, on light curves as distributed and on equalised ones; `box_lea
 network at all; and `repeat_count`, which learns nothing and finds every leak.
 
 Writes `plots/CMtrain.png`, `CMtest.png`, `Trainevo.png`, `CMtest_transit.png`,
-`precision_recall.png` and `top_candidates.png`, and into the data directory `metrics.json`,
-`test_predictions.csv`, `training_history.csv`, `published.keras` and `transit.keras`.
+`precision_recall.png`, `top_candidates.png`, `injection_recovery.png`, `reliability.png`,
+`occlusion.png`, `calibration.png`, `results.md` and `results.tex`, and into the data directory
+`metrics.json`, `test_predictions.csv`, `stars.csv`, `training_history.csv`, `published.keras` and
+`transit.keras`.
 """
 
 import argparse
@@ -27,20 +30,20 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedKFold
 
-from data import bls, kepler, networks, prediction, probes, scores
+from data import bls, kepler, networks, prediction, probes, scores, vetting
 from data.equalise import find_times
 from data_preprocessing import SPLIT_FILE, balance, fill_missing, load_split, split_rows
 from data_visualization import ROOT, make_parser, parse_positive, save_figure
 from plots import results
+from plots import tables as report
+from plots import vetting as vetting_figures
 
 SHIPPED_MODEL = ROOT / "data" / "pretrained" / "transit.keras"
 SPLITS = ("train", "validation", "test")
 PACKAGES = ("numpy", "scipy", "pandas", "scikit-learn", "imbalanced-learn", "keras", "tensorflow")
 MOST_SEARCHED = 1000  # stars; with more, box least squares would take most of the run's time
 N_CANDIDATES = 9
-# A non-host with at least three equal dips far above its noise: the label, not the score, is
-# suspect. Both of a box search; see `bls.Search`.
-SUSPECT_STATISTIC, SUSPECT_SNR = 4.0, 20.0
+FULL_FOLDS, FULL_SEEDS = 5, 5  # of the cross-validation that --vet full brings along
 
 
 def add_settings(parser, settings):
@@ -151,7 +154,7 @@ def train_contenders(tables, split, args):
     -------
     contenders : list of Contender
     models : dict of keras.Model
-        `published` (on light curves as distributed) and `transit`.
+        `published_distributed`, `published_equalised` and `transit`.
     history : pandas.DataFrame
         A row per network, light curves and epoch.
     """
@@ -168,7 +171,7 @@ def train_contenders(tables, split, args):
         model, history = networks.train_published((x, y), held_out, settings, args.seed)
         scored = {name: networks.predict(model, view[f"x_{name}"]) for name in SPLITS}
         contenders.append(Contender("published", light_curves, view, scored))
-        models.setdefault("published", model)
+        models[f"published_{light_curves}"] = model
         histories.append(name_history(history, "published", light_curves))
 
     others = equalised["row_train"][equalised["y_train"] == 0]
@@ -230,7 +233,7 @@ def find_candidates(contender, tables):
     times = find_times(tables.test.flux[view["row_test"][place]], view["x_test"].shape[1])
     found = bls.search(view["x_test"][place], times)
     label = view["y_test"][place]
-    dips = (found.statistic >= SUSPECT_STATISTIC) & (found.snr >= SUSPECT_SNR)
+    dips = (found.statistic >= vetting.SUSPECT_STATISTIC) & (found.snr >= vetting.SUSPECT_SNR)
     stars = {
         "place": place,
         "row": view["row_test"][place],
@@ -242,6 +245,102 @@ def find_candidates(contender, tables):
         "suspect": dips & (label == 0),
     }
     return pd.DataFrame(stars), found, times
+
+
+def gather_sample(tables, view):
+    """The stars that are vetted with: all hosts, and the non-hosts held out of all training."""
+    parts = []
+    for split in SPLITS:
+        table = getattr(tables, "test" if split == "test" else "train")
+        kept = (view[f"y_{split}"] == 1) | (split != "train")
+        rows = view[f"row_{split}"][kept]
+        flux, was_missing = fill_missing(np.array(table.flux[rows]))
+        names = [f"{'test' if split == 'test' else 'train'} row {row}" for row in rows]
+        held_out = np.full(len(rows), split != "train")
+        curves, y = view[f"x_{split}"][kept], view[f"y_{split}"][kept]
+        parts.append((flux, curves, y, held_out, np.array(names), was_missing))
+    flux, curves, y, held_out, names, filled = map(np.concatenate, zip(*parts, strict=True))
+    prevalence = float(np.mean(np.concatenate([view[f"y_{split}"] for split in SPLITS])))
+    return vetting.Sample(flux, curves, y, held_out, names, prevalence, filled)
+
+
+def vet_contenders(contenders, models, tables, args):
+    """Vet the transit network, with the published one and box least squares beside it.
+
+    Returns
+    -------
+    content, drawn : dict
+        See `vetting.vet`.
+    """
+    by_name = {(c.network, c.light_curves): c for c in contenders}
+    transit = by_name["transit", "equalised"]
+    sample = gather_sample(tables, transit.view)
+    if ("box_least_squares", "equalised") in by_name:
+        least = by_name["box_least_squares", "equalised"].threshold
+    else:  # tuned on the validation hosts and some of the non-hosts: it takes its time
+        view = transit.view
+        some = np.append(
+            np.flatnonzero(view["y_validation"]), np.flatnonzero(view["y_validation"] == 0)[:200]
+        )
+        statistic = bls.search(view["x_validation"][some]).statistic
+        least = scores.tune_threshold(view["y_validation"][some], statistic)
+
+    def ask(name):
+        return lambda curves: networks.predict(models[name], curves)
+
+    scorers = {
+        "transit": vetting.Scorer(ask("transit"), transit.threshold, knows_hosts=False),
+        "published": vetting.Scorer(
+            ask("published_equalised"), by_name["published", "equalised"].threshold
+        ),
+        "box_least_squares": vetting.Scorer(
+            lambda curves: bls.search(curves).statistic, least, knows_hosts=False, slow=True
+        ),
+    }
+    kepler.say(f"vetting ({args.vet}) ...")
+    return vetting.vet(scorers, sample, "transit", args.vet, args.seed)
+
+
+def list_stars(contender, tables, out_of_fold=None):
+    """A row per labelled star, for `stars.csv`.
+
+    Parameters
+    ----------
+    contender : Contender
+        Transit.
+    tables : kepler.Tables
+    out_of_fold : ndarray of shape (n_stars,), optional
+        Cross-validated scores, in the order of the view's splits.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `table`, `row`, `label`, `score`; `out_of_fold`, whether no network that made the score was
+        trained on the star (non-hosts of the fit part were, unless cross-validated); `is_host` by
+        the tuned threshold; `period` (days), `depth`, `snr` and `statistic` of a box search, of
+        hosts and of stars called hosts; `visible_transit` and `suspect_label`.
+    """
+    view, parts = contender.view, []
+    for split in SPLITS:
+        name = "test" if split == "test" else "train"
+        y, score = view[f"y_{split}"], contender.scored[split]
+        part = {"table": name, "row": view[f"row_{split}"], "label": y, "score": score}
+        parts.append(pd.DataFrame(part | {"out_of_fold": (split != "train") | (y == 1)}))
+    stars = pd.concat(parts, ignore_index=True)
+    if out_of_fold is not None:
+        stars["score"], stars["out_of_fold"] = out_of_fold, True
+    stars["is_host"] = stars["score"] >= contender.threshold
+    curves = np.concatenate([view[f"x_{split}"] for split in SPLITS])
+    looked_at = np.flatnonzero((stars["label"] == 1) | stars["is_host"])
+    flux = np.array([getattr(tables, stars["table"][i]).flux[stars["row"][i]] for i in looked_at])
+    found = bls.search(curves[looked_at], find_times(flux, curves.shape[1]))
+    for name in ("period", "depth", "snr", "statistic"):
+        stars[name] = pd.Series(getattr(found, name), index=looked_at)
+    dips = (stars["statistic"] >= vetting.SUSPECT_STATISTIC) & (stars["snr"] >= vetting.SUSPECT_SNR)
+    visible = stars["statistic"] >= vetting.VISIBLE_STATISTIC
+    stars["visible_transit"] = visible & (stars["label"] == 1)
+    stars["suspect_label"] = dips & (stars["label"] == 0)
+    return stars.sort_values(["table", "row"], ascending=[False, True], ignore_index=True)
 
 
 class Stars(NamedTuple):
@@ -297,6 +396,8 @@ def cross_validate(stars, tables, args):
     summary : dict
         `folds`, `seeds`, and per contender and metric the mean, standard deviation and value of
         each repetition.
+    out_of_fold : ndarray of shape (n_stars,)
+        The transit network's scores of the first repetition.
 
     Raises
     ------
@@ -313,6 +414,7 @@ def cross_validate(stars, tables, args):
     seeds = list(range(args.seed, args.seed + args.repetitions))
     contenders = make_contenders(stars, tables, args)
     pooled = {name: [] for name in contenders}
+    out_of_fold = None
     for seed in seeds:
         folds = list(StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(y, y))
         for name, contender in contenders.items():
@@ -329,13 +431,15 @@ def cross_validate(stars, tables, args):
             row["recall_at_precision_0.9"] = scores.recall_at_precision(y, score)
             row["noise_matched_auc"] = scores.noise_matched_auc(y, score, stars.colour)
             pooled[name].append(row)
+            if name == ("transit", "equalised") and out_of_fold is None:
+                out_of_fold = score
     rows, spread = [], []
     for (network, light_curves), repetitions in pooled.items():
         names = {"network": network, "light_curves": light_curves}
         rows.append(names | {"split": "cross-validation"} | repetitions[0])
         metrics = (*scores.METRICS, "recall_at_precision_0.9", "noise_matched_auc")
         spread.append(names | {m: summarise([row[m] for row in repetitions]) for m in metrics})
-    return rows, {"folds": n_folds, "seeds": seeds, "results": spread}
+    return rows, {"folds": n_folds, "seeds": seeds, "results": spread}, out_of_fold
 
 
 def make_contenders(stars, tables, args):
@@ -426,6 +530,19 @@ def print_candidates(candidates):
         )
 
 
+def verdict_text(verdict):
+    """A verdict of the vetting as one line."""
+    outcome = {True: "holds", False: "FAILS", None: "undefined"}[verdict["passed"]]
+    return f"{verdict['network']}, {verdict['test']}: {outcome}: {verdict['sentence']}"
+
+
+def print_verdicts(vetted):
+    """Print what the vetting found."""
+    print(f"vetting ({vetted['level']}):")
+    for verdict in vetted["verdicts"]:
+        print(f"  {verdict_text(verdict)}")
+
+
 def write_text(path, text):
     """Write a results file at once, or not at all, and print where it is."""
     with kepler.atomic_write(path) as temporary:
@@ -447,6 +564,12 @@ def make_command_line():
         choices=("auto", "always", "never"),
         default="auto",
         help=f"box search of every star; auto: of up to {MOST_SEARCHED} stars",
+    )
+    parser.add_argument(
+        "--vet",
+        choices=("quick", "full", "none"),
+        default="quick",
+        help=f"how thoroughly; full: with {FULL_SEEDS} cross-validations in {FULL_FOLDS} folds",
     )
     own = parser.add_argument_group("Scoring your own stars")
     own.add_argument(
@@ -559,6 +682,8 @@ def main(argv=None):
     args = make_command_line().parse_args(argv)
     if args.predict:
         return write_scores(args)
+    if args.vet == "full" and not args.cross_validate:
+        args.cross_validate, args.repetitions = FULL_FOLDS, FULL_SEEDS
     split = load_split(args.data_dir / SPLIT_FILE)
     tables = load_tables(args.data_dir, split, args.simulated)
     data = split["provenance"]
@@ -571,8 +696,8 @@ def main(argv=None):
     candidates, found, times = find_candidates(transit, tables)
     trusted = ~np.isin(transit.view["row_test"], candidates["row"][candidates["suspect"]])
     suspects = {
-        "rule": f"labelled non-host, box search statistic >= {SUSPECT_STATISTIC:g} and "
-        f"SNR >= {SUSPECT_SNR:g}",
+        "rule": f"labelled non-host, box search statistic >= {vetting.SUSPECT_STATISTIC:g} and "
+        f"SNR >= {vetting.SUSPECT_SNR:g}",
         "test_rows": candidates["row"][candidates["suspect"]].tolist(),
         "results_without": [
             evaluate_split(c, "test", colours, args.seed, kept=trusted)
@@ -580,11 +705,16 @@ def main(argv=None):
             if c.view is transit.view
         ],
     }
-    cross_validation = None
+    cross_validation = out_of_fold = None
     if args.cross_validate:
-        stars = gather_stars(tables, split["equalised"], contenders[0].scored, colours)
-        found_rows, cross_validation = cross_validate(stars, tables, args)
+        gathered = gather_stars(tables, split["equalised"], contenders[0].scored, colours)
+        found_rows, cross_validation, out_of_fold = cross_validate(gathered, tables, args)
         rows += found_rows
+
+    vetted = drawn = None
+    if args.vet != "none":
+        vetted, drawn = vet_contenders(contenders, models, tables, args)
+    stars = list_stars(transit, tables, out_of_fold)
 
     print_table(rows)
     print_candidates(candidates)
@@ -593,6 +723,8 @@ def main(argv=None):
         print_table(suspects["results_without"])
     if cross_validation:
         print_cross_validation(cross_validation)
+    if vetted:
+        print_verdicts(vetted)
 
     provenance = {
         "data": data,
@@ -609,6 +741,7 @@ def main(argv=None):
         "results": rows,
         "suspects": suspects,
         "cross_validation": cross_validation,
+        "vetting": vetted,
     }
     predictions = pd.DataFrame(
         {"row": split["distributed"]["row_test"], "label": split["distributed"]["y_test"]}
@@ -620,7 +753,7 @@ def main(argv=None):
         predictions["transit_equalised"], *calibration
     )
     with kepler.atomic_write(args.data_dir / "published.keras") as temporary:
-        models["published"].save(temporary)
+        models["published_distributed"].save(temporary)
     scoring = {
         "settings": provenance["settings"]["transit"],
         "threshold": transit.threshold,
@@ -633,7 +766,22 @@ def main(argv=None):
     )
     write_text(args.data_dir / "test_predictions.csv", predictions.to_csv(index=False))
     write_text(args.data_dir / "training_history.csv", history.to_csv(index=False))
-    for name, figure in draw_figures(contenders, rows, history, candidates, found, times).items():
+    write_text(args.data_dir / "stars.csv", stars.to_csv(index=False))
+    reported = [row for row in rows if row["split"] in ("test", "cross-validation")]
+    args.plots_dir.mkdir(parents=True, exist_ok=True)
+    about = (reported, kepler.describe(data), provenance, cross_validation)
+    verdicts = [verdict_text(verdict) for verdict in vetted["verdicts"]] if vetted else []
+    write_text(args.plots_dir / "results.md", report.make_markdown(*about, verdicts))
+    write_text(args.plots_dir / "results.tex", report.make_latex(*about))
+    figures = draw_figures(contenders, rows, history, candidates, found, times)
+    if vetted:
+        figures |= {
+            "injection_recovery": vetting_figures.draw_injection_recovery(vetted),
+            "reliability": vetting_figures.draw_reliability(vetted, drawn),
+            "occlusion": vetting_figures.draw_occlusion(vetted, drawn),
+            "calibration": vetting_figures.draw_calibration(vetted),
+        }
+    for name, figure in figures.items():
         save_figure(figure, args.plots_dir / f"{name}.png", data)
 
 

@@ -59,9 +59,20 @@ class PublishedSettings:
 
 
 def make_reproducible(seed):
-    """Seed Python, NumPy and Keras, and forbid TensorFlow any order that varies."""
+    """Seed Python, NumPy and Keras, and forbid TensorFlow any order that varies.
+
+    What Keras kept of networks trained before is let go: cross-validation makes dozens.
+    """
+    keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
+
+
+def share_gpus():
+    """Scope in which a network is trained on all GPUs of the machine, where there are several."""
+    several = len(tf.config.list_logical_devices("GPU")) > 1
+    strategy = tf.distribute.MirroredStrategy() if several else tf.distribute.get_strategy()
+    return strategy.scope()
 
 
 def make_published_network(x, settings):
@@ -135,7 +146,8 @@ def train_published(fit, validation, settings, seed):
         A row per epoch: loss, recall and average precision, of fit and validation (`val_`) stars.
     """
     make_reproducible(seed)
-    model = make_published_network(fit[0], settings)
+    with share_gpus():
+        model = make_published_network(fit[0], settings)
     batch_size = min(settings.batch_size, max(len(fit[1]) // FEWEST_BATCHES, 1))
     if batch_size < settings.batch_size:
         kepler.say(
@@ -414,14 +426,16 @@ def train_transit(flux, settings, seed):
     kepler.say(f"injecting transits into {len(flux)} non-hosts: {settings.curves} light curves")
     snr_range = (settings.snr_low, settings.snr_high)
     sample = TrainingSample(flux, settings.curves, rng, snr_range)
-    model = make_transit_network(settings)
-    events, head = model.get_layer("events"), model.get_layer("head")
+    with share_gpus():
+        model = make_transit_network(settings)
+        events, head = model.get_layer("events"), model.get_layer("head")
+        learner = keras.Model(events.input, events.output[0])
+        folding = keras.Model(model.input, model.get_layer("fold").output)
 
     # An eclipse or a lone dip looks like a transit: only the head can tell them apart.
     clear = ~np.isin(sample.kinds, ("eclipses", "dips"))
     truth = find_event_truth(sample)
     batches = Batches(sample.curves[clear], truth[clear], settings.transit_batch_size, rng)
-    learner = keras.Model(events.input, events.output[0])
     n_batches = settings.event_epochs * len(batches)
     rate = keras.optimizers.schedules.CosineDecay(settings.event_rate, n_batches)
     learner.compile(keras.optimizers.Adam(rate), make_event_loss(settings.comb_weight))
@@ -430,7 +444,6 @@ def train_transit(flux, settings, seed):
         batches, epochs=settings.event_epochs, shuffle=False, verbose=0, callbacks=[bar]
     )
 
-    folding = keras.Model(model.input, model.get_layer("fold").output)
     folded = folding.predict(sample.curves[..., None], batch_size=128, verbose=0)
     n_batches = -(-len(folded) // settings.transit_batch_size) * settings.head_epochs
     rate = keras.optimizers.schedules.CosineDecay(settings.head_rate, n_batches)

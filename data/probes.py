@@ -127,6 +127,9 @@ def find_noise_colour(flux):
     colour = np.empty((len(flux), 2))
     for i, star in enumerate(flux):
         star = star[find_measured(star)]
+        if len(star) < 2:  # a dead star
+            colour[i] = 0
+            continue
         star = star - np.median(star)
         spread = max(1.4826 * np.median(np.abs(star)), 1e-100)
         cut = np.clip(star / spread, -5, 5)[np.newaxis]

@@ -22,7 +22,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy import optimize
 from scipy.ndimage import binary_dilation, uniform_filter1d
 from sklearn.model_selection import StratifiedKFold
 
@@ -49,11 +48,11 @@ SCRAMBLED_BLOCK = 24  # cadences, 12 h: longer than a transit, shorter than a pe
 LEAST_SKILL = 0.05  # ROC AUC above 0.5 below which there is no skill to lose a share of
 
 # ---- occlusion
-HIDDEN = 12  # cadences, 6 h: a whole transit of most planets
+HIDDEN = 13  # cadences, 6.4 h: a whole transit of most planets
 TAPER = 2  # cadences over which the light curve goes to 0 at either end of a hidden stretch
 ORDINARY = 3.0  # robust spreads by which hiding an ordinary stretch may change the score
 WANDER = 30  # cadences a transit may be early or late in all: index is not quite time
-STRETCH = 1 / 24  # of a period, which index may gain or lose against time from one to the next
+STRETCH = 1 / 16  # of a period, which index may gain or lose against time from one to the next
 VISIBLE_STATISTIC = 4.0  # of the box search: a host whose transits show
 
 # ---- what must hold
@@ -146,12 +145,6 @@ class Sample(NamedTuple):
         arrays = (self.flux, self.curves, self.y, self.held_out, self.names)
         filled = None if self.filled is None else self.filled[index]
         return Sample(*(a[index] for a in arrays), self.prevalence, filled)
-
-
-def logit(score):
-    """Log-odds of scores between 0 and 1, cut at a millionth from either end."""
-    score = np.clip(np.asarray(score, np.float64), 1e-6, 1 - 1e-6)
-    return np.log(score / (1 - score))
 
 
 # ------------------------------------------------------------------------------ completeness
@@ -469,35 +462,37 @@ def hide_stretches(curve, centres, width=HIDDEN):
     return curve * kept
 
 
-def follow_transits(curve, period, epoch, duration):
+def follow_transits(curve, times, period, epoch, duration):
     """Middle of every transit, followed from one to the next.
 
-    Once filled cadences are deleted, index only about follows time: where one cadence in twelve is
-    missing, transits come early, by up to some twenty cadences over a campaign. Of all paths that
+    From a file whose missing cadences were dropped, time is only about known: where one in twelve
+    is missing transits come early, by up to some twenty over a campaign. Of all paths that
     stay within `WANDER` cadences (and a third of a period) of the strict period, and change by at
     most `STRETCH` of a period and a cadence between neighbours, the one with the lowest sum of box
-    means is taken (dynamic programming). One deep dip counts no more than a typical transit.
+    means is taken (dynamic programming). No dip counts more than two typical ones.
 
     Parameters
     ----------
-    curve : ndarray of shape (n_cadences,)
+    curve, times : ndarray of shape (n_cadences,)
+        Equalised, and days; see `equalise.find_times`.
     period, epoch, duration : float
         Days; of the box search.
 
     Returns
     -------
     ndarray of int
-        Cadences, one per transit.
+        Indices into `curve`, one per transit.
     """
     width = max(3, round(duration / CADENCE_DAYS))
     means = uniform_filter1d(np.asarray(curve, np.float64), width, mode="nearest")
-    predicted = np.arange(epoch % period, len(curve) * CADENCE_DAYS, period) / CADENCE_DAYS
-    predicted = np.minimum(np.round(predicted).astype(int), len(curve) - 1)
+    predicted = np.arange(epoch % period, times[-1], period)
+    predicted = np.searchsorted((times[1:] + times[:-1]) / 2, predicted)
     reach = int(min(WANDER, period / CADENCE_DAYS / 3))
     offsets = np.arange(-reach, reach + 1)
     place = np.clip(predicted[:, None] + offsets, 0, len(curve) - 1)
     cost = means[place]
-    cost = np.maximum(cost, np.median(cost.min(axis=1)))
+    typical = np.median(cost.min(axis=1))
+    cost = np.maximum(cost, typical - abs(typical))
     step = 1 + round(STRETCH * period / CADENCE_DAYS)
     total, came_from = cost[0], np.zeros(cost.shape, int)
     far = np.abs(offsets[:, None] - offsets) > step
@@ -513,29 +508,31 @@ def follow_transits(curve, period, epoch, duration):
     return place[np.arange(len(place)), path[::-1]]
 
 
-def measure_occlusion(score, curve, period, epoch, duration, step=4):
+def measure_occlusion(score, curve, middles, duration, step=4):
     """How far the log-odds fall when each stretch of a light curve is hidden, and where.
 
     Hiding any stretch changes a score a little, up or down, and the sum of many small falls is
     large. A fall counts by what it exceeds that of an ordinary stretch: the median over all
-    stretches and three times their spread, which is measured below the median, where what the score
-    rests on does not enter. Nothing in this measure knows where the transits are. `share_of_any_fall`
-    is the same without that subtraction, and `share_by_chance` what falls at random would have.
+    stretches and three times their spread, which is measured below the median, where what the
+    score rests on does not enter. Neither knows where the transits are. `share_of_any_fall` is the
+    share without that subtraction; `share_by_chance` is what falls anywhere at random would give.
 
     Parameters
     ----------
     score : callable
         From light curves, ndarray of shape (n, n_cadences), to scores between 0 and 1.
     curve : ndarray of shape (n_cadences,)
-    period, epoch, duration : float
-        Days; of the box search. A stretch is in transit if any of its hidden cadences is.
+    middles : ndarray of int
+        Indices of the middles of the transits.
+    duration : float
+        Days. A stretch is in transit if any of its hidden cadences is.
     step : int
         Cadences from one stretch to the next.
 
     Returns
     -------
     result : dict
-        `score`, `period` (days), `transits`, `share_in_transit` (None if no stretch matters),
+        `score`, `transits`, `share_in_transit` (None if no stretch matters),
         `share_of_any_fall`, `share_by_chance`, `ordinary_fall` (log-odds).
     arrays : dict
         `centres` (cadences) and `falls` (log-odds) of the stretches, `middles` of the transits
@@ -544,8 +541,7 @@ def measure_occlusion(score, curve, period, epoch, duration, step=4):
     centres = np.arange(HIDDEN // 2, len(curve) - HIDDEN // 2 + 1, step)
     hidden = hide_stretches(curve, centres)
     scored = np.asarray(score(np.concatenate([curve[None], hidden])), np.float64)
-    falls = logit(scored[0]) - logit(scored[1:])
-    middles = follow_transits(curve, period, epoch, duration)
+    falls = scores.logit(scored[0]) - scores.logit(scored[1:])
     reach = (HIDDEN - 1) / 2 + TAPER + duration / CADENCE_DAYS / 2
     in_transit = np.abs(centres[:, None] - middles).min(axis=1) <= reach
     median = np.median(falls)
@@ -555,7 +551,6 @@ def measure_occlusion(score, curve, period, epoch, duration, step=4):
     excess, positive = np.maximum(falls - ordinary, 0), np.maximum(falls, 0)
     result = {
         "score": float(scored[0]),
-        "period": float(period),
         "transits": len(middles),
         "share_in_transit": scores.ratio(excess[in_transit].sum(), excess.sum()),
         "share_of_any_fall": scores.ratio(positive[in_transit].sum(), positive.sum()),
@@ -579,60 +574,48 @@ def occlude_clearest(scorer, stars, score, level):
     Returns
     -------
     rows : list of dict
-        See `measure_occlusion`; and `star`, `label`, `statistic` and `snr` of the box search.
+        See `measure_occlusion`; and `star`, `label`, and what the box search found.
     drawn : list of dict
-        `curve` and the arrays of `measure_occlusion`.
+        `curve`, the `days` of its cadences, and the arrays of `measure_occlusion`.
     """
     rows, drawn = [], []
     for label, n_wanted in ((1, level.n_clear), (0, level.n_false)):
         order = np.flatnonzero(stars.y == label)
         order = order[np.argsort(-score[order], kind="stable")]
-        order = order[: 3 * n_wanted] if label else order[:n_wanted]
-        found = bls.search(stars.curves[order])
+        order = order[: 3 * n_wanted if label else n_wanted]
+        curves = stars.curves[order]
+        flux = stars.flux[order]
+        if stars.filled is not None:
+            flux = np.where(stars.filled[order], np.nan, flux)
+        times = equalise.find_times(flux, curves.shape[1])
+        found = bls.search(curves, times)
         clear = found.statistic >= (VISIBLE_STATISTIC if label else -np.inf)
-        for i in np.flatnonzero(clear)[:n_wanted]:
-            curve = stars.curves[order[i]]
-            at = float(found.period[i]), float(found.epoch[i]), float(found.duration[i])
-            row, arrays = measure_occlusion(scorer.score, curve, *at, level.step)
-            names = {"star": str(stars.names[order[i]]), "label": label}
-            box = {"statistic": float(found.statistic[i]), "snr": float(found.snr[i])}
-            rows.append(names | row | box)
-            drawn.append({"curve": curve} | arrays)
+        for k in np.flatnonzero(clear)[:n_wanted]:
+            at = {name: float(getattr(found, name)[k]) for name in found._fields}
+            planet = at["period"], at["epoch"], at["duration"]
+            middles = follow_transits(curves[k], times[k], *planet)
+            row, arrays = measure_occlusion(
+                scorer.score, curves[k], middles, at["duration"], level.step
+            )
+            names = {"star": str(stars.names[order[k]]), "label": label}
+            rows.append(names | row | at)
+            drawn.append({"curve": curves[k], "days": times[k]} | arrays)
     return rows, drawn
 
 
 # ------------------------------------------------------------------------------- calibration
-def fit_calibration(y, score, weight):
-    """Slope and intercept that make log-odds of scores those of a probability (Platt 1999).
+def fit_to_prevalence(y, score, prevalence):
+    """`scores.fit_calibration`, for another share of hosts than that of the stars given.
 
-    Parameters
-    ----------
-    y, score, weight : ndarray of shape (n_stars,)
-        Labels, scores between 0 and 1, and how many stars each stands for.
+    A logistic regression on stars chosen by label has the right slope; its offset is off by the
+    difference of the log-odds of a host (King & Zeng 2001, Political Analysis 9, 137).
 
     Returns
     -------
-    slope, intercept : float
-        Probability = 1 / (1 + exp(-(slope * logit(score) + intercept))). Platt's targets,
-        (n + 1) / (n + 2) for hosts and 1 / (n + 2) for others, keep both finite.
+    slope, offset : float
     """
-    y, x = np.asarray(y) == 1, logit(score)
-    target = np.where(y, (y.sum() + 1) / (y.sum() + 2), 1 / (np.sum(~y) + 2))
-    weight = weight / weight.sum()
-
-    def loss(parameters):
-        z = parameters[0] * x + parameters[1]
-        value = np.sum(weight * (np.logaddexp(0, z) - target * z))
-        slope = weight * (0.5 * (1 + np.tanh(z / 2)) - target)
-        return value, np.array([slope @ x, slope.sum()])
-
-    found = optimize.minimize(loss, np.array([1.0, 0.0]), jac=True, method="BFGS")
-    return float(found.x[0]), float(found.x[1])
-
-
-def calibrate(score, slope, intercept):
-    """Probability of a host, of a score; see `fit_calibration`."""
-    return 0.5 * (1 + np.tanh((slope * logit(score) + intercept) / 2))
+    slope, offset = scores.fit_calibration(y, score)
+    return slope, float(offset + scores.logit(prevalence) - scores.logit(np.mean(y)))
 
 
 def find_brier(y, probability, weight):
@@ -682,25 +665,25 @@ def measure_calibration(y, score, prevalence, seed):
     Returns
     -------
     dict
-        `slope` and `intercept` (of all stars), `hosts`, `non_hosts`, `prevalence`, `brier_before`,
+        `slope` and `offset` (of all stars), `hosts`, `non_hosts`, `prevalence`, `brier_before`,
         `brier_after`, `brier_of_prevalence` (which knows nothing), `bins_before`, `bins_after`.
     """
     y = np.asarray(y)
     hosts, others = int(np.sum(y == 1)), int(np.sum(y == 0))
     weight_of_others = hosts * (1 - prevalence) / prevalence / others
     weight = np.where(y == 1, 1.0, weight_of_others)
-    slope, intercept = fit_calibration(y, score, weight)
+    slope, offset = fit_to_prevalence(y, score, prevalence)
     probability = np.full(len(y), np.nan)
     n_folds = min(N_FOLDS, hosts, others)
     if n_folds >= 2:
         folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
         for fit, held_out in folds.split(y, y):
-            found = fit_calibration(y[fit], score[fit], weight[fit])
-            probability[held_out] = calibrate(score[held_out], *found)
+            found = fit_to_prevalence(y[fit], score[fit], prevalence)
+            probability[held_out] = scores.calibrate(score[held_out], *found)
     known = n_folds >= 2
     return {
         "slope": slope,
-        "intercept": intercept,
+        "offset": offset,
         "hosts": hosts,
         "non_hosts": others,
         "prevalence": float(prevalence),
@@ -741,8 +724,12 @@ def judge(content):
             }
         )
 
+    judged = set()
     what = {"inverted": "flux upside down", "masked": "the dips masked"}
     for row in content["reliability"]:
+        if row["network"] in judged:  # by the larger of its samples, which comes first
+            continue
+        judged.add(row["network"])
         for treatment, words in what.items():
             auc = row[treatment]["roc_auc"]
             sentence = (

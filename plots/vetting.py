@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import TwoSlopeNorm
 
-from data import vetting
+from data import scores, vetting
 from data.kepler import CADENCE_DAYS
 from data_visualization import COLORS, house_style
 from plots.results import NETWORK_COLORS
@@ -151,7 +151,7 @@ def draw_reliability(content, drawn):
         )
         jitter = np.random.default_rng(0).uniform(-1, 1, len(y))
         for place, treatment in enumerate(vetting.TREATMENTS):
-            score = vetting.logit(drawn["treated"][treatment])
+            score = scores.logit(drawn["treated"][treatment])
             for name, side, size in (("non-host", -0.19, 2.5), ("host", 0.19, 4.0)):
                 member = y == (name == "host")
                 at = place + side
@@ -174,8 +174,8 @@ def draw_reliability(content, drawn):
         left.set_xticks(range(len(vetting.TREATMENTS)), TREATMENT_NAMES.values(), fontsize=8)
         marks = [0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999]
         low, high = left.get_ylim()
-        marks = [mark for mark in marks if low < vetting.logit(mark) < high]
-        left.set_yticks(vetting.logit(marks), [f"{mark:g}" for mark in marks])
+        marks = [mark for mark in marks if low < scores.logit(mark) < high]
+        left.set_yticks(scores.logit(marks), [f"{mark:g}" for mark in marks])
         left.set_ylabel("score (dimensionless, log-odds scale)")
         left.legend(loc="upper right", fontsize=8)
         left.set_title(
@@ -205,7 +205,7 @@ def draw_reliability(content, drawn):
             [0.5, 2.5], [vetting.MOST_WITHOUT_TRANSITS] * 2, color="#B00020", lw=0.9, ls="--"
         )
         right.text(
-            1.5, 0.985, "above the dashed line, what is\nleft is no transits: a leak",
+            1.5, 0.985, "above the dashed line the skill\nis not in transits: a leak",
             fontsize=7, color="#B00020", va="top", ha="center",
         )  # fmt: skip
         short = ("as it is", "upside\ndown", "dips\nmasked", "blocks\nshuffled")
@@ -263,7 +263,7 @@ def draw_occlusion(content, drawn):
         if not rows:
             axes[0].text(0.5, 0.5, "no star is clear enough to be occluded", ha="center")
         for axis, row, panel in zip(axes, rows, panels, strict=False):
-            days = np.arange(len(panel["curve"])) * CADENCE_DAYS
+            days = panel["days"]
             excess = np.interp(np.arange(len(days)), panel["centres"], panel["falls"])
             top = max(np.abs(panel["falls"]).max(), row["ordinary_fall"], 1e-3)
             order = np.argsort(np.abs(excess))  # what matters most on top
@@ -272,17 +272,16 @@ def draw_occlusion(content, drawn):
                 cmap="PuOr_r", norm=TwoSlopeNorm(0, -top, top),
             )  # fmt: skip
             axis.plot(
-                panel["middles"] * CADENCE_DAYS,
+                days[panel["middles"]],
                 np.full(len(panel["middles"]), 0.06),
                 "^",
                 ms=4,
                 color="#222222",
                 transform=axis.get_xaxis_transform(),
-                clip_on=False,
             )
             low, high = np.percentile(panel["curve"], [0.1, 99.7])
             axis.set_ylim(min(1.25 * low, -5.5), max(high, 4.0))
-            axis.set_xlim(days[0], days[-1])
+            axis.set_xlim(0, max(other["days"][-1] for other in panels))
             name = "host" if row["label"] else "non-host"
             share = row["share_in_transit"]
             share = "no stretch matters" if share is None else f"{share:.0%} of the fall in transit"
@@ -294,7 +293,7 @@ def draw_occlusion(content, drawn):
             )
             bar = figure.colorbar(points, ax=axis, aspect=8, pad=0.01)
             bar.ax.tick_params(labelsize=7)
-        axes[-1].set_xlabel("time since the first cadence, filled cadences left out (days)")
+        axes[-1].set_xlabel("time since the first cadence (days)")
         figure.supylabel("equalised flux (robust standard deviations)", fontsize=10)
         hours = 24 * vetting.HIDDEN * CADENCE_DAYS
         figure.suptitle(

@@ -1,37 +1,41 @@
-"""cnn_classifier.py: the published network layer by layer, and what the step writes."""
+"""cnn_classifier.py: what is compared, on which stars, and what the step writes."""
 
-import argparse
 import dataclasses
 import json
 import shutil
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pandas as pd
 import pytest
-from keras import layers
+from conftest import SMALL
 from sklearn import metrics
 
 import cnn_classifier as step
 import data_preprocessing
-from data import kepler, scores
+from data import kepler, networks, probes, scores
 
-SMALL = ["--epochs", "2", "--filters", "3", "2", "--dense", "4", "3", "--batch-size", "16"]
-NETWORKS = {"published", "transit", "box_least_squares", "repeat_count"}
-DEFAULTS = step.PublishedSettings()
+ROWS = {  # network, light curves
+    ("repeat_count", "distributed"),
+    ("published", "distributed"),
+    ("published", "equalised"),
+    ("transit", "equalised"),
+    ("box_least_squares", "equalised"),
+}
+PUBLISHED, TRANSIT = networks.PublishedSettings, networks.TransitSettings
+
+
+def arguments(*options):
+    return step.make_command_line().parse_args([str(option) for option in options])
 
 
 # --------------------------------------------------------------------------------- settings
-def test_every_setting_is_a_flag_with_its_published_default():
-    parser = step.make_command_line()
-    assert step.read_settings(parser.parse_args([]), step.PublishedSettings) == DEFAULTS
-    assert dataclasses.asdict(DEFAULTS) == {
-        "filters": (11, 7), "kernel_size": 2, "l2": 0.01, "pool_dropout": 0.4,
-        "dense": (50, 30, 12), "dense_dropout": 0.3, "learning_rate": 1e-2,
-        "decay_steps": 10_000, "decay_rate": 0.8, "host_weight": 2.5, "batch_size": 128,
-        "epochs": 40, "patience": 8, "normalization": "adapted",
-    }  # fmt: skip
-    for field in dataclasses.fields(step.PublishedSettings):
+@pytest.mark.parametrize("settings", [PUBLISHED, TRANSIT])
+def test_every_setting_is_a_flag(settings):
+    defaults = settings()
+    assert step.read_settings(arguments(), settings) == defaults
+    for field in dataclasses.fields(settings):
         if field.name == "normalization":
             value, text = "identity", ["identity"]
         elif isinstance(field.default, tuple):
@@ -39,44 +43,319 @@ def test_every_setting_is_a_flag_with_its_published_default():
         else:
             value = type(field.default)(field.default * 2)
             text = [str(value)]
-        args = parser.parse_args([f"--{field.name.replace('_', '-')}", *text])
-        changed = step.read_settings(args, step.PublishedSettings)
-        assert changed == dataclasses.replace(DEFAULTS, **{field.name: value}), field.name
+        args = arguments(f"--{field.name.replace('_', '-')}", *text)
+        changed = step.read_settings(args, settings)
+        assert changed == dataclasses.replace(defaults, **{field.name: value}), field.name
         assert hash(changed)  # frozen all through
 
 
-def test_bad_normalisation_is_refused(capsys):
-    with pytest.raises(SystemExit):
-        step.make_command_line().parse_args(["--normalization", "none"])
-    assert "adapted" in capsys.readouterr().err
+def test_defaults_of_the_published_network_are_the_studys():
+    assert dataclasses.asdict(PUBLISHED()) == {
+        "filters": (11, 7), "kernel_size": 2, "l2": 0.01, "pool_dropout": 0.4,
+        "dense": (50, 30, 12), "dense_dropout": 0.3, "learning_rate": 1e-2,
+        "decay_steps": 10_000, "decay_rate": 0.8, "host_weight": 2.5, "batch_size": 128,
+        "epochs": 40, "patience": 8, "normalization": "adapted",
+    }  # fmt: skip
 
 
-# --------------------------------------------------------------------------------- training
-def test_threshold_is_tuned_on_validation_stars_only(trained):
-    view = dict(trained[0])
-    scored = {name: step.predict(trained[2], view[f"x_{name}"]) for name in step.SPLITS}
-    names = ("published", "distributed")
-    rows = step.evaluate_splits(*names, view, scored, "validation", seed=0)
-    expected = scores.tune_threshold(view["y_validation"], scored["validation"])
-    assert [row["threshold"] for row in rows] == [expected] * 3
-    view["y_train"], view["y_test"] = 1 - view["y_train"], 1 - view["y_test"]
-    others = step.evaluate_splits(*names, view, scored, "validation", seed=0)
-    assert [row["threshold"] for row in others] == [expected] * 3
-    assert others[1] == rows[1]
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--normalization", "none"], "adapted"),
+        (["--cross-validate", "1"], "'1' is no number of folds, 2 or more"),
+        (["--cross-validate", "x"], "no number of folds"),
+        (["--repetitions", "0"], "no whole number of at least 1"),
+        (["--box-least-squares", "maybe"], "never"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(options, reason, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        arguments(*options)
+    assert exit_.value.code == 2
+    assert reason in capsys.readouterr().err
+
+
+# ------------------------------------------------------------------------------- contenders
+def make_contender(tuned_on="validation", seed=0):
+    rng = np.random.default_rng(seed)
+    view, scored = {}, {}
+    for split, n_stars in zip(step.SPLITS, (60, 30, 40), strict=True):
+        y = (np.arange(n_stars) % 6 == 0).astype(np.int8)
+        view |= {f"y_{split}": y, f"row_{split}": rng.permutation(n_stars)}
+        scored[split] = rng.normal(y, 0.8)
+    return step.Contender("transit", "equalised", view, scored, tuned_on)
+
+
+COLOURS = {name: np.random.default_rng(1).normal(size=(60, 2)) for name in kepler.TABLES}
+
+
+@pytest.mark.parametrize("tuned_on", ["validation", "train"])
+def test_threshold_is_tuned_on_its_split_only(tuned_on):
+    contender = make_contender(tuned_on)
+    expected = scores.tune_threshold(contender.view[f"y_{tuned_on}"], contender.scored[tuned_on])
+    for split in step.SPLITS:
+        assert step.evaluate_split(contender, split, COLOURS, 0)["threshold"] == expected
+    for split in set(step.SPLITS) - {tuned_on}:  # no other label has a say
+        contender.view[f"y_{split}"][:] = 1 - contender.view[f"y_{split}"]
+    assert contender.threshold == expected
+
+
+def test_a_result_row_is_of_its_stars():
+    contender = make_contender()
+    y, score = contender.view["y_test"], contender.scored["test"]
+    colour = COLOURS["test"][contender.view["row_test"]]
+    row = step.evaluate_split(contender, "test", COLOURS, seed=3)
+    names = {"network": "transit", "light_curves": "equalised", "split": "test"}
+    assert row.items() >= (names | scores.evaluate(y, score, contender.threshold, 3)).items()
+    assert row["recall_at_precision_0.9"] == scores.recall_at_precision(y, score)
+    assert row["noise_matched_auc"] == scores.noise_matched_auc(y, score, colour)
+    kept = np.arange(40) != 1
+    fewer = step.evaluate_split(contender, "test", COLOURS, seed=3, kept=kept)
+    assert fewer["threshold"] == row["threshold"]
+    assert fewer["roc_auc"] == metrics.roc_auc_score(y[kept], score[kept])
+    assert fewer["noise_matched_auc"] == scores.noise_matched_auc(
+        y[kept], score[kept], colour[kept]
+    )
+
+
+def test_a_host_that_smote_made_has_no_noise_to_match():
+    contender = make_contender()
+    before = step.evaluate_split(contender, "train", COLOURS, 0)
+    view, scored = dict(contender.view), dict(contender.scored)
+    view["y_train"] = np.append(view["y_train"], [1, 1])
+    view["row_train"] = np.append(view["row_train"], [-1, -1])
+    scored["train"] = np.append(scored["train"], [9.0, 9.0])
+    after = step.evaluate_split(contender._replace(view=view, scored=scored), "train", COLOURS, 0)
+    assert after["noise_matched_auc"] == before["noise_matched_auc"]
+    assert after["roc_auc"] > before["roc_auc"]
+
+
+def test_scores_go_to_the_rows_they_belong_to():
+    contender = make_contender()
+    rows = contender.view["row_test"]
+    found = contender.of_rows([*rows[:5], 99])
+    np.testing.assert_array_equal(found[:5], contender.scored["test"][:5])
+    assert np.isnan(found[5])
+
+
+@pytest.mark.parametrize(
+    ("choice", "n_stars", "expected"),
+    [("auto", 1000, True), ("auto", 1001, False), ("always", 5657, True), ("never", 10, False)],
+)
+def test_box_search_of_every_star_is_left_out_aloud(choice, n_stars, expected, capsys):
+    view = {"y_train": np.zeros(n_stars - 5), "y_validation": np.zeros(2), "y_test": np.zeros(3)}
+    assert step.wants_search(choice, view) == expected
+    said = capsys.readouterr().err
+    assert ("1001 stars would take about" in said) == (n_stars == 1001)
+
+
+# ------------------------------------------------------- what the networks are taught, and by whom
+@pytest.fixture(scope="module")
+def prepared(_written, tmp_path_factory):
+    """Step 3 on the small survey: its directories as options, its split and its tables."""
+    folder = tmp_path_factory.mktemp("prepared")
+    shutil.copytree(_written, folder / "data")
+    dirs = ["--data-dir", folder / "data", "--plots-dir", folder / "plots"]
+    data_preprocessing.main([str(option) for option in dirs])
+    split = data_preprocessing.load_split(folder / "data" / data_preprocessing.SPLIT_FILE)
+    return dirs, split, kepler.load(folder / "data")
+
+
+class Memory:
+    """In place of a network: a score of 1 for light curves it was shown, 0 for all others."""
+
+    def __init__(self, *shown, name="published"):
+        self.name = name
+        self.known = {curve.tobytes() for curves in shown for curve in curves}
+
+
+@pytest.fixture
+def memories(monkeypatch, prepared):
+    """Every training of `step` makes a `Memory`; the calls, by network."""
+    calls = {"published": [], "transit": []}
+    history = pd.DataFrame({"epoch": [0], "loss": [1.0]})
+    _, split, tables = prepared
+    raw = {}  # of each equalised curve
+    view = split["equalised"]
+    for name in step.SPLITS:
+        flux = getattr(tables, "test" if name == "test" else "train").flux
+        for curve, row in zip(view[f"x_{name}"], view[f"row_{name}"], strict=True):
+            raw[curve.tobytes()] = flux[row].astype(np.float32).tobytes()
+
+    def train_published(fit, held_out, settings, seed):
+        calls["published"].append((fit, held_out, settings, seed))
+        return Memory(fit[0], held_out[0]), history.copy()
+
+    def train_transit(flux, settings, seed):
+        calls["transit"].append((flux, settings, seed))
+        return Memory(flux.astype(np.float32), name="transit"), history.copy()
+
+    def predict(model, x):
+        keys = [curve.tobytes() for curve in x]
+        keys = [raw[key] for key in keys] if model.name == "transit" else keys
+        return np.array([key in model.known for key in keys], np.float32)
+
+    for function in (train_published, train_transit, predict):
+        monkeypatch.setattr(networks, function.__name__, function)
+    return calls
+
+
+def test_the_transit_network_is_shown_raw_non_hosts_of_the_fit_stars_alone(prepared, memories):
+    _, split, tables = prepared
+    step.train_contenders(tables, split, arguments(*SMALL, "--box-least-squares", "never"))
+    ((flux, settings, seed),) = memories["transit"]
+    view = split["equalised"]
+    rows = view["row_train"][view["y_train"] == 0]
+    assert len(rows) == 74
+    np.testing.assert_array_equal(flux, tables.train.flux[rows])
+    assert not tables.train.is_host[rows].any()
+    assert not set(rows) & set(view["row_validation"])
+    assert settings == step.read_settings(arguments(*SMALL), TRANSIT)
+    assert seed == 0
+
+
+def test_the_published_network_is_shown_each_view_balanced(prepared, memories):
+    _, split, tables = prepared
+    args = arguments(*SMALL, "--box-least-squares", "never")
+    contenders, models, history = step.train_contenders(tables, split, args)
+    for (fit, held_out, *_), kind in zip(
+        memories["published"], ("distributed", "equalised"), strict=True
+    ):
+        view = split[kind]
+        assert (np.sum(fit[1] == 1), np.sum(fit[1] == 0)) == (7, 35)  # SMOTE, then 1 per 5
+        np.testing.assert_array_equal(held_out[0], view["x_validation"])
+        np.testing.assert_array_equal(held_out[1], view["y_validation"])
+        known = {curve.tobytes() for curve in view["x_train"]}
+        assert sum(curve.tobytes() not in known for curve in fit[0]) == (kind == "equalised")
+    assert {(c.network, c.light_curves) for c in contenders} == ROWS - {
+        ("box_least_squares", "equalised")
+    }
+    assert set(models) == {"published", "transit"}
+    assert list(history["network"]) == ["published", "published", "transit"]
+    # The model that is saved is that of the light curves as distributed.
+    published = models["published"]
+    assert split["distributed"]["x_validation"][0].tobytes() in published.known
+
+
+def cross_validate(prepared, *options):
+    _, split, tables = prepared
+    repeats = step.count_view_repeats(tables, split["equalised"])
+    colours = {n: probes.find_noise_colour(getattr(tables, n).flux) for n in kepler.TABLES}
+    stars = step.gather_stars(tables, split["equalised"], repeats, colours)
+    args = arguments(*SMALL, "--box-least-squares", "never", *options)
+    return stars, *step.cross_validate(stars, tables, args)
+
+
+def test_cross_validation_scores_every_star_by_networks_that_never_saw_it(prepared, memories):
+    options = ["--cross-validate", 3, "--repetitions", 2, "--seed", 7]
+    stars, rows, summary = cross_validate(prepared, *options)
+    assert (len(stars.y), stars.y.sum()) == (140, 13)
+    assert (summary["folds"], summary["seeds"]) == (3, [7, 8])
+    found = {(row["network"], row["light_curves"]): row for row in rows}
+    assert set(found) == ROWS - {("box_least_squares", "equalised")}
+    for row in rows:
+        assert row["split"] == "cross-validation"
+        assert row["tp"] + row["fn"] == 13 and row["fp"] + row["tn"] == 127
+    for key in found.keys() - {("repeat_count", "distributed")}:
+        assert found[key]["roc_auc"] == 0.5, key  # a star in its own fit would score 1
+    repeat = found["repeat_count", "distributed"]
+    assert (repeat["tp"], repeat["fp"], repeat["f1"], repeat["roc_auc"]) == (13, 0, 1, 1)
+    # Two repetitions of three folds: the transit network saw raw non-hosts each time.
+    assert len(memories["transit"]) == 6 and len(memories["published"]) == 12
+    others = {flux.astype(float).tobytes() for flux in stars.distributed[stars.y == 0]}
+    for flux, _, _ in memories["transit"]:
+        assert 60 <= len(flux) <= 127 * 0.8 * 2 / 3 + 2
+        assert {star.tobytes() for star in flux} <= others
+    seen = [frozenset(star.tobytes() for star in flux) for flux, _, _ in memories["transit"]]
+    assert len(set(seen)) == 6  # other folds every time
+
+
+def test_cross_validation_is_summed_up_over_repetitions(prepared, memories):
+    _, rows, summary = cross_validate(prepared, "--cross-validate", 2, "--repetitions", 2)
+    names = {*scores.METRICS, "recall_at_precision_0.9", "noise_matched_auc"}
+    for row, spread in zip(rows, summary["results"], strict=True):
+        assert set(spread) == {"network", "light_curves", *names}
+        assert spread["network"] == row["network"]
+        for name in names:
+            assert len(spread[name]["values"]) == 2
+            assert spread[name]["values"][0] == row[name]
+    json.dumps(summary, allow_nan=False)
+    two = step.summarise([0.2, 0.6])
+    assert (two["mean"], two["sd"]) == pytest.approx((0.4, np.sqrt(0.08)))
+    assert step.summarise([0.3]) == {"mean": 0.3, "sd": None, "values": [0.3]}
+    assert step.summarise([0.3, None]) == {"mean": None, "sd": None, "values": [0.3, None]}
+
+
+def test_more_folds_than_hosts_can_fill_are_refused(prepared, memories):
+    with pytest.raises(kepler.DataError, match="13 stars .* for 7 folds: use --cross-validate 6"):
+        cross_validate(prepared, "--cross-validate", 7)
+    assert memories == {"published": [], "transit": []}
+
+
+# ------------------------------------------------------------------------------- candidates
+def test_a_non_host_with_periodic_dips_is_a_suspect_a_host_is_none():
+    rng = np.random.default_rng(0)
+    n_stars, n_raw = 14, 3197
+    flux = rng.normal(size=(n_stars, n_raw))
+    time = np.arange(n_raw) * kepler.CADENCE_DAYS
+    for star in (3, 5):  # a host and a non-host with the same dips
+        flux[star] -= 6 * ((time % 3.3) < 0.15)
+    flux[8, 700:712] -= 60  # a single dip is no suspect
+    rows = rng.permutation(n_stars)
+    order = np.argsort(rows)  # of the view, whose rows are shuffled
+    raw = flux[order]  # raw[rows[i]] is star i
+    y = np.arange(n_stars) < 4
+    view = {"x_test": flux[:, :2880].astype(np.float32), "y_test": y.astype(np.int8)}
+    view |= {"row_test": rows, "y_validation": np.array([1, 0])}
+    score = np.linspace(0.9, 0.1, n_stars)
+    scored = {"test": score, "validation": np.array([0.95, 0.05])}
+    contender = step.Contender("transit", "equalised", view, scored)
+    tables = SimpleNamespace(test=SimpleNamespace(flux=raw))
+    stars, found, times = step.find_candidates(contender, tables)
+    assert len(stars) == step.N_CANDIDATES == len(found.period) == len(times)
+    np.testing.assert_array_equal(stars["place"], np.arange(9))  # highest score first
+    np.testing.assert_array_equal(stars["row"], rows[:9])
+    np.testing.assert_array_equal(stars["label"], y[:9])
+    assert stars["suspect"].tolist() == [i == 5 for i in range(9)]
+    np.testing.assert_allclose(stars["period"][[3, 5]], 3.3, rtol=0.01)
+    np.testing.assert_allclose(stars["depth"][[3, 5]], 6, rtol=0.2)
+
+
+def test_every_called_star_is_looked_at_up_to_forty():
+    rng = np.random.default_rng(0)
+    flux = rng.normal(size=(60, 600))
+    view = {"x_test": flux[:, :576].astype(np.float32), "y_test": np.zeros(60, np.int8)}
+    view |= {"row_test": np.arange(60), "y_validation": np.array([1, 0])}
+    tables = SimpleNamespace(test=SimpleNamespace(flux=flux))
+    for n_called, expected in ((3, 9), (21, 21), (59, 40)):
+        scored = {
+            "test": 1.0 * (np.arange(60) >= 60 - n_called),
+            "validation": np.array([1.0, 0.0]),
+        }
+        contender = step.Contender("transit", "equalised", view, scored)
+        assert len(step.find_candidates(contender, tables)[0]) == expected
+
+
+# ------------------------------------------------------------------------------- the table
+def row(tp, fp, fn, tn):
+    y = [1] * (tp + fn) + [0] * (fp + tn)
+    score = [0.9] * tp + [0.1] * fn + [0.9] * fp + [0.1] * tn
+    names = {"network": "n", "light_curves": "l", "split": "test", "noise_matched_auc": 0.625}
+    return names | scores.evaluate(y, score, 0.5, seed=0)
+
+
+def test_table_prints_counts_intervals_and_what_is_undefined(capsys):
+    step.print_table([row(4, 1, 1, 564), row(0, 0, 0, 5)])
+    head, first, second, rule = capsys.readouterr().out.splitlines()
+    assert head.split()[:8] == ["network", "light", "curves", "split", "TP", "FP", "FN", "TN"]
+    assert first.split()[3:7] == ["4", "1", "1", "564"]
+    assert first.count("0.800 [0.38, 0.96]") == 2
+    assert second.count("undefined") == 5
+    assert first.split()[-1] == "0.625"
+    assert "score >= threshold" in rule
 
 
 # ------------------------------------------------------------------------- the whole step
-@pytest.fixture(scope="module")
-def finished(_written, tmp_path_factory):
-    """Steps 3 and 4 run on the small survey, with a tiny network."""
-    folder = tmp_path_factory.mktemp("finished")
-    shutil.copytree(_written, folder / "data")
-    dirs = ["--data-dir", str(folder / "data"), "--plots-dir", str(folder / "plots")]
-    data_preprocessing.main(dirs)
-    step.main([*dirs, *SMALL, "--seed", "5"])
-    return folder
-
-
 @pytest.fixture
 def results(finished):
     def no_constant(name):
@@ -92,21 +371,35 @@ def row_of(results, network="published", light_curves="distributed", split="test
 
 
 def test_metrics_have_the_agreed_schema(results):
-    assert {"provenance", "results"} <= set(results)
+    assert {"provenance", "results", "suspects", "cross_validation"} <= set(results)
     found = [(row["network"], row["light_curves"], row["split"]) for row in results["results"]]
     assert len(found) == len(set(found))
-    assert {("published", "distributed", split) for split in step.SPLITS} <= set(found)
-    assert {network for network, *_ in found} <= NETWORKS
-    assert {kind for _, kind, _ in found} == {"distributed", "equalised"}
+    assert set(found) == {(*row, split) for row in ROWS for split in step.SPLITS}
     names = {"network", "light_curves", "split", "tp", "fp", "fn", "tn", "threshold"}
-    names |= set(scores.METRICS) | {f"{name}_interval" for name in scores.METRICS}
+    names |= {"recall_at_precision_0.9", "noise_matched_auc", *scores.METRICS}
+    names |= {f"{name}_interval" for name in scores.METRICS}
     for result in results["results"]:
         assert set(result) == names
         for name in scores.METRICS:
             interval = result[f"{name}_interval"]
             assert interval is None or (len(interval) == 2 and interval[0] <= interval[1])
-    test = row_of(results)
-    assert (test["tp"] + test["fn"], test["fp"] + test["tn"]) == (5, 35)
+    for key in ROWS:
+        test = row_of(results, *key)
+        assert (test["tp"] + test["fn"], test["fp"] + test["tn"]) == (5, 35)
+    assert results["cross_validation"] is None
+    assert set(results["suspects"]) == {"rule", "test_rows", "results_without"}
+    for result in results["suspects"]["results_without"]:
+        assert set(result) == names
+        assert result["tp"] + result["fn"] == 5  # a suspect is a non-host
+        n_suspects = len(results["suspects"]["test_rows"])
+        assert result["fp"] + result["tn"] == 35 - n_suspects
+
+
+def test_counting_repeats_is_perfect_on_leaking_stars(results):
+    for split, n_hosts in zip(step.SPLITS, (6, 2, 5), strict=True):
+        row = row_of(results, "repeat_count", split=split)
+        assert (row["tp"], row["fp"], row["fn"]) == (n_hosts, 0, 0)
+        assert (row["f1"], row["average_precision"], row["roc_auc"]) == (1, 1, 1)
 
 
 def test_results_carry_their_provenance(results, finished):
@@ -115,7 +408,9 @@ def test_results_carry_their_provenance(results, finished):
     assert provenance["seed"] == 5
     assert provenance["preprocessing"] == {"seed": 0, "sigmas": 60, "min_cadences": 2}
     settings = provenance["settings"]["published"]
-    assert set(settings) == {f.name for f in dataclasses.fields(step.PublishedSettings)}
+    for name, kind in {"published": PUBLISHED, "transit": TRANSIT}.items():
+        assert set(provenance["settings"][name]) == {f.name for f in dataclasses.fields(kind)}
+    assert provenance["settings"]["transit"]["curves"] == 64
     assert (settings["epochs"], settings["filters"]) == (2, [3, 2])
     assert provenance["versions"]["tensorflow"].count(".") == 2
 
@@ -123,24 +418,46 @@ def test_results_carry_their_provenance(results, finished):
 def test_results_can_be_recomputed_from_the_predictions(results, finished, stars):
     predictions = pd.read_csv(finished / "data/test_predictions.csv")
     assert list(predictions)[:2] == ["row", "label"]
-    assert {"published_distributed", "published_equalised"} <= set(predictions)
+    assert {f"{network}_{kind}" for network, kind in ROWS} <= set(predictions)
+    assert not predictions.isna().any().any()
     np.testing.assert_array_equal(predictions["row"], np.arange(40))
     np.testing.assert_array_equal(predictions["label"], stars.test_labels == 2)
-    y, score = predictions["label"], predictions["published_distributed"].astype(np.float32)
-    test = row_of(results)
-    called = score >= test["threshold"]
-    ((tn, fp), (fn, tp)) = metrics.confusion_matrix(y, called)
-    assert (test["tp"], test["fp"], test["fn"], test["tn"]) == (tp, fp, fn, tn)
-    assert test["f1"] == pytest.approx(metrics.f1_score(y, called))
-    assert test["roc_auc"] == pytest.approx(metrics.roc_auc_score(y, score))
-    assert test["average_precision"] == pytest.approx(metrics.average_precision_score(y, score))
+    y = predictions["label"]
+    for network, kind in ROWS:
+        score = predictions[f"{network}_{kind}"]
+        if network in ("published", "transit"):
+            score = score.astype(np.float32)
+        test = row_of(results, network, kind)
+        called = score >= test["threshold"]
+        ((tn, fp), (fn, tp)) = metrics.confusion_matrix(y, called)
+        assert (test["tp"], test["fp"], test["fn"], test["tn"]) == (tp, fp, fn, tn)
+        assert test["f1"] == pytest.approx(metrics.f1_score(y, called))
+        assert test["roc_auc"] == pytest.approx(metrics.roc_auc_score(y, score))
+        area = metrics.average_precision_score(y, score)
+        assert test["average_precision"] == pytest.approx(area)
+    repeats = np.sum(np.diff(stars.test_flux, axis=1) == 0, axis=1)
+    np.testing.assert_array_equal(predictions["repeat_count_distributed"], repeats)
 
 
-def test_the_saved_model_gives_the_same_scores(finished, stars):
+def test_saved_models_give_the_same_scores(finished, stars):
+    saved = pd.read_csv(finished / "data/test_predictions.csv")
     model = keras.models.load_model(finished / "data/published.keras")
-    found = step.predict(model, stars.test_flux.astype(np.float32))
-    saved = pd.read_csv(finished / "data/test_predictions.csv")["published_distributed"]
-    np.testing.assert_allclose(found, saved, rtol=1e-5, atol=1e-7)
+    found = networks.predict(model, stars.test_flux.astype(np.float32))
+    np.testing.assert_allclose(found, saved["published_distributed"], rtol=1e-5, atol=1e-7)
+    split = data_preprocessing.load_split(finished / "data" / data_preprocessing.SPLIT_FILE)
+    view = split["equalised"]
+    model, _ = networks.load_transit(finished / "data/transit.keras")
+    found = networks.predict(model, view["x_test"])
+    expected = saved["transit_equalised"].to_numpy()[view["row_test"]]
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
+
+
+def test_probabilities_are_the_transit_scores_calibrated_on_validation_stars(finished):
+    saved = pd.read_csv(finished / "data/test_predictions.csv")
+    _, scoring = networks.load_transit(finished / "data/transit.keras")
+    score = saved["transit_equalised"].astype(np.float32)
+    expected = scores.calibrate(score, *scoring["calibration"])
+    np.testing.assert_allclose(saved["transit_equalised_probability"], expected, rtol=1e-5)
 
 
 def test_history_has_a_row_per_epoch(finished):
@@ -149,17 +466,18 @@ def test_history_has_a_row_per_epoch(finished):
     for kind in ("distributed", "equalised"):
         assert published[published["light_curves"] == kind]["epoch"].tolist() == [0, 1]
     assert {"loss", "val_loss", "recall", "val_recall", "val_average_precision"} <= set(history)
+    transit = history[history["network"] == "transit"]
+    assert transit["stage"].tolist() == ["events", "periods"]
+    assert set(transit["light_curves"]) == {"equalised"}
 
 
 def test_nothing_else_is_left_behind(finished):
     made = {path.name for path in (finished / "data").iterdir()}
     made -= {name for name in made if name.startswith("exoT")}
     assert made == {
-        "preprocessed_data.pkl", "metrics.json", "test_predictions.csv",
-        "training_history.csv", "published.keras",
+        "preprocessed_data.pkl", "leaks.json", "metrics.json", "test_predictions.csv",
+        "training_history.csv", "published.keras", "transit.keras",
     }  # fmt: skip
-    plots = {path.name for path in (finished / "plots").iterdir()}
-    assert plots == {"spectra_gausSS.png", "CMtrain.png", "CMtest.png", "Trainevo.png"}
 
 
 def test_step_4_without_step_3_says_what_to_run(tmp_path):

@@ -1,5 +1,7 @@
 """data_analysis.py: the outlier rule, its limit, and figures that stay readable."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import data_analysis as step
+from data import kepler, probes, scores
 
 
 def brute_force(flux, sigmas, min_cadences):
@@ -176,3 +179,98 @@ def test_each_class_has_a_density_of_unit_area():
     labels = [text.get_text() for text in axis.get_legend().get_texts()]
     assert labels == ["non-host (90 stars)", "host (10 stars)"]
     assert "e$^-$/s" in axis.get_xlabel()
+
+
+# ---------------------------------------------------------------------------------- the audit
+@pytest.fixture(scope="module")
+def audited(_written, tmp_path_factory):
+    """The small survey's tables and its audit."""
+    tables = kepler.load(_written)
+    return tables, *step.audit(tables, seed=0)
+
+
+def test_leaks_have_the_agreed_schema(rounds, audited):
+    folder, ((said, files), _) = rounds
+    leaks = json.loads(files["leaks.json"])
+    assert set(leaks) == {"provenance", "n_hosts", "n_non_hosts", "probes"}
+    assert leaks["provenance"] == kepler.load(folder / "data").provenance | {"seed": 0}
+    assert (leaks["n_hosts"], leaks["n_non_hosts"]) == (13, 127)
+    assert [probe["name"] for probe in leaks["probes"]] == [p.name for p in probes.PROBES]
+    for probe in leaks["probes"]:
+        assert set(probe) == {"name", "leak", "meaning", "reference", "distributed", "equalised"}
+        for kind in ("distributed", "equalised"):
+            assert set(probe[kind]) == {"auc", "interval", "best_f1"}
+            low, high = probe[kind]["interval"]
+            assert 0 <= low <= probe[kind]["auc"] <= high <= 1
+            assert 0 <= probe[kind]["best_f1"] <= 1
+    _, content, notes = audited
+    assert notes == []
+    assert leaks["probes"] == json.loads(json.dumps(content["probes"]))
+    assert "results: " in said["data_analysis"].stdout
+
+
+def test_the_audit_finds_the_leak_before_and_not_after(audited):
+    _, content, _ = audited
+    repeats = content["probes"][0]
+    assert repeats["name"] == "exact repeats"
+    assert repeats["distributed"] == {"auc": 1, "interval": [1, 1], "best_f1": 1}
+    assert repeats["equalised"]["auc"] == 0.5  # none left: every star ties
+    assert repeats["equalised"]["best_f1"] == pytest.approx(2 * 13 / (13 + 140))  # call all
+    position = next(probe for probe in content["probes"] if probe["name"] == "row position")
+    assert position["distributed"]["auc"] > 0.9
+    low, high = position["equalised"]["interval"]
+    assert low <= 0.5 <= high
+
+
+def test_best_f1_is_that_of_the_best_single_cut():
+    rng = np.random.default_rng(0)
+    y = np.arange(60) < 9
+    value = np.round(rng.normal(1.0 * y), 1)
+    found = step.describe_probe(y, value, rng)
+    best = max(2 * np.sum(y & (value >= cut)) / (9 + np.sum(value >= cut)) for cut in value)
+    assert found["best_f1"] == pytest.approx(best)
+    assert found["auc"] == scores.rank_statistics(y, value)[0][0]
+
+
+def test_the_summary_says_what_the_worst_leak_alone_would_score(audited, capsys):
+    tables, content, _ = audited
+    step.print_leaks(content, tables)
+    out = capsys.readouterr().out
+    assert "leak audit: 13 hosts against 127 non-hosts" in out
+    cut = scores.tune_threshold(
+        tables.train.is_host, probes.count_repeats(tables.train.flux)
+    )  # of training stars alone
+    assert (
+        f"without any learning, 'exact repeats >= {cut:g}', a cut chosen on training stars, finds "
+        "5 of 5 hosts of the test table with 0 false alarms: F1 1.00\n"
+    ) in out
+    for probe in content["probes"]:
+        auc = probe["equalised"]["auc"]
+        assert any(
+            line.split("  ")[1].startswith(probe["name"]) and f"equalised {auc:.3f} [" in line
+            for line in out.splitlines()[1:-1]
+        ), probe["name"]
+    assert "fewer than" not in out
+    step.print_leaks(content | {"n_hosts": 9}, tables)
+    assert "fewer than 10 hosts: the intervals are too coarse" in capsys.readouterr().out
+
+
+def test_stars_that_cannot_be_equalised_are_named(data_dir, dirs, stars, capsys):
+    flux = stars.train_flux.copy()
+    flux[30, 100:300] = 7.0  # 199 repeats of 640: too few cadences are left
+    write_table(data_dir / "exoTrain.csv", stars.train_labels, flux)
+    step.main(dirs)
+    out = capsys.readouterr().out
+    assert "not equalised: train row 30: only 44" in out
+
+
+def test_leak_figure_shows_every_probe_with_its_interval(audited):
+    _, content, _ = audited
+    (axis,) = step.draw_leaks(content).axes
+    names = [label.get_text() for label in axis.get_yticklabels()]
+    listed = content["probes"][::-1]  # the first on top
+    assert names == [f"{probe['name']} ({probe['leak']})" for probe in listed]
+    drawn = [line for line in axis.lines if line.get_marker() in ("s", "o")]
+    for line, kind in zip(drawn, ("distributed", "equalised"), strict=True):
+        np.testing.assert_array_equal(line.get_xdata(), [probe[kind]["auc"] for probe in listed])
+    assert axis.lines[0].get_xdata()[0] == 0.5

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter1d
 
 import data_preprocessing as step
-from data import kepler
+from data import equalise, kepler, networks, scores, survey
 
 
 # ------------------------------------------------------------------------ missing values
@@ -361,7 +361,8 @@ def test_an_array_of_objects_is_refused(tmp_path):
         (b"no pickle at all", "not this project's pickle"),
         (pickle.dumps([1, 2]), "has another layout"),
         (pickle.dumps({"layout": -1}), "has another layout"),
-        (pickle.dumps({"x_train": np.ones(3)}), "has another layout"),
+        (pickle.dumps({"x_train": np.ones(3)}, 5), "has another layout"),
+        (pickle.dumps({"x_train": np.ones(3)}, 4), "it names numpy._core.multiarray"),
         (pickle.dumps(pd.DataFrame({"a": [1]})), "not this project's pickle"),
     ],
 )
@@ -386,22 +387,166 @@ def test_a_truncated_pickle_is_refused(share, data_dir, dirs):
         step.load_split(path)
 
 
+@pytest.mark.parametrize("code", ["f2", ">f4", ">i8", "c8", "U3", "S3", "M8[s]", "V4"])
+def test_an_array_of_any_other_type_is_refused(code, tmp_path):
+    path = tmp_path / "preprocessed_data.pkl"
+    path.write_bytes(pickle.dumps({"x": np.zeros(2, code)}, 5))
+    with pytest.raises(kepler.DataError, match="not this project's pickle"):
+        step.load_split(path)
+
+
+def test_an_array_longer_than_its_bytes_is_refused(tmp_path):
+    """A shape of a pickle's own choosing must not reach memory beyond its buffer."""
+    path = tmp_path / "preprocessed_data.pkl"
+    content = pickle.dumps({"layout": step.LAYOUT, "x": np.zeros((2, 3))}, 5)
+    shape = b"K\x02K\x03\x86"
+    assert content.count(shape) == 1
+    path.write_bytes(content.replace(shape, b"K\x02K\x7f\x86"))
+    with pytest.raises(kepler.DataError, match="not this project's pickle.*cannot reshape"):
+        step.load_split(path)
+
+
 def test_split_survives_the_round_trip_bit_for_bit(tmp_path):
+    rng = np.random.default_rng(0)
+    arrays = {code: (100 * rng.random((4, 9))).astype(code) for code in step.DTYPES}
+    arrays |= {
+        "row_train": np.array([5, -1, 2, 0]),
+        "empty": np.zeros((2, 0), bool),
+        "columns": np.asfortranarray(np.arange(6).reshape(2, 3))[:, ::2],
+        "turned": np.arange(12.0).reshape(3, 4).T,
+    }
     split = {
         "layout": step.LAYOUT,
+        "provenance": {"source": "user", "train": {"file": "a", "sha256": "0"}},
         "settings": {"seed": 3, "sigmas": 60.0},
-        "distributed": {
-            "x_train": np.random.default_rng(0).normal(size=(4, 9)).astype(np.float32),
-            "row_train": np.array([5, -1, 2, 0]),
-            "was_missing": np.zeros((2, 0), bool),
-            "mean": np.float64(1.5),
-            "columns": np.asfortranarray(np.arange(6).reshape(2, 3))[:, ::2],
-        },
+        "distributed": dict(arrays),
+        "equalised": {"x_test": arrays["f4"]},
     }
     step.save_split(tmp_path / "split.pkl", split)
     loaded = step.load_split(tmp_path / "split.pkl")
     assert loaded["settings"] == split["settings"]
-    for name, array in split["distributed"].items():
+    assert loaded["provenance"] == split["provenance"]
+    assert set(loaded["distributed"]) == set(arrays)
+    for name, array in arrays.items():
         found = loaded["distributed"][name]
         assert (found.dtype, found.shape) == (array.dtype, array.shape)
         np.testing.assert_array_equal(found, array)
+        found[...] = 0  # the next stage owns what it has read
+
+
+# -------------------------------------------------------------------------- equalised stars
+def with_labels(data_dir, dirs, labels, flux):
+    """The split of a training table with other labels."""
+    write_table(data_dir / "exoTrain.csv", labels, flux)
+    step.main(dirs)
+    return step.load_split(data_dir / step.SPLIT_FILE)
+
+
+def curves_by_row(view, names=("train", "validation")):
+    return {
+        int(row): curve.tobytes()
+        for name in names
+        for row, curve in zip(view[f"row_{name}"], view[f"x_{name}"], strict=True)
+    }
+
+
+def test_equalised_stars_are_those_as_distributed_less_the_resampling(finished, stars):
+    split = finished[0]
+    distributed, view = split["distributed"], split["equalised"]
+    for name in ("validation", "test"):
+        assert set(view[f"row_{name}"]) == set(distributed[f"row_{name}"])
+        assert len(view[f"row_{name}"]) == len(distributed[f"row_{name}"])
+    fit = distributed["row_train"]
+    assert set(fit[fit >= 0]) <= set(view["row_train"])  # under-sampling took some
+    assert not set(view["row_train"]) & set(view["row_validation"])
+    assert len(view["row_train"]) + len(view["row_validation"]) == 100
+    assert (view["y_train"].sum(), view["y_validation"].sum()) == (6, 2)
+    for name, labels in (("train", stars.train_labels), ("test", stars.test_labels)):
+        np.testing.assert_array_equal(view[f"y_{name}"], labels[view[f"row_{name}"]] == 2)
+    for name in ("train", "validation", "test"):
+        assert view[f"x_{name}"].shape[1] == equalise.common_length(640)
+        assert view[f"x_{name}"].dtype == np.float32
+    assert "equalised: every star cut to 576 measured cadences" in finished[1]
+
+
+def test_every_equalised_row_is_its_raw_row_equalised(finished, stars):
+    view = finished[0]["equalised"]
+    for name in ("train", "validation", "test"):
+        flux = stars.test_flux if name == "test" else stars.train_flux
+        expected = equalise.equalise_table(flux)[0][view[f"row_{name}"]]
+        np.testing.assert_array_equal(view[f"x_{name}"], expected)
+
+
+def test_no_label_is_looked_at(data_dir, dirs, stars):
+    """With labels permuted every star keeps its curve, bit for bit."""
+    found = []
+    for seed in (None, 1, 2):
+        labels = stars.train_labels
+        if seed is not None:
+            labels = np.random.default_rng(seed).permutation(labels)
+        found.append(with_labels(data_dir, dirs, labels, stars.train_flux))
+    curves = [curves_by_row(split["equalised"]) for split in found]
+    assert len(curves[0]) == 100
+    assert curves[0] == curves[1] == curves[2]
+    assert set(found[0]["equalised"]["row_train"]) != set(found[1]["equalised"]["row_train"])
+
+
+def test_the_place_of_a_star_in_the_view_does_not_tell_its_label(finished):
+    view = finished[0]["equalised"]
+    for name in ("train", "test"):
+        place = np.flatnonzero(view[f"y_{name}"] == 1)
+        assert place.max() > 0.6 * len(view[f"y_{name}"])  # in the file all hosts come first
+        assert np.any(np.diff(view[f"row_{name}"]) < 0)
+
+
+def test_gaps_are_left_out_of_equalised_stars_not_filled(data_dir, dirs, stars):
+    flux = stars.train_flux.copy()
+    flux[40, 200:230] = np.nan
+    view = with_labels(data_dir, dirs, stars.train_labels, flux)["equalised"]
+    expected = equalise.equalise_table(flux[40:41])[0][0]
+    assert curves_by_row(view)[40] == expected.tobytes()
+
+
+def test_a_star_that_cannot_be_equalised_is_named_and_stays_as_distributed(
+    data_dir, dirs, stars, capsys
+):
+    flux = stars.train_flux.copy()
+    flux[40, 100:300] = 7.0  # 199 repeats: too few cadences are left
+    split = with_labels(data_dir, dirs, stars.train_labels, flux)
+    out = capsys.readouterr().out
+    assert re.search(r"(train|validation) row 40 left out of 'equalised': only 4\d\d of 640", out)
+    assert len(curves_by_row(split["equalised"])) == 99
+
+
+def test_curves_too_short_to_be_equalised_are_refused(data_dir, dirs, stars):
+    for csv, flux, labels in (
+        ("exoTrain.csv", stars.train_flux, stars.train_labels),
+        ("exoTest.csv", stars.test_flux, stars.test_labels),
+    ):
+        write_table(data_dir / csv, labels, flux[:, :300])
+    with pytest.raises(kepler.DataError, match="'exoTrain.csv': light curves of 300 cadences"):
+        step.main(dirs)
+    assert not (data_dir / step.SPLIT_FILE).exists()
+
+
+def test_with_shuffled_labels_the_published_network_stays_at_chance():
+    """The control of the whole path: balanced, trained and stopped as ever, it learns nothing."""
+    made = survey.simulate(300, 240, 50, 60, n_cadences=600, seed=9)
+    rng = np.random.default_rng(1)
+    train, test = (
+        (flux, rng.permutation(labels == 2), np.arange(len(flux)), None)
+        for flux, labels in (
+            (made.train_flux, made.train_labels),
+            (made.test_flux, made.test_labels),
+        )
+    )
+    fit, held_out = step.split_rows(train[1], 0)
+    view, _ = step.make_distributed(train, test, fit, held_out, 0)
+    settings = networks.PublishedSettings(filters=(4, 3), dense=(8, 4), epochs=6, batch_size=32)
+    data = ((view[f"x_{name}"], view[f"y_{name}"]) for name in ("train", "validation"))
+    model, _ = networks.train_published(*data, settings, seed=0)
+    for name in ("test", "validation"):
+        y, score = view[f"y_{name}"], networks.predict(model, view[f"x_{name}"])
+        low, high = scores.roc_auc_interval(y, score, rng)
+        assert low <= 0.5 <= high, name
+        assert np.ptp(score) > 0.05, name  # it has an opinion

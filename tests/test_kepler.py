@@ -247,6 +247,27 @@ def test_interrupt_is_one_line_and_exit_code_130(capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_trouble_with_the_disk_is_one_line_and_exit_code_2(named, capsys):
+    def full():
+        raise OSError(28, "No space left on device", *(["/somewhere/metrics.json"] * named))
+
+    with pytest.raises(SystemExit) as exit_:
+        kepler.run(full)
+    assert exit_.value.code == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "No space left on device" in said
+    assert ("'/somewhere/metrics.json'" in said) == named
+
+
+@pytest.mark.parametrize("code", [None, 0, 1])
+def test_exit_code_is_what_main_returns(code):
+    with pytest.raises(SystemExit) as exit_:
+        kepler.run(lambda: code)
+    assert exit_.value.code == code
+
+
 # ------------------------------------------------------------------------ accepted forms
 def as_gz(folder):
     gzipped(1)(folder / "exoTrain.csv")

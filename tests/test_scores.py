@@ -189,3 +189,105 @@ def test_evaluate_is_plain_json_of_the_agreed_names():
     names |= {f"{name}_interval" for name in scores.METRICS}
     assert set(row) == names
     assert json.loads(json.dumps(row)) == row
+
+
+# ----------------------------------------------------------------- what a user may choose from
+@given(scored_stars())
+def test_precision_and_recall_of_every_cut_equal_sklearn(stars):
+    y, score = stars
+    recall, precision = scores.precision_recall(y, score)
+    expected_precision, expected_recall, _ = metrics.precision_recall_curve(y, score)
+    np.testing.assert_allclose(recall[1:], expected_recall[-2::-1])
+    np.testing.assert_allclose(precision[1:], expected_precision[-2::-1])
+    assert (recall[0], precision[0]) == (0, precision[1])
+
+
+@given(scored_stars(), st.sampled_from([0.5, 0.75, 0.9, 1.0]))
+def test_recall_at_precision_is_the_best_of_all_cuts(stars, least):
+    y, score = stars
+    best = 0.0
+    for cut in score:
+        called = score >= cut
+        if y[called].mean() >= least:
+            best = max(best, y[called].sum() / y.sum())
+    assert scores.recall_at_precision(y, score, least) == pytest.approx(best)
+
+
+def test_recall_at_precision_is_0_where_no_cut_is_precise_enough():
+    assert scores.recall_at_precision([0, 1, 1], [0.9, 0.8, 0.1]) == 0
+    assert scores.recall_at_precision([1, 0, 1], [0.9, 0.8, 0.1]) == 0.5
+    assert scores.recall_at_precision([1, 1, 0], [0.9, 0.8, 0.1]) == 1
+
+
+@pytest.fixture(scope="module")
+def coloured():
+    """Hosts with redder noise, as real ones: labels and two noise colours of unlike scale."""
+    rng = np.random.default_rng(2)
+    y = (np.arange(4000) < 300).astype(int)
+    colour = rng.normal(size=(4000, 2)) + 0.8 * y[:, None]
+    return y, colour * [0.01, 50]
+
+
+def test_a_score_that_follows_noise_colour_has_no_matched_auc(coloured):
+    y, colour = coloured
+    for weights in ([100, 0], [0, 0.02], [100, 0.02]):
+        score = colour @ weights
+        assert metrics.roc_auc_score(y, score) > 0.7  # it does tell the label
+        assert scores.noise_matched_auc(y, score, colour) == pytest.approx(0.5, abs=0.06)
+
+
+def test_a_score_of_something_else_keeps_its_matched_auc(coloured):
+    y, colour = coloured
+    assert scores.noise_matched_auc(y, y, colour) == 1
+    assert scores.noise_matched_auc(y, 1 - y, colour) == 0
+    assert scores.noise_matched_auc(y, 0 * y, colour) == 0.5
+    other = np.random.default_rng(3).normal(1.0 * y)
+    expected = metrics.roc_auc_score(y, other)
+    assert scores.noise_matched_auc(y, other, colour) == pytest.approx(expected, abs=0.03)
+
+
+@settings(max_examples=40)
+@given(scored_stars(), st.integers(0, 1000), st.integers(1, 12))
+def test_matched_auc_is_the_mean_share_of_nearest_stars_below(stars, seed, n_nearest):
+    y, score = stars
+    colour = np.random.default_rng(seed).normal(size=(len(y), 2)) * [1, 1000]
+    shares = []
+    for host in np.flatnonzero(y == 1):
+        others = sorted(
+            np.flatnonzero(y == 0),
+            key=lambda i: np.hypot(*((colour[i] - colour[host]) / colour.std(axis=0))),
+        )[:n_nearest]
+        shares.append(np.mean([(score[host] > score[i]) + (score[host] == score[i]) / 2
+                               for i in others]))  # fmt: skip
+    found = scores.noise_matched_auc(y, score, colour, n_nearest)
+    assert found == pytest.approx(np.mean(shares))
+
+
+def test_matched_auc_is_undefined_without_both_classes():
+    colour = np.zeros((3, 2))
+    assert scores.noise_matched_auc([0, 0, 0], [0.1, 0.2, 0.3], colour) is None
+    assert scores.noise_matched_auc([1, 1, 1], [0.1, 0.2, 0.3], colour) is None
+
+
+# ----------------------------------------------------------------------------- probabilities
+def test_calibrated_scores_are_probabilities():
+    rng = np.random.default_rng(4)
+    truth = rng.uniform(-4, 4, 30_000)  # log-odds
+    y = rng.random(30_000) < 1 / (1 + np.exp(-truth))
+    score = 1 / (1 + np.exp(-(2.5 * truth + 1)))  # overconfident, and too generous
+    slope, offset = scores.fit_calibration(y, score)
+    assert (slope, offset) == pytest.approx((1 / 2.5, -1 / 2.5), abs=0.06)
+    found = scores.calibrate(score, slope, offset)
+    for low in (0.1, 0.4, 0.7):
+        inside = (found >= low) & (found < low + 0.1)
+        assert y[inside].mean() == pytest.approx(low + 0.05, abs=0.04)
+
+
+@given(scored_stars())
+def test_calibration_bears_any_score_and_keeps_their_order(stars):
+    y, score = stars
+    slope, offset = scores.fit_calibration(y, score)
+    found = scores.calibrate(score, slope, offset)
+    assert np.isfinite(found).all() and 0 <= found.min() <= found.max() <= 1
+    order = np.argsort(score, kind="stable")
+    assert np.all(np.diff(found[order]) * np.sign(slope) >= -1e-12)
