@@ -28,7 +28,7 @@ from data import kepler
 from data.injection import TrainingSample
 
 FEWEST_BATCHES = 16  # an epoch: running averages of momentum 0.99 forget the start in five epochs
-MODEL_LAYOUT = 1  # raised whenever the network or what scoring needs changes
+MODEL_LAYOUT = 2  # raised whenever the network or what scoring needs changes
 STRIDE = 4  # cadences per step of the event series, 2 h
 SMEAR = 3  # steps an event may be early or late: index is not quite time
 
@@ -205,8 +205,9 @@ class Fold(layers.Layer):
     """Fold event series over trial periods: a box search on what was learnt.
 
     For every trial period and phase the n events at that phase are summed: `strength` is the sum
-    over sqrt(n), `steady` divides it by the scatter among those events, so that one deep dip makes
-    no period. The largest of each over phase comes out for every period. Nothing is learnt here.
+    over sqrt(n), `lasting` is sqrt(2) times the lesser of the strengths of the first and of the
+    second half of the events, so that neither one deep dip nor a burst of them makes a period. The
+    largest of each over phase comes out for every period. Nothing is learnt here.
 
     Parameters
     ----------
@@ -218,7 +219,7 @@ class Fold(layers.Layer):
     Notes
     -----
     Input (n_stars, n_steps, n_series), any n_steps; output (n_stars, n_periods, 2 n_series + 1):
-    strengths / 4, steady strengths / 4, and log(period / 50 steps).
+    strengths / 4, lasting strengths / 4, and log(period / 50 steps).
     """
 
     def __init__(self, shortest=8.0, longest=330.0, spacing=4 / 720, **kwargs):
@@ -236,6 +237,11 @@ class Fold(layers.Layer):
         """Shape of the output, of that of the input."""
         return (shape[0], len(self.periods), 2 * shape[-1] + 1)
 
+    @staticmethod
+    def _count(index, n_steps):
+        """How many events there are at each phase, as a column."""
+        return tf.reduce_sum(tf.cast(index < n_steps, tf.float32), 0)[:, None]
+
     def call(self, series):
         """Fold; see the class."""
         n_series = series.shape[-1]
@@ -248,13 +254,18 @@ class Fold(layers.Layer):
             n_rows = tf.cast(tf.math.ceil(tf.cast(n_steps, tf.float32) / period), tf.int32)
             first = tf.cast(tf.round(tf.cast(tf.range(n_rows), tf.float32) * period), tf.int32)
             index = first[:, None] + tf.range(tf.cast(period, tf.int32) + 1)
-            n = tf.reduce_sum(tf.cast(index < n_steps, tf.float32), 0)[:, None]
+            n = self._count(index, n_steps)
             folded = tf.gather(events, tf.minimum(index, n_steps))
-            total, several = tf.reduce_sum(folded, 0), tf.maximum(n, 2.0)
-            strength = tf.where(n > 1.5, total / tf.sqrt(several), 0.0)
-            variance = tf.reduce_sum(tf.square(folded), 0) - tf.square(total) / several
-            steady = strength / tf.sqrt(1 + tf.maximum(variance / (several - 1), 0.0))
-            return tf.stack([tf.reduce_max(strength, 0), tf.reduce_max(steady, 0)])
+            total, n_early = tf.reduce_sum(folded, 0), self._count(index[: n_rows // 2], n_steps)
+            early = tf.reduce_sum(folded[: n_rows // 2], 0)
+            n_late = n - n_early
+            strength = tf.where(n > 1.5, total / tf.sqrt(tf.maximum(n, 2.0)), 0.0)
+            halves = tf.minimum(
+                early / tf.sqrt(tf.maximum(n_early, 1.0)),
+                (total - early) / tf.sqrt(tf.maximum(n_late, 1.0)),
+            )
+            lasting = tf.where((n_early > 0.5) & (n_late > 0.5), halves * np.sqrt(2.0), 0.0)
+            return tf.stack([tf.reduce_max(strength, 0), tf.reduce_max(lasting, 0)])
 
         n_periods = len(self.periods)
         best = tf.map_fn(fold, tf.constant(self.periods), parallel_iterations=4) / 4

@@ -749,7 +749,8 @@ def judge(content):
         add(row["network"], "recovery", value, LEAST_RECOVERED, passed, sentence)
     clear = [r["share_in_transit"] for r in content["occlusion"] if r["label"] == 1]
     known = [share for share in clear if share is not None]
-    value = float(np.mean(known)) if known and len(known) == len(clear) else None
+    # Undefined where a score rests on many shallow transits and on none in particular: it is named.
+    value = float(np.mean(known)) if known else None
     sentence = "no host is clear enough to be occluded"
     if clear:
         each = ", ".join("undefined" if s is None else f"{s:.2f}" for s in clear)

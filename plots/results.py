@@ -155,7 +155,8 @@ def draw_candidates(times, curves, found, captions, is_host):
             )
         for axis in axes.flat[len(curves) :]:
             axis.set_axis_off()
-        figure.supxlabel("hours from the middle of a dip", fontsize=10)
+        for axis in axes[-1]:  # the figure's own label is its signature; see `save_figure`
+            axis.set_xlabel("time from the middle of a dip (hours)")
         figure.supylabel("equalised flux (robust standard deviations)", fontsize=10)
         figure.suptitle(
             "Highest-scored test stars, folded at the period of the box search", x=0.01, ha="left"

@@ -230,11 +230,10 @@ def test_the_published_network_is_shown_each_view_balanced(prepared, memories):
     assert {(c.network, c.light_curves) for c in contenders} == ROWS - {
         ("box_least_squares", "equalised")
     }
-    assert set(models) == {"published", "transit"}
+    assert set(models) == {"published_distributed", "published_equalised", "transit"}
     assert list(history["network"]) == ["published", "published", "transit"]
-    # The model that is saved is that of the light curves as distributed.
-    published = models["published"]
-    assert split["distributed"]["x_validation"][0].tobytes() in published.known
+    for kind in ("distributed", "equalised"):
+        assert split[kind]["x_validation"][0].tobytes() in models[f"published_{kind}"].known
 
 
 def cross_validate(prepared, *options):
@@ -248,7 +247,7 @@ def cross_validate(prepared, *options):
 
 def test_cross_validation_scores_every_star_by_networks_that_never_saw_it(prepared, memories):
     options = ["--cross-validate", 3, "--repetitions", 2, "--seed", 7]
-    stars, rows, summary = cross_validate(prepared, *options)
+    stars, rows, summary, out_of_fold = cross_validate(prepared, *options)
     assert (len(stars.y), stars.y.sum()) == (140, 13)
     assert (summary["folds"], summary["seeds"]) == (3, [7, 8])
     found = {(row["network"], row["light_curves"]): row for row in rows}
@@ -260,6 +259,7 @@ def test_cross_validation_scores_every_star_by_networks_that_never_saw_it(prepar
         assert found[key]["roc_auc"] == 0.5, key  # a star in its own fit would score 1
     repeat = found["repeat_count", "distributed"]
     assert (repeat["tp"], repeat["fp"], repeat["f1"], repeat["roc_auc"]) == (13, 0, 1, 1)
+    np.testing.assert_array_equal(out_of_fold, np.zeros(140))
     # Two repetitions of three folds: the transit network saw raw non-hosts each time.
     assert len(memories["transit"]) == 6 and len(memories["published"]) == 12
     others = {flux.astype(float).tobytes() for flux in stars.distributed[stars.y == 0]}
@@ -271,7 +271,7 @@ def test_cross_validation_scores_every_star_by_networks_that_never_saw_it(prepar
 
 
 def test_cross_validation_is_summed_up_over_repetitions(prepared, memories):
-    _, rows, summary = cross_validate(prepared, "--cross-validate", 2, "--repetitions", 2)
+    _, rows, summary, _ = cross_validate(prepared, "--cross-validate", 2, "--repetitions", 2)
     names = {*scores.METRICS, "recall_at_precision_0.9", "noise_matched_auc"}
     for row, spread in zip(rows, summary["results"], strict=True):
         assert set(spread) == {"network", "light_curves", *names}
@@ -371,7 +371,10 @@ def row_of(results, network="published", light_curves="distributed", split="test
 
 
 def test_metrics_have_the_agreed_schema(results):
-    assert {"provenance", "results", "suspects", "cross_validation"} <= set(results)
+    assert set(results) == {
+        "provenance", "results", "suspects", "cross_validation", "vetting",
+    }  # fmt: skip
+    assert results["vetting"]["level"] == "quick"
     found = [(row["network"], row["light_curves"], row["split"]) for row in results["results"]]
     assert len(found) == len(set(found))
     assert set(found) == {(*row, split) for row in ROWS for split in step.SPLITS}
@@ -476,8 +479,25 @@ def test_nothing_else_is_left_behind(finished):
     made -= {name for name in made if name.startswith("exoT")}
     assert made == {
         "preprocessed_data.pkl", "leaks.json", "metrics.json", "test_predictions.csv",
-        "training_history.csv", "published.keras", "transit.keras",
+        "training_history.csv", "published.keras", "transit.keras", "stars.csv",
     }  # fmt: skip
+
+
+def test_every_labelled_star_is_listed_once_with_its_score(finished, stars):
+    listed = pd.read_csv(finished / "data/stars.csv")
+    labels = {"train": stars.train_labels, "test": stars.test_labels}
+    assert listed["table"].tolist() == ["train"] * 100 + ["test"] * 40
+    for name, expected in labels.items():
+        part = listed[listed["table"] == name]
+        assert part["row"].tolist() == list(range(len(expected)))
+        np.testing.assert_array_equal(part["label"] == 1, expected == 2)
+    saved = pd.read_csv(finished / "data/test_predictions.csv")["transit_equalised"]
+    np.testing.assert_array_equal(listed["score"][100:], saved)
+    split = data_preprocessing.load_split(finished / "data" / data_preprocessing.SPLIT_FILE)
+    taught = split["equalised"]["row_train"][split["equalised"]["y_train"] == 0]
+    assert set(listed["row"][~listed["out_of_fold"]]) == set(taught)  # non-hosts of the fit part
+    assert not (listed["suspect_label"] & (listed["label"] == 1)).any()
+    assert listed["period"].notna().equals((listed["label"] == 1) | listed["is_host"])
 
 
 def test_step_4_without_step_3_says_what_to_run(tmp_path):

@@ -1,6 +1,7 @@
 """data_analysis.py: the outlier rule, its limit, and figures that stay readable."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -253,6 +254,23 @@ def test_the_summary_says_what_the_worst_leak_alone_would_score(audited, capsys)
     assert "fewer than" not in out
     step.print_leaks(content | {"n_hosts": 9}, tables)
     assert "fewer than 10 hosts: the intervals are too coarse" in capsys.readouterr().out
+
+
+def test_the_cut_of_the_worst_leak_is_not_chosen_on_test_stars(audited, capsys):
+    tables, content, _ = audited
+    flux = np.array(tables.test.flux)
+    flux[[0, 20]] = flux[[20, 0]]  # a host without repeats, and a non-host with them
+    repeats = probes.count_repeats(flux)
+    flux[1] = np.random.default_rng(0).normal(size=flux.shape[1])
+    flux[1, : int(np.sort(repeats)[-8])] = 3.0  # a host that a lower cut would find
+    test = SimpleNamespace(flux=flux, is_host=tables.test.is_host)
+    step.print_leaks(content, SimpleNamespace(train=tables.train, test=test))
+    cut = scores.tune_threshold(tables.train.is_host, probes.count_repeats(tables.train.flux))
+    assert probes.count_repeats(flux)[1] < cut
+    assert scores.tune_threshold(test.is_host, probes.count_repeats(flux)) != cut
+    out = capsys.readouterr().out
+    assert f">= {cut:g}', a cut" in out
+    assert "finds 3 of 5 hosts of the test table with 1 false alarms: F1 0.67" in out
 
 
 def test_stars_that_cannot_be_equalised_are_named(data_dir, dirs, stars, capsys):

@@ -133,9 +133,9 @@ def test_another_models_output_is_not_continued(tmp_path, model, flux):
         (None, "is missing"),
         (b"", "no transit network"),
         (b"junk" * 100, "no transit network"),
-        ({"layout": 0}, "has layout 0, this version reads 1"),
-        ({"layout": 1, "settings": {"event_filters": 9}}, "holds other weights"),
-        ({"layout": 1}, "holds other weights"),
+        ({"layout": 0}, "has layout 0, this version reads 2"),
+        ({"layout": 2, "settings": {"event_filters": 9}}, "holds other weights"),
+        ({"layout": 2}, "holds other weights"),
     ],
 )
 def test_a_model_file_of_another_kind_is_refused_by_name(tmp_path, model, content, message):

@@ -108,4 +108,5 @@ def test_candidates_are_folded_on_the_middle_of_their_dips():
         assert axis.get_ylim()[0] < -5
     colors = [axis._left_title.get_color() for axis in drawn]
     assert colors == ["#D55E00", "#0072B2"]
-    assert "hours" in figure.get_supxlabel()
+    figure.supxlabel("the stamp of `save_figure` goes here")
+    assert any("hours" in axis.get_xlabel() for axis in drawn)

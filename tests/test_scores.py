@@ -232,8 +232,8 @@ def test_a_score_that_follows_noise_colour_has_no_matched_auc(coloured):
     y, colour = coloured
     for weights in ([100, 0], [0, 0.02], [100, 0.02]):
         score = colour @ weights
-        assert metrics.roc_auc_score(y, score) > 0.7  # it does tell the label
-        assert scores.noise_matched_auc(y, score, colour) == pytest.approx(0.5, abs=0.06)
+        assert metrics.roc_auc_score(y, score) > 0.65  # it does tell the label
+        assert scores.noise_matched_auc(y, score, colour) == pytest.approx(0.5, abs=0.08)
 
 
 def test_a_score_of_something_else_keeps_its_matched_auc(coloured):
@@ -283,6 +283,7 @@ def test_calibrated_scores_are_probabilities():
         assert y[inside].mean() == pytest.approx(low + 0.05, abs=0.04)
 
 
+@settings(max_examples=25)
 @given(scored_stars())
 def test_calibration_bears_any_score_and_keeps_their_order(stars):
     y, score = stars

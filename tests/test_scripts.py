@@ -11,7 +11,8 @@ FIGURES = {
     "data_preprocessing": {"spectra_gausSS.png"},
     "cnn_classifier": {
         "CMtrain.png", "CMtest.png", "Trainevo.png", "CMtest_transit.png",
-        "precision_recall.png", "top_candidates.png",
+        "precision_recall.png", "top_candidates.png", "injection_recovery.png", "reliability.png",
+        "occlusion.png", "calibration.png",
     },
 }  # fmt: skip
 KEY = ("published", "distributed", "test")
@@ -36,6 +37,7 @@ def test_second_round_gives_the_same_bytes(rounds):
     # A Keras file is a zip archive with the time in it; everything else is the same.
     changed = {name for name in first if first[name] != second[name]}
     assert changed <= {"published.keras", "transit.keras"}
+    assert {"results.md", "results.tex", "stars.csv", "test_predictions.csv"} <= set(first)
     assert "metrics.json" in first and "preprocessed_data.pkl" in first
     assert len([name for name in first if name.endswith(".png")]) == sum(map(len, FIGURES.values()))
     assert not [name for name in first if "partial" in name]

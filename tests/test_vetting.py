@@ -187,6 +187,16 @@ def test_masking_takes_transits_out_and_leaves_the_noise(planted):
     assert abs(np.median(after - before)) < 0.05  # the colour stays
 
 
+def test_masked_stretches_join_what_is_kept():
+    curve = np.repeat([2.0, -1.0], 1000)
+    for first in range(100, 2000, 190):
+        curve[first : first + 20] = -9
+    masked = vetting.mask_dips(curve[None], np.random.default_rng(0))[0]
+    first = np.flatnonzero(np.diff(vetting.find_dips(curve[None])[0].astype(int)) == 1)
+    # Noise from the other half would step by 3.
+    assert np.abs(masked[first + 1] - masked[first]).max() < 1
+
+
 def test_masking_raw_flux_changes_only_dips_and_keeps_the_leak(sample):
     masked = vetting.mask_raw_dips(sample.flux, np.random.default_rng(0))
     changed = np.mean(masked != sample.flux, axis=1)
@@ -296,6 +306,8 @@ def test_calibration_of_noise_is_no_better_than_the_prevalence():
     found = vetting.measure_calibration(y, score, y.mean(), seed=0)
     # Fitted to the very labels it is judged by, it would come out below.
     assert found["brier_of_prevalence"] < found["brier_after"] + 1e-3 < found["brier_before"]
+    own = scores.calibrate(score, found["slope"], found["offset"])
+    assert found["brier_after"] > metrics.brier_score_loss(y, own)
 
 
 def test_calibration_has_the_prevalence_it_is_told():
