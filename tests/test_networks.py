@@ -194,7 +194,7 @@ def test_a_diverged_network_is_refused():
 
 # ------------------------------------------------------------------------------- the folding
 def fold(series):
-    """Strengths and steady strengths of series of shape (n_stars, n_steps), and the periods."""
+    """Strengths and lasting strengths of series of shape (n_stars, n_steps), and the periods."""
     layer = networks.Fold()
     found = np.array(tf.function(layer)(np.asarray(series, np.float32)[..., np.newaxis]))
     return found[..., 0], found[..., 1], layer.periods
@@ -202,24 +202,17 @@ def fold(series):
 
 def fold_plainly(series, period):
     """What `Fold` says of one series and one period, as its docstring reads."""
-    phases = range(int(period) + 1)
-    strengths, steadies = [], []
-    for phase in phases:
-        events = []
-        k = 0
-        while k * period < len(series):
-            place = int(np.round(np.float32(k) * np.float32(period))) + phase
-            if place < len(series):
-                events.append(float(series[place]))
-            k += 1
-        n = len(events)
-        if n < 2:
-            strengths.append(0.0)
-            steadies.append(0.0)
-            continue
-        strengths.append(sum(events) / np.sqrt(n))
-        steadies.append(strengths[-1] / np.sqrt(1 + np.var(events, ddof=1)))
-    return max(strengths) / 4, max(steadies) / 4
+    n_rows = int(np.ceil(len(series) / period))
+    strengths, lastings = [0.0], [0.0]
+    for phase in range(int(period) + 1):
+        places = [int(np.round(np.float32(k) * np.float32(period))) + phase for k in range(n_rows)]
+        early = [float(series[p]) for p in places[: n_rows // 2] if p < len(series)]
+        late = [float(series[p]) for p in places[n_rows // 2 :] if p < len(series)]
+        n = len(early) + len(late)
+        strengths.append((sum(early) + sum(late)) / np.sqrt(n) if n >= 2 else 0.0)
+        both = [sum(half) / np.sqrt(len(half)) for half in (early, late) if half]
+        lastings.append(np.sqrt(2) * min(both) if len(both) == 2 else 0.0)
+    return max(strengths[1:]) / 4, max(lastings[1:]) / 4
 
 
 @pytest.mark.parametrize("n_steps", [50, 61, 144])
@@ -253,20 +246,22 @@ def test_fold_finds_a_planted_period(periods, n_steps):
     for star, middles in enumerate(events):
         for near in (-1, 0, 1):  # events are smeared: index is not quite time
             series[star, (middles + near) % n_steps] = 3
-    strength, steady, trials = fold(series)
-    for found in (strength, steady):
+    strength, lasting, trials = fold(series)
+    for found in (strength, lasting):
         np.testing.assert_allclose(trials[np.argmax(found, axis=1)], periods, rtol=0.012)
     expected = [3 * np.sqrt(len(middles)) / 4 for middles in events]
     assert strength.max(axis=1) == pytest.approx(expected, rel=0.1)
 
 
-def test_one_deep_dip_makes_no_steady_period():
-    lone, planet = np.zeros(720), np.zeros(720)
+def test_neither_a_deep_dip_nor_a_burst_lasts():
+    lone, burst, planet = np.zeros((3, 720))
     lone[300] = 8
+    burst[300:360:8] = 8 / 8
     planet[::60] = 8 / 12  # as much in all, in twelve places
-    (lone_sum, planet_sum), (lone_steady, planet_steady), _ = fold([lone, planet])
+    (lone_sum, _, planet_sum), lasting, _ = fold([lone, burst, planet])
     assert lone_sum.max() > 1.3 * planet_sum.max()  # by the sum alone the lone dip wins
-    assert planet_steady.max() > 1.3 * lone_steady.max()
+    assert lasting[2].max() > 1.3 * lasting[0].max()
+    assert lasting[2].max() > 1.3 * lasting[1].max()
 
 
 def test_fold_takes_any_length_and_survives_being_saved():
