@@ -55,9 +55,10 @@ def add_settings(parser, settings):
         if field.name == "normalization":
             group.add_argument(flag, choices=("adapted", "identity"), **options)
         elif isinstance(field.default, tuple):
-            group.add_argument(flag, type=int, nargs="+", **options)
+            group.add_argument(flag, type=parse_positive, nargs="+", **options)
         else:
-            group.add_argument(flag, type=type(field.default), **options)
+            kind = parse_positive if isinstance(field.default, int) else float
+            group.add_argument(flag, type=kind, **options)
 
 
 def read_settings(args, settings):

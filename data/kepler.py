@@ -416,7 +416,13 @@ def _reported(path, csv):
     """Turn what parsing can raise into one line that names the file and the place in it."""
     try:
         yield
-    except (EOFError, gzip.BadGzipFile, zipfile.BadZipFile, zipfile.zlib.error) as error:
+    except (
+        EOFError,
+        gzip.BadGzipFile,
+        zipfile.BadZipFile,
+        zipfile.zlib.error,
+        RuntimeError,  # an encrypted archive, or one of an unknown method
+    ) as error:
         raise DataError(f"'{path}' is damaged or truncated ({error}): fetch it again") from error
     except OSError as error:
         raise DataError(f"'{path}' cannot be read: {error.strerror or error}") from error

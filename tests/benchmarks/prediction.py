@@ -1,0 +1,94 @@
+"""Rate and memory of `--predict` on many stars, beside the network's own on arrays in memory.
+
+    python tests/benchmarks/prediction.py [--stars 100000] [--workers 2]
+
+Writes synthetic light curves in parts of 5000 to a temporary directory, scores them with the
+network that comes with the repository, and prints a Markdown table. `--workers` also scores the
+first part's copies on a local Dask cluster of so many workers.
+"""
+
+import argparse
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from data import networks, prediction  # noqa: E402
+
+PART = 5000
+MODEL = ROOT / "data" / "pretrained" / "transit.keras"
+
+
+def write_part(path, n_stars, rng):
+    """White noise and a wander, in the Kaggle schema without labels, two decimals."""
+    flux = np.cumsum(rng.normal(0, 0.5, (n_stars, 3197)), axis=1) + rng.normal(
+        0, 5, (n_stars, 3197)
+    )
+    head = ",".join(f"FLUX.{i + 1}" for i in range(flux.shape[1]))
+    np.savetxt(path, flux, fmt="%.2f", delimiter=",", header=head, comments="")
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--stars", type=int, default=100_000)
+    parser.add_argument("--workers", type=int, default=0)
+    args = parser.parse_args(argv)
+    rng = np.random.default_rng(0)
+    network = prediction.load_network(MODEL)
+    curves = rng.normal(size=(2048, 2880)).astype(np.float32)
+    networks.predict(network.model, curves[:256])
+    start = time.perf_counter()
+    networks.predict(network.model, curves)
+    own = len(curves) / (time.perf_counter() - start)
+    print("| what | stars | stars per second | peak memory (MB) |\n|---|---|---|---|")
+    print(f"| network alone, arrays in memory | {len(curves)} | {own:.0f} | |", flush=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        output = Path(scratch) / "scores.csv"
+        seconds, done = 0.0, 0
+        while done < args.stars:
+            part = Path(scratch) / f"part{done}.csv"
+            n_stars = min(PART, args.stars - done)
+            write_part(part, n_stars, rng)
+            start = time.perf_counter()
+            prediction.predict_files([part], MODEL, output)
+            seconds += time.perf_counter() - start
+            done += n_stars
+            part.unlink()
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(f"| --predict, files | {done} | {done / seconds:.0f} | {memory:.0f} |", flush=True)
+        if args.workers:
+            compare_with_dask(Path(scratch), args.workers, rng)
+
+
+def compare_with_dask(folder, n_workers, rng):
+    """The same files on one process and on a local cluster."""
+    import distributed
+
+    files = []
+    for i in range(64):
+        files.append(folder / f"small{i:02d}.csv")
+        write_part(files[-1], 64, rng)
+    start = time.perf_counter()
+    prediction.predict_files(files, MODEL, folder / "here.csv")
+    here = 64 * 64 / (time.perf_counter() - start)
+    with distributed.LocalCluster(n_workers=n_workers, threads_per_worker=1) as cluster:
+        warm = folder / "warm.csv"
+        prediction.predict_files(files[:32], MODEL, warm, address=cluster.scheduler_address)
+        start = time.perf_counter()
+        prediction.predict_files(
+            files, MODEL, folder / "there.csv", address=cluster.scheduler_address
+        )
+        there = 64 * 64 / (time.perf_counter() - start)
+    same = (folder / "here.csv").read_bytes() == (folder / "there.csv").read_bytes()
+    print(f"| --predict, one process | 4096 | {here:.0f} | |")
+    print(f"| --predict --dask, {n_workers} workers, same bytes: {same} | 4096 | {there:.0f} | |")
+
+
+if __name__ == "__main__":
+    main()
