@@ -177,9 +177,8 @@ def train_contenders(tables, split, args):
 
     others = equalised["row_train"][equalised["y_train"] == 0]
     settings = read_settings(args, networks.TransitSettings)
-    models["transit"], history = networks.train_transit(
-        fill_missing(tables.train.flux[others])[0], settings, args.seed
-    )
+    flux, was_missing = fill_missing(tables.train.flux[others])
+    models["transit"], history = networks.train_transit(flux, settings, args.seed, was_missing)
     scored = {name: networks.predict(models["transit"], equalised[f"x_{name}"]) for name in SPLITS}
     contenders.append(Contender("transit", "equalised", equalised, scored))
     histories.append(name_history(history, "transit", "equalised"))
@@ -695,15 +694,16 @@ def main(argv=None):
     rows = [evaluate_split(c, name, colours, args.seed) for c in contenders for name in SPLITS]
     transit = next(c for c in contenders if c.network == "transit")
     candidates, found, times = find_candidates(transit, tables)
-    trusted = ~np.isin(transit.view["row_test"], candidates["row"][candidates["suspect"]])
+    suspect = candidates["row"][candidates["suspect"]].tolist()
     suspects = {
         "rule": f"labelled non-host, box search statistic >= {vetting.SUSPECT_STATISTIC:g} and "
         f"SNR >= {vetting.SUSPECT_SNR:g}",
-        "test_rows": candidates["row"][candidates["suspect"]].tolist(),
+        "test_rows": suspect,
         "results_without": [
-            evaluate_split(c, "test", colours, args.seed, kept=trusted)
+            evaluate_split(
+                c, "test", colours, args.seed, kept=~np.isin(c.view["row_test"], suspect)
+            )
             for c in contenders
-            if c.view is transit.view
         ],
     }
     cross_validation = out_of_fold = None

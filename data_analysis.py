@@ -298,7 +298,7 @@ def print_leaks(leaks, tables):
     tp, fp, fn, _ = scores.count(tables.test.is_host, called).values()
     print(
         f"  without any learning, '{worst.name} >= {cut:g}', a cut chosen on training stars, finds "
-        f"{tp} of {tp + fn} hosts of the test table with {fp} false alarms: "
+        f"{tp} of {tp + fn} hosts of the test table with {fp} false alarm{'' if fp == 1 else 's'}: "
         f"F1 {scores.f1(tp, fp, fn):.2f}"
     )
 

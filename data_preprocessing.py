@@ -201,8 +201,10 @@ def make_equalised(train, test, parts):
     for split, part in parts.items():
         flux, is_host, rows, was_missing = test if split == "test" else train
         part = part[spread_order(len(part))]
-        filled = was_missing[part] if was_missing is not None else None
-        curves, kept, dropped = equalise_table(flux[part], filled)
+        stars = flux[part]
+        if was_missing is not None:  # what was filled in was not measured
+            stars = np.where(was_missing[part], np.nan, stars)
+        curves, kept, dropped = equalise_table(stars)
         notes += [
             f"{split} row {rows[part[i]]} left out of 'equalised': {why}" for i, why in dropped
         ]
@@ -278,10 +280,11 @@ class _PlainUnpickler(pickle.Unpickler):
 
 def save_split(path, split):
     """Pickle a split; see `load_split`. Protocol 5 writes contiguous arrays as plain bytes."""
+    plain = dict(split)
     for view in ("distributed", "equalised"):
-        split[view] = {name: np.ascontiguousarray(value) for name, value in split[view].items()}
+        plain[view] = {name: np.ascontiguousarray(value) for name, value in split[view].items()}
     with kepler.atomic_write(path) as temporary, open(temporary, "wb") as stream:
-        pickle.dump(split, stream, protocol=5)
+        pickle.dump(plain, stream, protocol=5)
 
 
 def load_split(path):

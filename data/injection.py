@@ -193,7 +193,7 @@ class TrainingSample:
         Shape of the injected transits, cadence by cadence.
     """
 
-    def __init__(self, flux, n_curves, rng, snr_range=(6.0, 150.0)):
+    def __init__(self, flux, n_curves, rng, snr_range=(6.0, 150.0), was_missing=None):
         """Draw a sample from the raw light curves of non-hosts.
 
         Parameters
@@ -205,6 +205,8 @@ class TrainingSample:
         rng : numpy.random.Generator
         snr_range : (float, float)
             Of the matched filter, log-uniform.
+        was_missing : ndarray of bool of shape (n_stars, n_cadences), optional
+            Cadences that were filled in, to be dropped as equalisation drops them.
         """
         counts = [round(share * n_curves) for share in KINDS.values()]
         self.kinds = rng.permutation(np.repeat(list(KINDS), counts))
@@ -217,6 +219,8 @@ class TrainingSample:
             raw = []
             for i in block:
                 made, dip = make_training_curve(flux[stars[i]], self.kinds[i], rng, snr_range)
+                if was_missing is not None:
+                    made = np.where(was_missing[stars[i]], np.nan, made)
                 measured = equalise.find_measured(made)
                 raw.append(made[measured][:length])
                 self.dips[i] = dip[measured][:length]

@@ -411,7 +411,7 @@ class Batches(keras.utils.PyDataset):
         return np.ascontiguousarray(curves)[..., None], np.ascontiguousarray(truth)
 
 
-def train_transit(flux, settings, seed):
+def train_transit(flux, settings, seed, was_missing=None):
     """Train the transit network on the raw light curves of non-hosts alone.
 
     First the event statistics, against the injected transits; then, those frozen and every curve
@@ -424,6 +424,8 @@ def train_transit(flux, settings, seed):
     settings : TransitSettings
     seed : int
         Of the sample, the weights and the batches.
+    was_missing : ndarray of bool of shape (n_stars, n_cadences), optional
+        Cadences that were filled in.
 
     Returns
     -------
@@ -436,7 +438,7 @@ def train_transit(flux, settings, seed):
     rng = np.random.default_rng(seed)
     kepler.say(f"injecting transits into {len(flux)} non-hosts: {settings.curves} light curves")
     snr_range = (settings.snr_low, settings.snr_high)
-    sample = TrainingSample(flux, settings.curves, rng, snr_range)
+    sample = TrainingSample(flux, settings.curves, rng, snr_range, was_missing)
     with share_gpus():
         model = make_transit_network(settings)
         events, head = model.get_layer("events"), model.get_layer("head")

@@ -281,6 +281,8 @@ def noise_matched_auc(y, score, colour, n_nearest=10):
 def fit_calibration(y, score):
     """Slope and offset of Platt's calibration: logistic regression on the logit of the score.
 
+    Scikit-learn's default penalty keeps a handful of hosts from making it too sure of itself.
+
     Parameters
     ----------
     y, score : ndarray of shape (n_stars,)
@@ -296,7 +298,7 @@ def fit_calibration(y, score):
     """
     from sklearn.linear_model import LogisticRegression  # here: it takes a second to import
 
-    model = LogisticRegression(C=1e6).fit(logit(score)[:, np.newaxis], np.asarray(y))
+    model = LogisticRegression().fit(logit(score)[:, np.newaxis], np.asarray(y))
     return [float(model.coef_[0, 0]), float(model.intercept_[0])]
 
 

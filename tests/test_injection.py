@@ -188,7 +188,7 @@ def test_no_label_can_get_in():
         names = set(inspect.signature(function).parameters)
         assert not [name for name in names if "host" in name or "label" in name or name == "y"]
     assert list(inspect.signature(networks.train_transit).parameters) == [
-        "flux", "settings", "seed",
+        "flux", "settings", "seed", "was_missing",
     ]  # fmt: skip
 
 

@@ -390,12 +390,14 @@ def test_a_short_training_tells_injected_transits_in_unseen_stars(taught):
 
 
 def test_a_shift_in_time_changes_scores_little(taught):
+    """A long one breaks the period where the ends meet, and moves events to the other half."""
     _, model, _, curves, has, score = taught
-    for steps in (1, 40):
+    for steps, likeness in ((1, 0.99), (-1, 0.99), (40, 0.8)):
         moved = networks.predict(model, np.roll(curves, steps * networks.STRIDE, axis=1))
-        assert np.corrcoef(moved, score)[0, 1] > 0.93
-        assert np.mean(np.abs(moved - score)) < 0.06
+        assert np.corrcoef(moved, score)[0, 1] > likeness
         assert metrics.roc_auc_score(has, moved) > 0.85
+    backwards = networks.predict(model, curves[:, ::-1])
+    assert np.corrcoef(backwards, score)[0, 1] > 0.95
 
 
 def test_batches_make_no_difference_to_scores(taught):
