@@ -1,6 +1,7 @@
 """Rate and memory of `--predict` on many stars, beside the network's own on arrays in memory.
 
     python tests/benchmarks/prediction.py [--stars 100000] [--workers 2]
+    python tests/benchmarks/prediction.py --labelled DIR   # how well it does on labelled stars
 
 Writes synthetic light curves in parts of 5000 to a temporary directory, scores them with the
 network that comes with the repository, and prints a Markdown table. `--workers` also scores the
@@ -19,7 +20,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from data import networks, prediction  # noqa: E402
+from data import equalise, kepler, networks, prediction, scores  # noqa: E402
 
 PART = 5000
 MODEL = ROOT / "data" / "pretrained" / "transit.keras"
@@ -38,7 +39,10 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--stars", type=int, default=100_000)
     parser.add_argument("--workers", type=int, default=0)
+    parser.add_argument("--labelled", type=Path, help="directory of exoTrain.csv and exoTest.csv")
     args = parser.parse_args(argv)
+    if args.labelled:
+        return print_skill(args.labelled)
     rng = np.random.default_rng(0)
     network = prediction.load_network(MODEL)
     curves = rng.normal(size=(2048, 2880)).astype(np.float32)
@@ -64,6 +68,27 @@ def main(argv=None):
         print(f"| --predict, files | {done} | {done / seconds:.0f} | {memory:.0f} |", flush=True)
         if args.workers:
             compare_with_dask(Path(scratch), args.workers, rng)
+
+
+def print_skill(folder):
+    """ROC AUC and average precision of the shipped network on all labelled stars of a directory."""
+    tables = kepler.load(folder)
+    curves, y = [], []
+    for table in (tables.train, tables.test):
+        made, rows, _ = equalise.equalise_table(table.flux)
+        curves.append(made)
+        y.append(table.is_host[rows])
+    y, curves = np.concatenate(y), np.concatenate(curves)
+    model = prediction.load_network(MODEL).model
+    print(f"data: {kepler.describe(tables.provenance)}: {y.sum()} hosts, {(~y).sum()} non-hosts")
+    for name, stars in (("as they are", curves), ("upside down", -curves)):
+        score = networks.predict(model, stars)
+        roc_auc, average_precision = (v[0] for v in scores.rank_statistics(y, score))
+        low, high = scores.roc_auc_interval(y, score, np.random.default_rng(0))
+        print(
+            f"{name}: ROC AUC {roc_auc:.2f} [{low:.2f}, {high:.2f}], "
+            f"average precision {average_precision:.2f}"
+        )
 
 
 def compare_with_dask(folder, n_workers, rng):
