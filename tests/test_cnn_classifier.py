@@ -186,7 +186,7 @@ def memories(monkeypatch, prepared):
         calls["published"].append((fit, held_out, settings, seed))
         return Memory(fit[0], held_out[0]), history.copy()
 
-    def train_transit(flux, settings, seed):
+    def train_transit(flux, settings, seed, was_missing=None):
         calls["transit"].append((flux, settings, seed))
         return Memory(flux.astype(np.float32), name="transit"), history.copy()
 
