@@ -270,7 +270,7 @@ def test_the_cut_of_the_worst_leak_is_not_chosen_on_test_stars(audited, capsys):
     assert scores.tune_threshold(test.is_host, probes.count_repeats(flux)) != cut
     out = capsys.readouterr().out
     assert f">= {cut:g}', a cut" in out
-    assert "finds 3 of 5 hosts of the test table with 1 false alarms: F1 0.67" in out
+    assert "finds 3 of 5 hosts of the test table with 1 false alarm: F1 0.67" in out
 
 
 def test_stars_that_cannot_be_equalised_are_named(data_dir, dirs, stars, capsys):
