@@ -11,6 +11,8 @@ References
 """
 
 import dataclasses
+import functools
+import itertools
 import json
 import os
 import zipfile
@@ -25,12 +27,17 @@ from keras import layers
 from tqdm.keras import TqdmCallback
 
 from data import kepler
+from data.equalise import common_colour
 from data.injection import TrainingSample
 
 FEWEST_BATCHES = 16  # an epoch: running averages of momentum 0.99 forget the start in five epochs
-MODEL_LAYOUT = 2  # raised whenever the network or what scoring needs changes
+MODEL_LAYOUT = 3  # raised whenever the network or what scoring needs changes
 STRIDE = 4  # cadences per step of the event series, 2 h
 SMEAR = 3  # steps an event may be early or late: index is not quite time
+DURATIONS = (4, 7, 12)  # cadences, 2 to 6 h, of the boxes that light curves are filtered with
+SIDE = 12  # cadences a matched filter reaches beyond its box; the noise forgets within two
+QUIET = 240  # cadences (5 d), the blocks in which the scatter is measured
+QUARTERS = 4  # of the light curve: none of them may make a period by itself
 
 
 def setting(default, text):
@@ -194,7 +201,7 @@ class TransitSettings:
     event_rate: float = setting(3e-3, "Adam's initial learning rate for events")
     comb_weight: float = setting(0.05, "weight of a planet's transits together in the loss")
     head_units: int = setting(16, "units of the layers that weigh periods")
-    head_epochs: int = setting(12, "epochs in which periods are weighed")
+    head_epochs: int = setting(8, "epochs in which periods are weighed")
     head_rate: float = setting(5e-3, "Adam's initial learning rate for periods")
     label_smoothing: float = setting(0.02, "of the labels: a non-host may have a planet")
     transit_batch_size: int = setting(64, "light curves per batch")
@@ -205,8 +212,8 @@ class Fold(layers.Layer):
     """Fold event series over trial periods: a box search on what was learnt.
 
     For every trial period and phase the n events at that phase are summed: `strength` is the sum
-    over sqrt(n), `lasting` is sqrt(2) times the lesser of the strengths of the first and of the
-    second half of the events, so that neither one deep dip nor a burst of them makes a period. The
+    over sqrt(n), `lasting` the strength that is left without the quarter of the light curve that
+    gives most, scaled to n, so that neither one deep dip nor a burst of them makes a period. The
     largest of each over phase comes out for every period. Nothing is learnt here.
 
     Parameters
@@ -237,11 +244,6 @@ class Fold(layers.Layer):
         """Shape of the output, of that of the input."""
         return (shape[0], len(self.periods), 2 * shape[-1] + 1)
 
-    @staticmethod
-    def _count(index, n_steps):
-        """How many events there are at each phase, as a column."""
-        return tf.reduce_sum(tf.cast(index < n_steps, tf.float32), 0)[:, None]
-
     def call(self, series):
         """Fold; see the class."""
         n_series = series.shape[-1]
@@ -254,17 +256,18 @@ class Fold(layers.Layer):
             n_rows = tf.cast(tf.math.ceil(tf.cast(n_steps, tf.float32) / period), tf.int32)
             first = tf.cast(tf.round(tf.cast(tf.range(n_rows), tf.float32) * period), tf.int32)
             index = first[:, None] + tf.range(tf.cast(period, tf.int32) + 1)
-            n = self._count(index, n_steps)
-            folded = tf.gather(events, tf.minimum(index, n_steps))
-            total, n_early = tf.reduce_sum(folded, 0), self._count(index[: n_rows // 2], n_steps)
-            early = tf.reduce_sum(folded[: n_rows // 2], 0)
-            n_late = n - n_early
-            strength = tf.where(n > 1.5, total / tf.sqrt(tf.maximum(n, 2.0)), 0.0)
-            halves = tf.minimum(
-                early / tf.sqrt(tf.maximum(n_early, 1.0)),
-                (total - early) / tf.sqrt(tf.maximum(n_late, 1.0)),
-            )
-            lasting = tf.where((n_early > 0.5) & (n_late > 0.5), halves * np.sqrt(2.0), 0.0)
+            n = tf.reduce_sum(tf.cast(index < n_steps, tf.float32), 0)[:, None]
+            index = tf.minimum(index, n_steps)
+            edges = [n_rows * quarter // QUARTERS for quarter in range(QUARTERS + 1)]
+            sums = [
+                tf.reduce_sum(tf.gather(events, index[low:high]), 0)
+                for low, high in itertools.pairwise(edges)
+            ]
+            total, greatest = tf.add_n(sums), functools.reduce(tf.maximum, sums)
+            n_left = n - tf.cast(tf.math.ceil(n_rows / QUARTERS), tf.float32)
+            per_phase = tf.where(n > 1.5, tf.math.rsqrt(n), 0.0)
+            strength = total * per_phase
+            lasting = (total - greatest) * (per_phase * n / tf.maximum(n_left, 1.0))
             return tf.stack([tf.reduce_max(strength, 0), tf.reduce_max(lasting, 0)])
 
         n_periods = len(self.periods)
@@ -275,24 +278,74 @@ class Fold(layers.Layer):
         return tf.concat([best, tf.tile(log_period, (tf.shape(best)[0], 1, 1))], 2)
 
 
-def make_events(n_filters, widths=(4, 9)):
-    """Light curve to event statistics, one a step: two learnt, and plain box filters.
+def find_matched_filter(duration):
+    """Filter that finds a box in noise of the common colour best, of unit variance there.
+
+    The box, filtered twice by what whitens that noise [1]_.
+
+    Parameters
+    ----------
+    duration : int
+        Of the box, cadences.
+
+    Returns
+    -------
+    ndarray of shape (max(DURATIONS) + 2 SIDE,), float32
+        Positive for a dip.
+    """
+    length = max(DURATIONS) + 2 * SIDE
+    box = np.zeros(512)
+    box[(length - duration) // 2 :][:duration] = -1
+    power = common_colour(np.fft.rfftfreq(len(box)))
+    matched = np.fft.irfft(np.fft.rfft(box) / power)
+    return (matched / np.sqrt(matched @ box))[:length].astype(np.float32)
+
+
+@keras.saving.register_keras_serializable("exoplanet_hosts")
+class Matched(layers.Layer):
+    """Single-event statistics of boxes of several durations: matched filters, nothing learnt.
+
+    Each is measured in units of its own scatter in the blocks of `QUIET` cadences around: pointing
+    noise comes and goes. Clipped, so that no single dip weighs more than four of its scatters.
+
+    Notes
+    -----
+    Input (n_stars, n_cadences, 1), any n_cadences; output of one statistic per cadence and
+    duration, (n_stars, n_cadences, len(DURATIONS)).
+    """
+
+    def build(self, shape):
+        """Compute the filters."""
+        filters = [find_matched_filter(duration) for duration in DURATIONS]
+        self.filters = tf.constant(np.stack(filters, axis=1)[:, None])
+
+    def compute_output_shape(self, shape):
+        """Shape of the output, of that of the input."""
+        return (*shape[:2], len(DURATIONS))
+
+    def call(self, curve):
+        """Filter; see the class."""
+        curve = tf.clip_by_value(curve, -8.0, 2.0)  # filters answer half as much beside a bump
+        found = tf.nn.conv1d(curve, self.filters, 1, "SAME")
+        n_cadences = tf.shape(found)[1]
+        n_blocks = n_cadences // QUIET
+        some = found[:, : n_blocks * QUIET : 2]  # neighbours are much alike
+        blocks = tf.reshape(some, (-1, n_blocks, QUIET // 2, len(DURATIONS)))
+        scatter = 1.4826 * keras.ops.median(tf.abs(blocks), axis=2)
+        least = 0.5 * keras.ops.median(scatter, axis=1, keepdims=True)
+        scatter = tf.maximum(tf.maximum(scatter, least), 1e-6)
+        block = tf.minimum(tf.range(n_cadences) // QUIET, n_blocks - 1)
+        return tf.clip_by_value(found / tf.gather(scatter, block, axis=1), -8.0, 4.0)
+
+
+def make_events(n_filters):
+    """Light curve to event statistics, one a step: two learnt, and those of matched filters.
 
     Of the learnt, the first is the log-odds that a step lies in a transit; the second is trained so
     that its sum over a planet's transits tells the true period from all others.
     """
     curve = keras.Input((None, 1), name="light_curve")
-    taps = 13
-    kernel = np.zeros((taps, 1, len(widths)), np.float32)
-    for j, width in enumerate(widths):
-        low = (taps - width) // 2
-        kernel[low : low + width, 0, j] = -1 / np.sqrt(width)
-    plain = layers.Conv1D(
-        len(widths), taps, padding="same", use_bias=False, trainable=False, name="boxes"
-    )
-    boxes = plain(keras.ops.clip(curve, -8.0, 4.0))
-    plain.set_weights([kernel])
-    boxes = layers.MaxPooling1D(STRIDE * SMEAR, STRIDE, padding="same")(boxes)
+    boxes = layers.MaxPooling1D(STRIDE * SMEAR, STRIDE, padding="same")(Matched()(curve))
 
     def convolve(x, taps, **options):
         x = layers.Conv1D(n_filters, taps, padding="same", activation="relu", **options)(x)
@@ -337,7 +390,7 @@ def make_head(n_features, n_units):
 
 def make_transit_network(settings):
     """The transit network: equalised light curve (n, any length, 1) to probability (n, 1)."""
-    events, n_boxes = make_events(settings.event_filters), 2
+    events, n_boxes = make_events(settings.event_filters), len(DURATIONS)
     series, head = make_series(n_boxes), make_head(2 * (n_boxes + 1) + 1, settings.head_units)
     curve = keras.Input((None, 1), name="light_curve")
     return keras.Model(curve, head(Fold(name="fold")(series(events(curve)))), name="transit")
