@@ -1,8 +1,9 @@
 """Score the user's own stars with a trained network: one, or a million.
 
 Stars are streamed: read, equalised and scored in blocks, and written in the order of the input, so
-that memory stays flat, and a run that was interrupted goes on where it stopped. On one machine or
-on a Dask cluster the same function scores the same units, and the same bytes come out.
+that memory stays flat, and a run that was interrupted goes on where it stopped. While one block is
+scored the next is read. On one machine or on a Dask cluster the same function scores the same
+tasks, and the same bytes come out.
 """
 
 import csv
@@ -12,6 +13,7 @@ import itertools
 import sys
 import tempfile
 from collections import defaultdict, deque
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +23,8 @@ from tqdm import tqdm
 from data import bls, equalise, kepler, lightcurves, networks, scores
 
 BLOCK = 256  # stars read before they are scored
-UNITS_PER_TASK = 16  # files a worker gets at a time: enough to fill a batch of single stars
+UNITS_PER_TASK = 256  # files of one star each that a worker gets at a time: a block
+BYTES_PER_TASK = 50_000_000  # of larger files: some 2000 stars of the Kaggle set
 AHEAD = 4  # tasks per worker under way beyond the one whose result is awaited
 RETRIES = 5  # of a task whose worker was lost
 HEADER = "name,score,probability,is_host,period_days,epoch_days,depth,snr,n_cadences,model,notes"
@@ -102,12 +105,59 @@ def score_curves(network, curves):
     return score
 
 
-def score_stars(stars, network, search_all=False):
-    """Rows of the output for a stream of stars, in its order.
+class Block(NamedTuple):
+    """Stars that were read together.
+
+    Attributes
+    ----------
+    stars : list of lightcurves.Star or lightcurves.Bad
+    places : list of int
+        Of those that can be scored.
+    equalised : list of (curve, time)
+        Theirs; see `equalise_stars`.
+    """
+
+    stars: list
+    places: list
+    equalised: list
+
+
+def prepare_blocks(stars):
+    """Read and equalise a stream of stars, `BLOCK` at a time; yields each `Block`."""
+    stars = iter(stars)
+    while block := list(itertools.islice(stars, BLOCK)):
+        places = []
+        for i, star in enumerate(block):
+            if isinstance(star, lightcurves.Bad):
+                continue
+            n_measured = int(equalise.find_measured(star.flux).sum())
+            if n_measured >= equalise.SHORTEST:
+                places.append(i)
+            else:
+                reason = (
+                    f"has {n_measured} cadences once exact repeats are dropped: at least "
+                    f"{equalise.SHORTEST} are needed"
+                )
+                block[i] = lightcurves.Bad(star.name, reason)
+        yield Block(block, places, equalise_stars([block[i] for i in places]))
+
+
+def _read_ahead(blocks):
+    """The same blocks, each made in a thread while the one before is used."""
+    blocks = iter(blocks)
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, blocks, None)
+        while (block := coming.result()) is not None:
+            coming = pool.submit(next, blocks, None)
+            yield block
+
+
+def score_blocks(blocks, network, search_all=False):
+    """Rows of the output for prepared stars, in their order.
 
     Parameters
     ----------
-    stars : iterable of lightcurves.Star or lightcurves.Bad
+    blocks : iterable of Block
     network : Network
     search_all : bool
         Search every star for its period, not only those called hosts.
@@ -117,25 +167,11 @@ def score_stars(stars, network, search_all=False):
     str or lightcurves.Bad
         A line of the output, see `HEADER`, or the star that could not be scored.
     """
-    stars = iter(stars)
-    while block := list(itertools.islice(stars, BLOCK)):
-        lines, good = list(block), []
-        for i, star in enumerate(block):
-            if isinstance(star, lightcurves.Bad):
-                continue
-            n_measured = int(equalise.find_measured(star.flux).sum())
-            if n_measured >= equalise.SHORTEST:
-                good.append(i)
-            else:
-                reason = (
-                    f"has {n_measured} cadences once exact repeats are dropped: at least "
-                    f"{equalise.SHORTEST} are needed"
-                )
-                lines[i] = lightcurves.Bad(star.name, reason)
-        equalised = equalise_stars([block[i] for i in good])
+    for stars, places, equalised in _read_ahead(blocks):
+        lines = list(stars)
         score = score_curves(network, [curve for curve, _ in equalised])
-        for i, (curve, time), value in zip(good, equalised, score, strict=True):
-            lines[i] = make_line(block[i], curve, time, value, network, search_all)
+        for i, (curve, time), value in zip(places, equalised, score, strict=True):
+            lines[i] = make_line(stars[i], curve, time, value, network, search_all)
         yield from lines
 
 
@@ -160,7 +196,29 @@ def _quote(cell):
     return '"' + cell.replace('"', '""') + '"' if set(cell) & set(',"\n') else cell
 
 
-def score_units(units, content, search_all=False, skip=frozenset()):
+def make_tasks(units):
+    """Units in groups of at most `UNITS_PER_TASK`, of about `BYTES_PER_TASK`, in their order.
+
+    Scores depend, in their last digits, on the stars they are batched with, and no block spans two
+    tasks: the same tasks here and on a cluster make the same bytes.
+    """
+    tasks, size = [], 0
+    for unit in units:
+        if not tasks or len(tasks[-1]) == UNITS_PER_TASK or size >= BYTES_PER_TASK:
+            tasks.append([])
+            size = 0
+        tasks[-1].append(unit)
+        size += sum(path.stat().st_size for path in unit.files if path.exists())
+    return tasks
+
+
+def prepare_task(units, skip=frozenset()):
+    """The blocks of all stars of several units, but of those named in `skip`."""
+    stars = itertools.chain.from_iterable(map(lightcurves.read_stars, units))
+    return prepare_blocks(star for star in stars if star.name not in skip)
+
+
+def score_task(units, content, search_all=False, skip=frozenset()):
     """Rows of all stars of several units; what a worker runs.
 
     Parameters
@@ -169,7 +227,7 @@ def score_units(units, content, search_all=False, skip=frozenset()):
     content : bytes
         Of the model file.
     search_all : bool
-        See `score_stars`.
+        See `score_blocks`.
     skip : frozenset of str
         Names of stars that have been scored before.
 
@@ -177,13 +235,7 @@ def score_units(units, content, search_all=False, skip=frozenset()):
     -------
     list of str or lightcurves.Bad
     """
-    return list(_stream(units, _network_of(content), search_all, skip))
-
-
-def _stream(units, network, search_all, skip):
-    stars = itertools.chain.from_iterable(map(lightcurves.read_stars, units))
-    fresh = (star for star in stars if star.name not in skip)
-    return score_stars(fresh, network, search_all)
+    return list(score_blocks(prepare_task(units, skip), _network_of(content), search_all))
 
 
 def read_done(output, network_name):
@@ -226,7 +278,7 @@ def predict_files(patterns, model_path, output, search_all=False, address=None):
         Files, folders, globs; see `lightcurves.find_files`.
     model_path, output : path
     search_all : bool
-        See `score_stars`.
+        See `score_blocks`.
     address : str, optional
         Of a Dask scheduler; its workers must see the same files.
 
@@ -240,15 +292,14 @@ def predict_files(patterns, model_path, output, search_all=False, address=None):
     done = read_done(output, network.name)
     files, bad = lightcurves.find_files(patterns)
     units = [unit for unit in lightcurves.group_files(files) if unit.name not in done]
-    # Scores depend, in their last digits, on the stars they are batched with: the same tasks here
-    # and on a cluster make the same bytes.
-    tasks = [units[i : i + UNITS_PER_TASK] for i in range(0, len(units), UNITS_PER_TASK)]
+    tasks = make_tasks(units)
     if address is None:
-        parts = (_stream(task, network, search_all, done) for task in tasks)
+        blocks = itertools.chain.from_iterable(prepare_task(task, done) for task in tasks)
+        rows = score_blocks(blocks, network, search_all)
     else:
         content = Path(model_path).read_bytes()
         parts = _map_on_dask(address, tasks, content, search_all, done)
-    rows = itertools.chain.from_iterable(parts)
+        rows = itertools.chain.from_iterable(parts)
     for one in bad:
         kepler.say(str(one))
     n_scored, n_skipped = 0, len(done)
@@ -286,7 +337,7 @@ def _map_on_dask(address, tasks, content, search_all, skip):
     def work(task):  # pickled by value: a worker can load it before it can import the project
         from data import prediction
 
-        return prediction.score_units(task, content, search_all, skip)
+        return prediction.score_task(task, content, search_all, skip)
 
     try:
         client = distributed.Client(address, timeout=10, set_as_default=False)

@@ -133,9 +133,9 @@ def test_another_models_output_is_not_continued(tmp_path, model, flux):
         (None, "is missing"),
         (b"", "no transit network"),
         (b"junk" * 100, "no transit network"),
-        ({"layout": 0}, "has layout 0, this version reads 2"),
-        ({"layout": 2, "settings": {"event_filters": 9}}, "holds other weights"),
-        ({"layout": 2}, "holds other weights"),
+        ({"layout": 0}, "has layout 0, this version reads 3"),
+        ({"layout": 3, "settings": {"event_filters": 9}}, "holds other weights"),
+        ({"layout": 3}, "holds other weights"),
     ],
 )
 def test_a_model_file_of_another_kind_is_refused_by_name(tmp_path, model, content, message):
@@ -174,8 +174,11 @@ def test_light_curves_of_any_length_are_scored_alike_alone_and_together(model, f
         lightcurves.Star(f"star {i}", star[:n], None, ())
         for i, (star, n) in enumerate(zip(flux, (600, 800, 700, 800, 600), strict=False))
     ]
-    together = list(prediction.score_stars(stars, network))
-    alone = [next(prediction.score_stars([star], network)) for star in stars]
+
+    def score(some):
+        return list(prediction.score_blocks(prediction.prepare_blocks(some), network))
+
+    together, alone = score(stars), [score([star])[0] for star in stars]
     for a, b in zip(together, alone, strict=True):
         assert float(a.split(",")[1]) == pytest.approx(float(b.split(",")[1]), abs=1e-6)
 
