@@ -28,9 +28,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedKFold
 
-from data import bls, kepler, networks, prediction, probes, scores, vetting
+from data import bls, crossvalidation, kepler, networks, prediction, probes, scores, vetting
 from data.equalise import find_times
 from data_preprocessing import SPLIT_FILE, balance, fill_missing, load_split, split_rows
 from data_visualization import ROOT, make_parser, parse_positive, save_figure
@@ -332,7 +331,7 @@ def list_stars(contender, tables, out_of_fold=None):
     stars["is_host"] = stars["score"] >= contender.threshold
     curves = np.concatenate([view[f"x_{split}"] for split in SPLITS])
     looked_at = np.flatnonzero((stars["label"] == 1) | stars["is_host"])
-    flux = np.array([getattr(tables, stars["table"][i]).flux[stars["row"][i]] for i in looked_at])
+    flux = read_rows(tables, stars["table"][looked_at], stars["row"][looked_at])
     found = bls.search(curves[looked_at], find_times(flux, curves.shape[1]))
     for name in ("period", "depth", "snr", "statistic"):
         stars[name] = pd.Series(getattr(found, name), index=looked_at)
@@ -350,6 +349,10 @@ class Stars(NamedTuple):
     ----------
     y : ndarray of shape (n_stars,)
         1 for a host.
+    table : ndarray of shape (n_stars,), str
+        Of `kepler.TABLES`.
+    row : ndarray of shape (n_stars,)
+        Of the table.
     distributed, equalised : ndarray of shape (n_stars, n_cadences) and (n_stars, n_measured)
         The two kinds of light curves, float32.
     repeats : ndarray of shape (n_stars,)
@@ -359,6 +362,8 @@ class Stars(NamedTuple):
     """
 
     y: np.ndarray
+    table: np.ndarray
+    row: np.ndarray
     distributed: np.ndarray
     equalised: np.ndarray
     repeats: np.ndarray
@@ -367,83 +372,29 @@ class Stars(NamedTuple):
 
 def gather_stars(tables, view, repeats, colours):
     """The stars of every split of the equalised view, in this order."""
-    parts, colour = [], []
-    for split in SPLITS:
-        name = "test" if split == "test" else "train"
-        rows = view[f"row_{split}"]
-        parts.append(getattr(tables, name).flux[rows].astype(np.float32))
-        colour.append(colours[name][rows])
+    table = np.repeat(
+        ["test" if split == "test" else "train" for split in SPLITS],
+        [len(view[f"y_{split}"]) for split in SPLITS],
+    )
+    row = np.concatenate([view[f"row_{split}"] for split in SPLITS])
     return Stars(
         np.concatenate([view[f"y_{split}"] for split in SPLITS]),
-        fill_missing(np.concatenate(parts))[0],
+        table,
+        row,
+        fill_missing(read_rows(tables, table, row))[0].astype(np.float32),
         np.concatenate([view[f"x_{split}"] for split in SPLITS]),
         np.concatenate([repeats[split] for split in SPLITS]),
-        np.concatenate(colour),
+        np.array([colours[name][i] for name, i in zip(table, row, strict=True)]),
     )
 
 
-def cross_validate(stars, tables, args):
-    """Repeated, stratified cross-validation over all hosts of both tables.
-
-    Within each fold's other stars, 20 % are held out again to stop the training and to tune the
-    threshold; every star is scored exactly once per repetition, by a network that has not seen it.
-
-    Returns
-    -------
-    rows : list of dict
-        Per contender, the pooled out-of-fold figures of the first repetition; its counts are made
-        with each fold's own threshold.
-    summary : dict
-        `folds`, `seeds`, and per contender and metric the mean, standard deviation and value of
-        each repetition.
-    out_of_fold : ndarray of shape (n_stars,)
-        The transit network's scores of the first repetition.
-
-    Raises
-    ------
-    kepler.DataError
-        If a class has too few stars for so many folds.
-    """
-    y, n_folds = stars.y, args.cross_validate
-    fewest = int(min(np.sum(y == 1), np.sum(y == 0)))
-    if fewest < 2 * n_folds:
-        raise kepler.DataError(
-            f"{fewest} stars of one class are too few for {n_folds} folds: use --cross-validate "
-            f"{max(fewest // 2, 2)} or less"
-        )
-    seeds = list(range(args.seed, args.seed + args.repetitions))
-    contenders = make_contenders(stars, tables, args)
-    pooled = {name: [] for name in contenders}
-    out_of_fold = None
-    for seed in seeds:
-        folds = list(StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(y, y))
-        for name, contender in contenders.items():
-            score, called = np.zeros(len(y)), np.zeros(len(y), bool)
-            for k, (others, held_out) in enumerate(folds):
-                place = f"seed {seed}, fold {k + 1} of {n_folds}: {' '.join(name)}"
-                kepler.say(f"cross-validation, {place}")
-                fit, validation = (others[part] for part in split_rows(y[others] == 1, seed))
-                found = contender(fit, validation, seed)
-                threshold = scores.tune_threshold(y[validation], found[validation])
-                score[held_out] = found[held_out]
-                called[held_out] = found[held_out] >= threshold
-            row = scores.evaluate(y, score, None, seed, called=called)
-            row["recall_at_precision_0.9"] = scores.recall_at_precision(y, score)
-            row["noise_matched_auc"] = scores.noise_matched_auc(y, score, stars.colour)
-            pooled[name].append(row)
-            if name == ("transit", "equalised") and out_of_fold is None:
-                out_of_fold = score
-    rows, spread = [], []
-    for (network, light_curves), repetitions in pooled.items():
-        names = {"network": network, "light_curves": light_curves}
-        rows.append(names | {"split": "cross-validation"} | repetitions[0])
-        metrics = (*scores.METRICS, "recall_at_precision_0.9", "noise_matched_auc")
-        spread.append(names | {m: summarise([row[m] for row in repetitions]) for m in metrics})
-    return rows, {"folds": n_folds, "seeds": seeds, "results": spread}, out_of_fold
+def read_rows(tables, table, row):
+    """Flux of stars of both tables, ndarray of shape (n_stars, n_cadences)."""
+    return np.array([getattr(tables, name).flux[i] for name, i in zip(table, row, strict=True)])
 
 
 def make_contenders(stars, tables, args):
-    """The functions that `cross_validate` compares."""
+    """The functions that `crossvalidation.cross_validate` compares."""
     published_settings = read_settings(args, networks.PublishedSettings)
     transit_settings = read_settings(args, networks.TransitSettings)
 
@@ -459,8 +410,8 @@ def make_contenders(stars, tables, args):
 
     def transit(fit, validation, seed):
         others = fit[stars.y[fit] == 0]
-        flux = stars.distributed[others].astype(float)
-        model, _ = networks.train_transit(flux, transit_settings, seed)
+        raw = fill_missing(read_rows(tables, stars.table[others], stars.row[others]))
+        model, _ = networks.train_transit(raw[0], transit_settings, seed, raw[1])
         return networks.predict(model, stars.equalised)
 
     contenders = {
@@ -475,15 +426,6 @@ def make_contenders(stars, tables, args):
         statistic = bls.search(stars.equalised).statistic
         contenders["box_least_squares", "equalised"] = lambda fit, validation, seed: statistic
     return contenders
-
-
-def summarise(values):
-    """Mean, standard deviation (n - 1) and each of some values; None where one is undefined."""
-    known = [value for value in values if value is not None]
-    if len(known) < len(values):
-        return {"mean": None, "sd": None, "values": values}
-    sd = float(np.std(known, ddof=1)) if len(known) > 1 else None
-    return {"mean": float(np.mean(known)), "sd": sd, "values": values}
 
 
 def print_table(rows):
@@ -709,8 +651,15 @@ def main(argv=None):
     cross_validation = out_of_fold = None
     if args.cross_validate:
         gathered = gather_stars(tables, split["equalised"], contenders[0].scored, colours)
-        found_rows, cross_validation, out_of_fold = cross_validate(gathered, tables, args)
-        rows += found_rows
+        found_rows, cross_validation, scored = crossvalidation.cross_validate(
+            gathered.y,
+            gathered.colour,
+            make_contenders(gathered, tables, args),
+            args.cross_validate,
+            range(args.seed, args.seed + args.repetitions),
+            split_rows,
+        )
+        rows, out_of_fold = rows + found_rows, scored["transit", "equalised"]
 
     vetted = drawn = None
     if args.vet != "none":

@@ -14,7 +14,7 @@ from sklearn import metrics
 
 import cnn_classifier as step
 import data_preprocessing
-from data import kepler, networks, probes, scores
+from data import crossvalidation, kepler, networks, probes, scores
 
 ROWS = {  # network, light curves
     ("repeat_count", "distributed"),
@@ -242,7 +242,12 @@ def cross_validate(prepared, *options):
     colours = {n: probes.find_noise_colour(getattr(tables, n).flux) for n in kepler.TABLES}
     stars = step.gather_stars(tables, split["equalised"], repeats, colours)
     args = arguments(*SMALL, "--box-least-squares", "never", *options)
-    return stars, *step.cross_validate(stars, tables, args)
+    contenders = step.make_contenders(stars, tables, args)
+    seeds = range(args.seed, args.seed + args.repetitions)
+    found = crossvalidation.cross_validate(
+        stars.y, stars.colour, contenders, args.cross_validate, seeds, step.split_rows
+    )
+    return stars, *found
 
 
 def test_cross_validation_scores_every_star_by_networks_that_never_saw_it(prepared, memories):
@@ -259,10 +264,12 @@ def test_cross_validation_scores_every_star_by_networks_that_never_saw_it(prepar
         assert found[key]["roc_auc"] == 0.5, key  # a star in its own fit would score 1
     repeat = found["repeat_count", "distributed"]
     assert (repeat["tp"], repeat["fp"], repeat["f1"], repeat["roc_auc"]) == (13, 0, 1, 1)
-    np.testing.assert_array_equal(out_of_fold, np.zeros(140))
+    np.testing.assert_array_equal(out_of_fold["transit", "equalised"], np.zeros(140))
     # Two repetitions of three folds: the transit network saw raw non-hosts each time.
     assert len(memories["transit"]) == 6 and len(memories["published"]) == 12
-    others = {flux.astype(float).tobytes() for flux in stars.distributed[stars.y == 0]}
+    others = stars.y == 0
+    raw = step.read_rows(prepared[2], stars.table[others], stars.row[others])
+    others = {flux.astype(float).tobytes() for flux in raw}
     for flux, _, _ in memories["transit"]:
         assert 60 <= len(flux) <= 127 * 0.8 * 2 / 3 + 2
         assert {star.tobytes() for star in flux} <= others
@@ -280,10 +287,11 @@ def test_cross_validation_is_summed_up_over_repetitions(prepared, memories):
             assert len(spread[name]["values"]) == 2
             assert spread[name]["values"][0] == row[name]
     json.dumps(summary, allow_nan=False)
-    two = step.summarise([0.2, 0.6])
+    two = crossvalidation.summarise([0.2, 0.6])
     assert (two["mean"], two["sd"]) == pytest.approx((0.4, np.sqrt(0.08)))
-    assert step.summarise([0.3]) == {"mean": 0.3, "sd": None, "values": [0.3]}
-    assert step.summarise([0.3, None]) == {"mean": None, "sd": None, "values": [0.3, None]}
+    assert crossvalidation.summarise([0.3]) == {"mean": 0.3, "sd": None, "values": [0.3]}
+    one_undefined = crossvalidation.summarise([0.3, None])
+    assert one_undefined == {"mean": None, "sd": None, "values": [0.3, None]}
 
 
 def test_more_folds_than_hosts_can_fill_are_refused(prepared, memories):
