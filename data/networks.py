@@ -369,19 +369,25 @@ def make_series(n_boxes):
     return keras.Model([learnt, boxes], both, name="series")
 
 
-def make_head(n_features, n_units):
-    """Strengths at all periods to the probability of transits.
+def make_contrast(n_features):
+    """Strengths at all periods, measured against those at the star's other periods.
 
-    The strengths of a star are first measured against its own other periods, so that a jumpy star
-    is not strong at every period; the last feature, the logarithm of the period, stays as it is.
+    So that a jumpy star is not strong at every period. The last feature, the logarithm of the
+    period, stays as it is. Nothing is learnt here.
     """
     features = keras.Input((None, n_features))
     strengths = features[:, :, :-1]
     strengths = strengths - keras.ops.median(strengths, axis=1, keepdims=True)
     spread = keras.ops.median(keras.ops.abs(strengths), axis=1, keepdims=True)
     strengths = strengths / (4 * (1.4826 * spread + 0.02))
-    x = layers.Concatenate()([strengths, features[:, :, -1:]])
-    x = layers.Conv1D(n_units, 1, activation="relu")(x)
+    both = layers.Concatenate()([strengths, features[:, :, -1:]])
+    return keras.Model(features, both, name="contrast")
+
+
+def make_head(n_features, n_units):
+    """Contrasts at all periods to the probability of transits."""
+    features = keras.Input((None, n_features))
+    x = layers.Conv1D(n_units, 1, activation="relu")(features)
     x = layers.Conv1D(n_units, 1, activation="relu")(x)
     pooled = [layers.GlobalMaxPooling1D()(x), layers.GlobalAveragePooling1D()(x)]
     x = layers.Dense(n_units, activation="relu")(layers.Concatenate()(pooled))
@@ -391,9 +397,11 @@ def make_head(n_features, n_units):
 def make_transit_network(settings):
     """The transit network: equalised light curve (n, any length, 1) to probability (n, 1)."""
     events, n_boxes = make_events(settings.event_filters), len(DURATIONS)
-    series, head = make_series(n_boxes), make_head(2 * (n_boxes + 1) + 1, settings.head_units)
+    series, n_features = make_series(n_boxes), 2 * (n_boxes + 1) + 1
+    contrast, head = make_contrast(n_features), make_head(n_features, settings.head_units)
     curve = keras.Input((None, 1), name="light_curve")
-    return keras.Model(curve, head(Fold(name="fold")(series(events(curve)))), name="transit")
+    folded = Fold(name="fold")(series(events(curve)))
+    return keras.Model(curve, head(contrast(folded)), name="transit")
 
 
 def find_event_truth(sample):
@@ -496,7 +504,8 @@ def train_transit(flux, settings, seed, was_missing=None):
         model = make_transit_network(settings)
         events, head = model.get_layer("events"), model.get_layer("head")
         learner = keras.Model(events.input, events.output[0])
-        folding = keras.Model(model.input, model.get_layer("fold").output)
+        contrasts = model.get_layer("contrast")(model.get_layer("fold").output)
+        folding = keras.Model(model.input, contrasts)
 
     # An eclipse or a lone dip looks like a transit: only the head can tell them apart.
     clear = ~np.isin(sample.kinds, ("eclipses", "dips"))

@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import signal
+import time
 import zipfile
 
 import numpy as np
@@ -89,29 +90,77 @@ def test_a_second_run_skips_what_is_done_and_mends_a_cut_line(tmp_path, model, f
     assert cut.read_bytes() == before
 
 
+def write_bad_files(folder, flux):
+    """Fifty files that cannot be scored, of ten kinds."""
+    days = np.arange(800) * kepler.CADENCE_DAYS
+    rows = "".join(f"{t:.5f},{f}\n" for t, f in zip(days, flux[0], strict=True))
+    whole = write_stars(folder / "whole.csv", flux[:1]).read_text()
+    for i in range(5):
+        (folder / f"empty{i}.csv").write_text(" \n" * i)
+        (folder / f"text{i}.csv").write_text(f"time,flux\n{rows[: 900 * i]}a,b\n{rows}")
+        (folder / f"columns{i}.csv").write_text("red,green\n" + "1,2\n" * 600 * i)
+        (folder / f"pickle{i}.npz").write_bytes(pickle.dumps({"flux": flux[i]}, protocol=i))
+        (folder / f"short{i}.csv").write_text("time,flux\n" + rows[: 300 * i])
+        (folder / f"cut{i}.fits").write_bytes(b"SIMPLE  =                    T".ljust(2880 * i))
+        (folder / f"pointer{i}.csv").write_text(
+            f"version https://git-lfs.github.com/spec/v1\noid sha256:{i:064x}\nsize 99\n"
+        )
+        (folder / f"half{i}.csv").write_text(whole[: (i + 1) * len(whole) // 6])
+        (folder / f"zip{i}.npz").write_bytes(b"PK\x03\x04" + bytes(range(40 * i)))
+        write_stars(folder / f"nan{i}.csv", np.full((1, 800 + i), np.nan))
+    (folder / "whole.csv").unlink()
+
+
 def test_every_bad_file_is_one_line_and_every_good_star_is_scored(tmp_path, model, flux, capsys):
     folder = tmp_path / "stars"
     folder.mkdir()
+    write_bad_files(folder, flux)
+    bad_files = sorted(folder.iterdir())
+    assert len(bad_files) == 50
     good = write_stars(folder / "good.csv", flux[:3])
-    time = np.arange(800) * kepler.CADENCE_DAYS
-    np.savez(folder / "one.npz", time=time, flux=flux[4])
-    (folder / "empty.csv").write_text("")
-    (folder / "text.csv").write_text("time,flux\na,b\n")
-    (folder / "columns.csv").write_text("red,green\n1,2\n")
-    (folder / "pickle.npz").write_bytes(pickle.dumps({"flux": flux[0]}))
-    (folder / "short.csv").write_text("time,flux\n" + "".join(f"{i},1\n" for i in range(9)))
-    (folder / "cut.fits").write_bytes(b"SIMPLE  =                    T")
-    write_stars(folder / "nan.csv", np.full((1, 800), np.nan))
+    days = np.arange(800) * kepler.CADENCE_DAYS
+    np.savez(folder / "one.npz", time=days, flux=flux[4])
     output = tmp_path / "scores.csv"
     n_scored, _, bad = prediction.predict_files([folder], model, output)
-    assert n_scored == 4
-    assert len(bad) == 7
     assert {str(good) + f":{i}" for i in range(3)} | {str(folder / "one.npz")} == set(
         read_scores(output)
     )
     said = [line for line in capsys.readouterr().err.splitlines() if str(folder) in line]
-    for name in ("empty", "text", "columns", "pickle", "short", "cut", "nan"):
-        assert sum(name in line for line in said) == 1, name
+    assert (n_scored, len(bad), len(said)) == (4, 50, 50)
+    for path in bad_files:
+        assert sum(f"'{path}" in line for line in said) == 1, path
+
+
+def test_tasks_are_of_many_small_files_or_of_few_large_ones(tmp_path, monkeypatch):
+    monkeypatch.setattr(prediction, "UNITS_PER_TASK", 4)
+    monkeypatch.setattr(prediction, "BYTES_PER_TASK", 100)
+    sizes = [1, 1, 1, 1, 1, 60, 60, 5, 500, 2]
+    for i, size in enumerate(sizes):
+        (tmp_path / f"{i}.csv").write_bytes(b"x" * size)
+    units = [lightcurves.Unit(str(i), (tmp_path / f"{i}.csv",)) for i in range(len(sizes))]
+    tasks = [[unit.name for unit in task] for task in prediction.make_tasks(units)]
+    assert tasks == [["0", "1", "2", "3"], ["4", "5", "6"], ["7", "8"], ["9"]]
+    assert prediction.make_tasks([]) == []
+
+
+def test_the_next_block_is_read_while_one_is_scored(model, flux, monkeypatch):
+    monkeypatch.setattr(prediction, "BLOCK", 2)
+    network, reading = prediction.load_network(model), []
+
+    def stars():
+        for i, star in enumerate(flux[:7]):
+            reading.append(i)
+            yield lightcurves.Star(f"star {i}", star, None, ())
+        raise kepler.DataError("the disk is gone")
+
+    rows = prediction.score_blocks(prediction.prepare_blocks(stars()), network)
+    assert next(rows).startswith("star 0,")
+    while len(reading) < 4:  # nobody asks for them, and yet they come
+        time.sleep(0.01)
+    assert len(reading) == 4  # no further: memory stays flat
+    assert [next(rows)[:6] for _ in range(5)] == [f"star {i}" for i in range(1, 6)]
+    with pytest.raises(kepler.DataError, match="the disk is gone"):
+        next(rows)
 
 
 def test_another_models_output_is_not_continued(tmp_path, model, flux):
