@@ -7,6 +7,7 @@ Reads `data/preprocessed_data.pkl` of step 3 and the light curves it was made of
     python cnn_classifier.py --cross-validate 5         # all hosts of both tables, three times
     python cnn_classifier.py --vet full                 # thorough vetting, and five seeds
     python cnn_classifier.py --predict my_star.fits folder/   # score your own stars, no training
+    python cnn_classifier.py --predict my_star.fits --plots   # and draw a page about each
 
 Compares, on the same stars: `transit`, our network, on equalised light curves; `published`, the
 original study's, on light curves as distributed and on equalised ones; `box_least_squares`, no
@@ -16,7 +17,8 @@ Writes `plots/CMtrain.png`, `CMtest.png`, `Trainevo.png`, `CMtest_transit.png`,
 `precision_recall.png`, `top_candidates.png`, `injection_recovery.png`, `reliability.png`,
 `occlusion.png`, `calibration.png`, `results.md` and `results.tex`, and into the data directory
 `metrics.json`, `test_predictions.csv`, `stars.csv`, `training_history.csv`, `published.keras` and
-`transit.keras`.
+`transit.keras`. With `--predict` only `scores.csv` in the data directory, and with `--plots` a page
+per star in `plots/stars/`.
 """
 
 import argparse
@@ -28,12 +30,14 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from data import bls, crossvalidation, kepler, networks, prediction, probes, scores, vetting
 from data.equalise import find_times
 from data_preprocessing import SPLIT_FILE, balance, fill_missing, load_split, split_rows
-from data_visualization import ROOT, make_parser, parse_positive, save_figure
+from data_visualization import ROOT, make_parser, parse_positive, save_figure, write_figure
 from plots import results
+from plots import stars as star_figures
 from plots import tables as report
 from plots import vetting as vetting_figures
 
@@ -529,6 +533,9 @@ def make_command_line():
     own.add_argument(
         "--search-all", action="store_true", help="find the period of every star, not only of hosts"
     )
+    own.add_argument(
+        "--plots", action="store_true", help="draw a page about each star that is scored"
+    )
     own.add_argument("--dask", metavar="ADDRESS", help="score on the workers of this scheduler")
     add_settings(parser, networks.PublishedSettings)
     add_settings(parser, networks.TransitSettings)
@@ -548,7 +555,21 @@ def write_scores(args):
     before = f" ({n_skipped} had been scored before)" if n_skipped else ""
     print(f"{n_scored} stars scored with '{model}'{before}, {len(bad)} could not be")
     print(f"results: {output}")
+    if args.plots:
+        # What was scored before may have been other files' stars: then their number is not known.
+        write_pages(args.predict, model, args.plots_dir / "stars", None if n_skipped else n_scored)
     return 1 if bad else 0
+
+
+def write_pages(patterns, model, folder, n_stars=None):
+    """Draw a page about every star that can be scored, one after the other; print how many."""
+    network, n_pages = prediction.load_network(model), 0
+    examined = prediction.examine_files(patterns, network)
+    for each in tqdm(examined, total=n_stars, unit=" pages", desc="drawing"):
+        page = star_figures.draw_star(each, network)
+        write_figure(page, folder / star_figures.name_page(each.star.name))
+        n_pages += 1
+    print(f"{n_pages} pages in '{folder}'")
 
 
 def parse_folds(text):
@@ -624,6 +645,8 @@ def main(argv=None):
     args = make_command_line().parse_args(argv)
     if args.predict:
         return write_scores(args)
+    if args.plots:
+        raise kepler.DataError("--plots draws the stars of --predict: give --predict FILE with it")
     if args.vet == "full" and not args.cross_validate:
         args.cross_validate, args.repetitions = FULL_FOLDS, FULL_SEEDS
     split = load_split(args.data_dir / SPLIT_FILE)

@@ -56,21 +56,30 @@ def save_figure(figure, path, provenance):
     provenance : dict
         Of the tables; see `kepler.Tables`.
     """
-    simulated = provenance["source"] == "simulated"
+    sign_figure(figure, kepler.describe(provenance), provenance["source"] == "simulated")
+    write_figure(figure, path)
+    print(f"figure: {path}")
+
+
+def sign_figure(figure, text, simulated):
+    """Put where a figure comes from at its bottom, in red if anything of it is simulated."""
     figure.supxlabel(  # constrained layout leaves room for it, unlike for plain text
-        kepler.describe(provenance),
+        text,
         x=0.995,
         ha="right",
         fontsize=9 if simulated else 7,
         fontweight="bold" if simulated else "normal",
         color="#B00020" if simulated else "#777777",
     )
+
+
+def write_figure(figure, path):
+    """Write a figure, at once or not at all, and close it."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with kepler.atomic_write(path) as temporary:
         figure.savefig(temporary, metadata={"Software": None})  # the same bytes on every run
     plt.close(figure)
-    print(f"figure: {path}")
 
 
 def house_style():

@@ -103,7 +103,7 @@ def search_star(curve, times=None):
     found = found[:, np.argsort(-found[0], kind="stable")]
     level = np.median(found[0])
     spread = max(1.4826 * np.median(np.abs(found[0] - level)), 1e-9)
-    best, seen = (-np.inf,), []
+    best, seen = (-np.inf, *[np.nan] * 5), []
     for snr, period, epoch, duration, depth, scatter in found.T:
         if any(abs(period / other - 1) < 0.01 for other in seen):
             continue
@@ -116,6 +116,37 @@ def search_star(curve, times=None):
         if len(seen) == CANDIDATES:
             break
     return best
+
+
+def measure_depth(curve, times, period, epoch, duration):
+    """Mean depth of the dips at some times, such as every second one or half a period later.
+
+    Parameters
+    ----------
+    curve, times : ndarray of shape (n_cadences,)
+        Equalised, and days.
+    period, epoch, duration : float
+        Days.
+
+    Returns
+    -------
+    depth, error : float
+        In the unit of the curve, and its standard error: over the root of the number of dips, the
+        scatter of box means of the same width, which holds the red noise, or that of the dips'
+        depths if it is larger: a box holds few cadences of a short dip. NaN without a dip.
+    n_dips : int
+        Dips that have a cadence.
+    """
+    number = np.round((times - epoch) / period)
+    inside = np.abs(times - epoch - number * period) <= duration / 2
+    if not inside.any():
+        return np.nan, np.nan, 0
+    flux = np.minimum(np.asarray(curve, np.float64), FLARE)
+    depths = _event_depths(times, flux - np.median(flux), period, epoch, duration)
+    scatter = _box_scatter(flux, max(1, round(duration / CADENCE_DAYS)))
+    if len(depths) > 1:
+        scatter = max(scatter, depths.std(ddof=1))
+    return float(depths.mean()), float(scatter / np.sqrt(len(depths))), len(depths)
 
 
 def search(curves, times=None):

@@ -3,7 +3,8 @@
 Stars are streamed: read, equalised and scored in blocks, and written in the order of the input, so
 that memory stays flat, and a run that was interrupted goes on where it stopped. While one block is
 scored the next is read. On one machine or on a Dask cluster the same function scores the same
-tasks, and the same bytes come out.
+tasks, and the same bytes come out. What a page about a star shows is measured afterwards, on one
+machine.
 """
 
 import csv
@@ -20,13 +21,16 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from data import bls, equalise, kepler, lightcurves, networks, scores
+from data import bls, equalise, kepler, lightcurves, networks, scores, vetting
 
 BLOCK = 256  # stars read before they are scored
 UNITS_PER_TASK = 256  # files of one star each that a worker gets at a time: a block
 BYTES_PER_TASK = 50_000_000  # of larger files: some 2000 stars of the Kaggle set
 AHEAD = 4  # tasks per worker under way beyond the one whose result is awaited
 RETRIES = 5  # of a task whose worker was lost
+FINEST_STEP = 8  # cadences from one hidden stretch to the next, at least
+MOST_HIDDEN = 240  # stretches hidden in turn: two seconds for 65 days; longer curves, longer ones
+CADENCES_AT_ONCE = 1 << 17  # that the network is given while stretches are hidden
 HEADER = "name,score,probability,is_host,period_days,epoch_days,depth,snr,n_cadences,model,notes"
 
 
@@ -42,19 +46,27 @@ class Network(NamedTuple):
         Slope and offset of the logit of the probability against that of the score.
     name : str
         First digits of the SHA-256 of the file it came from.
+    trained_on : dict, or None
+        Provenance of the light curves it was trained on, see `kepler.Tables`; None if not recorded.
     """
 
     model: object
     threshold: float
     calibration: list | None
     name: str
+    trained_on: dict | None = None
+
+    def find_probability(self, score):
+        """Calibrated probability of a score, or None."""
+        return None if self.calibration is None else scores.calibrate(score, *self.calibration)
 
 
 def load_network(path):
     """The network of a model file; see `networks.load_transit`."""
     model, scoring = networks.load_transit(path)
     digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    return Network(model, scoring["threshold"], scoring["calibration"], digest[:12])
+    trained_on = scoring.get("provenance", {}).get("data")
+    return Network(model, scoring["threshold"], scoring["calibration"], digest[:12], trained_on)
 
 
 @functools.lru_cache(maxsize=2)
@@ -183,9 +195,8 @@ def make_line(star, curve, time, score, network, search_all):
         statistic, period, epoch, _, depth, snr = bls.search_star(curve, time - time[0])
         if np.isfinite(statistic):
             found = [f"{period:.4f}", f"{epoch + time[0]:.4f}", f"{depth:.3f}", f"{snr:.2f}"]
-    probability = ""
-    if network.calibration is not None:
-        probability = f"{scores.calibrate(score, *network.calibration):.8f}"
+    probability = network.find_probability(score)
+    probability = "" if probability is None else f"{probability:.8f}"
     cells = [star.name, f"{score:.8f}", probability, str(int(is_host)), *found]
     cells += [str(len(curve)), network.name, "; ".join(star.notes)]
     return ",".join(_quote(cell) for cell in cells)
@@ -352,3 +363,90 @@ def _map_on_dask(address, tasks, content, search_all, skip):
                 task = waiting.popleft()
                 under_way.append(client.submit(work, task, pure=False, retries=RETRIES))
             yield under_way.popleft().result()
+
+
+# ----------------------------------------------------------------------- a page about a star
+class Examined(NamedTuple):
+    """All that a page about one star shows; see `plots.stars.draw_star`.
+
+    Attributes
+    ----------
+    star : lightcurves.Star
+    score : float
+    found : bls.Search
+        Numbers, NaN where nothing was found; the epoch in days as the file counts them.
+    occlusion, panel : dict
+        See `vetting.occlude_star`; `days` as the file counts them.
+    hidden_days : float
+        Length of a hidden stretch.
+    depths : dict of (depth, error, n_dips)
+        See `bls.measure_depth`; of `odd` and `even` transits, and half a period `between` them.
+    """
+
+    star: lightcurves.Star
+    score: float
+    found: bls.Search
+    occlusion: dict
+    panel: dict
+    hidden_days: float
+    depths: dict
+
+
+def examine_star(star, curve, time, score, network):
+    """Search a star, hide its stretches in turn, and compare its transits.
+
+    Parameters
+    ----------
+    star : lightcurves.Star
+    curve, time : ndarray of shape (n_kept,)
+        See `equalise_stars`.
+    score : float
+    network : Network
+
+    Returns
+    -------
+    Examined
+    """
+    found = bls.Search(*map(float, bls.search_star(curve, time - time[0])))
+    step = max(FINEST_STEP, -(-len(curve) // MOST_HIDDEN))
+    width = max(vetting.HIDDEN, step)  # no cadence is left out
+    n_at_once = max(1, CADENCES_AT_ONCE // len(curve))
+
+    def ask(curves):
+        return networks.predict(network.model, curves, n_at_once)
+
+    wander = vetting.WANDER if star.time is None else 0
+    occlusion, panel = vetting.occlude_star(ask, curve, time - time[0], found, step, width, wander)
+    found = found._replace(epoch=found.epoch + time[0])
+    period, epoch, duration = found.period, found.epoch, found.duration
+    ways = {
+        "odd": (2 * period, epoch),
+        "even": (2 * period, epoch + period),
+        "between": (period, epoch + period / 2),
+    }
+    depths = {name: bls.measure_depth(curve, time, *way, duration) for name, way in ways.items()}
+    panel["days"] = time
+    hidden_days = width * kepler.CADENCE_DAYS
+    return Examined(star, float(score), found, occlusion, panel, hidden_days, depths)
+
+
+def examine_files(patterns, network):
+    """Look closer at every star of some files that can be scored; of others nothing is said.
+
+    Parameters
+    ----------
+    patterns : list of str
+        See `predict_files`.
+    network : Network
+
+    Yields
+    ------
+    Examined
+        In the order of the files; scores as `predict_files` gives them.
+    """
+    files, _ = lightcurves.find_files(patterns)
+    tasks = make_tasks(lightcurves.group_files(files))
+    for stars, places, equalised in itertools.chain.from_iterable(map(prepare_task, tasks)):
+        score = score_curves(network, [curve for curve, _ in equalised])
+        for i, (curve, time), value in zip(places, equalised, score, strict=True):
+            yield examine_star(stars[i], curve, time, value, network)

@@ -462,14 +462,15 @@ def hide_stretches(curve, centres, width=HIDDEN):
     return curve * kept
 
 
-def follow_transits(curve, times, period, epoch, duration):
+def follow_transits(curve, times, period, epoch, duration, wander=WANDER):
     """Middle of every transit, followed from one to the next.
 
     From a file whose missing cadences were dropped, time is only about known: where one in twelve
     is missing transits come early, by up to some twenty over a campaign. Of all paths that
-    stay within `WANDER` cadences (and a third of a period) of the strict period, and change by at
+    stay within `wander` cadences (and a third of a period) of the strict period, and change by at
     most `STRETCH` of a period and a cadence between neighbours, the one with the lowest sum of box
-    means is taken (dynamic programming). No dip counts more than two typical ones.
+    means is taken (dynamic programming). No dip counts more than two typical ones. A transit in a
+    gap, which lies further than that and half its duration from any cadence, is left out.
 
     Parameters
     ----------
@@ -477,17 +478,22 @@ def follow_transits(curve, times, period, epoch, duration):
         Equalised, and days; see `equalise.find_times`.
     period, epoch, duration : float
         Days; of the box search.
+    wander : int
+        Cadences; 0 where times are exact.
 
     Returns
     -------
     ndarray of int
-        Indices into `curve`, one per transit.
+        Indices into `curve`, one per transit that was seen.
     """
+    if not np.isfinite(period):
+        return np.zeros(0, int)
     width = max(3, round(duration / CADENCE_DAYS))
     means = uniform_filter1d(np.asarray(curve, np.float64), width, mode="nearest")
     predicted = np.arange(epoch % period, times[-1], period)
-    predicted = np.searchsorted((times[1:] + times[:-1]) / 2, predicted)
-    reach = int(min(WANDER, period / CADENCE_DAYS / 3))
+    nearest = np.searchsorted((times[1:] + times[:-1]) / 2, predicted)
+    predicted = nearest[np.abs(times[nearest] - predicted) <= (wander + width / 2) * CADENCE_DAYS]
+    reach = int(min(wander, period / CADENCE_DAYS / 3))
     offsets = np.arange(-reach, reach + 1)
     place = np.clip(predicted[:, None] + offsets, 0, len(curve) - 1)
     cost = means[place]
@@ -508,7 +514,7 @@ def follow_transits(curve, times, period, epoch, duration):
     return place[np.arange(len(place)), path[::-1]]
 
 
-def measure_occlusion(score, curve, middles, duration, step=4):
+def measure_occlusion(score, curve, middles, duration, step=4, width=HIDDEN):
     """How far the log-odds fall when each stretch of a light curve is hidden, and where.
 
     Hiding any stretch changes a score a little, up or down, and the sum of many small falls is
@@ -528,6 +534,8 @@ def measure_occlusion(score, curve, middles, duration, step=4):
         Days. A stretch is in transit if any of its hidden cadences is.
     step : int
         Cadences from one stretch to the next.
+    width : int
+        Cadences that are hidden at a time.
 
     Returns
     -------
@@ -538,12 +546,12 @@ def measure_occlusion(score, curve, middles, duration, step=4):
         `centres` (cadences) and `falls` (log-odds) of the stretches, `middles` of the transits
         (cadences) and `in_transit`.
     """
-    centres = np.arange(HIDDEN // 2, len(curve) - HIDDEN // 2 + 1, step)
-    hidden = hide_stretches(curve, centres)
+    centres = np.arange(width // 2, len(curve) - width // 2 + 1, step)
+    hidden = hide_stretches(curve, centres, width)
     scored = np.asarray(score(np.concatenate([curve[None], hidden])), np.float64)
     falls = scores.logit(scored[0]) - scores.logit(scored[1:])
-    reach = (HIDDEN - 1) / 2 + TAPER + duration / CADENCE_DAYS / 2
-    in_transit = np.abs(centres[:, None] - middles).min(axis=1) <= reach
+    reach = (width - 1) / 2 + TAPER + duration / CADENCE_DAYS / 2
+    in_transit = np.abs(centres[:, None] - middles).min(axis=1, initial=len(curve)) <= reach
     median = np.median(falls)
     below = falls[falls < median]
     spread = 1.4826 * np.median(median - below) if len(below) else 0.0
@@ -565,6 +573,33 @@ def measure_occlusion(score, curve, middles, duration, step=4):
     }
 
 
+def occlude_star(score, curve, times, found, step=4, width=HIDDEN, wander=WANDER):
+    """`measure_occlusion` at the transits of what a box search found in a star.
+
+    Parameters
+    ----------
+    score, curve, step, width
+        See `measure_occlusion`.
+    times : ndarray of shape (n_cadences,)
+        Days since the zero of the search's epoch.
+    found : bls.Search
+        Of this one star: numbers, not arrays.
+    wander : int
+        See `follow_transits`.
+
+    Returns
+    -------
+    result : dict
+        See `measure_occlusion`.
+    panel : dict
+        What is drawn: `curve`, the `days` of its cadences, and the arrays of `measure_occlusion`.
+    """
+    planet = found.period, found.epoch, found.duration
+    middles = follow_transits(curve, times, *planet, wander)
+    result, arrays = measure_occlusion(score, curve, middles, found.duration, step, width)
+    return result, {"curve": curve, "days": times} | arrays
+
+
 def occlude_clearest(scorer, stars, score, level):
     """`measure_occlusion` of the clearest hosts and of the highest-scored non-hosts.
 
@@ -576,7 +611,7 @@ def occlude_clearest(scorer, stars, score, level):
     rows : list of dict
         See `measure_occlusion`; and `star`, `label`, and what the box search found.
     drawn : list of dict
-        `curve`, the `days` of its cadences, and the arrays of `measure_occlusion`.
+        See `occlude_star`.
     """
     rows, drawn = [], []
     for label, n_wanted in ((1, level.n_clear), (0, level.n_false)):
@@ -591,15 +626,11 @@ def occlude_clearest(scorer, stars, score, level):
         found = bls.search(curves, times)
         clear = found.statistic >= (VISIBLE_STATISTIC if label else -np.inf)
         for k in np.flatnonzero(clear)[:n_wanted]:
-            at = {name: float(getattr(found, name)[k]) for name in found._fields}
-            planet = at["period"], at["epoch"], at["duration"]
-            middles = follow_transits(curves[k], times[k], *planet)
-            row, arrays = measure_occlusion(
-                scorer.score, curves[k], middles, at["duration"], level.step
-            )
+            at = bls.Search(*(float(values[k]) for values in found))
+            row, panel = occlude_star(scorer.score, curves[k], times[k], at, level.step)
             names = {"star": str(stars.names[order[k]]), "label": label}
-            rows.append(names | row | at)
-            drawn.append({"curve": curves[k], "days": times[k]} | arrays)
+            rows.append(names | row | at._asdict())
+            drawn.append(panel)
     return rows, drawn
 
 

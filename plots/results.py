@@ -166,18 +166,30 @@ def draw_candidates(times, curves, found, captions, is_host):
 
 def draw_fold(axis, time, curve, period, epoch, duration):
     """Draw one light curve folded about the epoch, with medians of its bins."""
-    away = (time - epoch + period / 2) % period - period / 2
-    reach = min(period / 2, max(4 * duration, 0.5))
+    away = fold(time, period, epoch)
+    reach = find_reach(period, duration)
     near = np.abs(away) < reach
     hours, flux = 24 * away[near], curve[near]
     axis.plot(hours, flux, ".", ms=2.5, mew=0, color="#999999", rasterized=True)
-    edges = np.linspace(-24 * reach, 24 * reach, 26)
-    place = np.digitize(hours, edges)
-    middles, medians = [], []
-    for k in range(1, len(edges)):
-        if np.any(place == k):
-            middles.append((edges[k - 1] + edges[k]) / 2)
-            medians.append(np.median(flux[place == k]))
+    middles, medians = bin_medians(hours, flux, np.linspace(-24 * reach, 24 * reach, 26))
     axis.plot(middles, medians, "o", ms=3.5, color="#000000")
     low = min(np.min(medians, initial=0), np.percentile(flux, 1, method="nearest"))
     axis.set_ylim(1.3 * low - 1, 5)
+
+
+def fold(time, period, epoch):
+    """Days from the nearest dip, between minus and plus half a period."""
+    return (time - epoch + period / 2) % period - period / 2
+
+
+def find_reach(period, duration):
+    """Days on either side of a dip that are drawn of a fold."""
+    return min(period / 2, max(4 * duration, 0.5))
+
+
+def bin_medians(x, flux, edges):
+    """Middles of the bins that hold a sample, and the median flux of each."""
+    place = np.digitize(x, edges)
+    filled = [k for k in range(1, len(edges)) if np.any(place == k)]
+    middles = [(edges[k - 1] + edges[k]) / 2 for k in filled]
+    return middles, [np.median(flux[place == k]) for k in filled]

@@ -263,31 +263,12 @@ def draw_occlusion(content, drawn):
         if not rows:
             axes[0].text(0.5, 0.5, "no star is clear enough to be occluded", ha="center")
         for axis, row, panel in zip(axes, rows, panels, strict=False):
-            days = panel["days"]
-            excess = np.interp(np.arange(len(days)), panel["centres"], panel["falls"])
-            top = max(np.abs(panel["falls"]).max(), row["ordinary_fall"], 1e-3)
-            order = np.argsort(np.abs(excess))  # what matters most on top
-            points = axis.scatter(
-                days[order], panel["curve"][order], c=excess[order], s=5, lw=0, rasterized=True,
-                cmap="PuOr_r", norm=TwoSlopeNorm(0, -top, top),
-            )  # fmt: skip
-            axis.plot(
-                days[panel["middles"]],
-                np.full(len(panel["middles"]), 0.06),
-                "^",
-                ms=4,
-                color="#222222",
-                transform=axis.get_xaxis_transform(),
-            )
-            low, high = np.percentile(panel["curve"], [0.1, 99.7])
-            axis.set_ylim(min(1.25 * low, -5.5), max(high, 4.0))
+            points = draw_occluded(axis, panel, row["ordinary_fall"])
             axis.set_xlim(0, max(other["days"][-1] for other in panels))
             name = "host" if row["label"] else "non-host"
-            share = row["share_in_transit"]
-            share = "no stretch matters" if share is None else f"{share:.0%} of the fall in transit"
             axis.set_title(
                 f"{row['star']}, {name}, score {row['score']:.2f}, period {row['period']:.2f} d: "
-                f"{share} (by chance {row['share_by_chance']:.0%})",
+                f"{describe_share(row)}",
                 fontsize=8.5,
                 color=COLORS[name],
             )
@@ -304,6 +285,47 @@ def draw_occlusion(content, drawn):
             fontsize=11,
         )
     return figure
+
+
+def draw_occluded(axis, panel, ordinary_fall):
+    """Draw one light curve coloured by how far the score falls when each stretch is hidden.
+
+    Parameters
+    ----------
+    axis : matplotlib.axes.Axes
+    panel : dict
+        See `data.vetting.occlude_star`.
+    ordinary_fall : float
+        Log-odds; colours reach at least as far.
+
+    Returns
+    -------
+    matplotlib.collections.PathCollection
+        For the colour bar, in log-odds.
+    """
+    days, curve, middles = panel["days"], panel["curve"], panel["middles"]
+    fall = np.interp(np.arange(len(days)), panel["centres"], panel["falls"])
+    top = max(np.abs(panel["falls"]).max(), ordinary_fall, 1e-3)
+    order = np.argsort(np.abs(fall))  # what matters most on top
+    points = axis.scatter(
+        days[order], curve[order], c=fall[order], s=np.clip(15_000 / len(days), 1, 5), lw=0,
+        rasterized=True, cmap="PuOr_r", norm=TwoSlopeNorm(0, -top, top),
+    )  # fmt: skip
+    bottom = np.full(len(middles), 0.06)
+    axis.plot(
+        days[middles], bottom, "^", ms=4, color="#222222", transform=axis.get_xaxis_transform()
+    )
+    low, high = np.percentile(curve, [0.1, 99.7])
+    axis.set_ylim(min(1.25 * low, -5.5), max(high, 4.0))
+    return points
+
+
+def describe_share(row):
+    """What share of the fall in score lies within transits, in words."""
+    if row["share_in_transit"] is None:
+        return "no stretch stands out"
+    share, by_chance = row["share_in_transit"], row["share_by_chance"]
+    return f"{share:.0%} of the fall in transit (by chance {by_chance:.0%})"
 
 
 def draw_calibration(content):

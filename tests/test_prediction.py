@@ -8,10 +8,13 @@ import signal
 import time
 import zipfile
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from data import equalise, kepler, lightcurves, networks, prediction, survey
+import cnn_classifier
+from data import bls, equalise, kepler, lightcurves, networks, prediction, survey
+from plots import stars as star_figures
 
 
 @pytest.fixture(scope="module")
@@ -258,3 +261,167 @@ def test_a_killed_dask_worker_changes_no_byte(tmp_path, model, flux, monkeypatch
         monkeypatch.setattr(prediction, "_map_on_dask", map_and_kill)
         prediction.predict_files(files, model, spread, address=cluster.scheduler_address)
     assert spread.read_bytes() == local.read_bytes()
+
+
+# ---------------------------------------------------------------------------------- pages
+SIMULATED = {
+    "source": "simulated",
+    "train": {"file": "a", "sha256": "0" * 64},
+    "test": {"file": "b", "sha256": "1" * 64},
+}
+
+
+class DipReader:
+    """In the place of a network: its score rests on the flux at some cadences, and on no other."""
+
+    name = "dip reader"
+
+    def __init__(self, *places):
+        self.places = list(places)
+
+    def predict(self, x, batch_size, verbose):
+        """The deeper there, the higher the score."""
+        return 1 / (1 + np.exp(0.1 * x[:, self.places, 0].sum(axis=1, keepdims=True)))
+
+
+def make_dips(n_cadences, middles, depth=12.0):
+    """White noise of deviation 1 around 1000, with dips of five cadences."""
+    flux = 1000 + np.random.default_rng(n_cadences).normal(size=n_cadences)
+    for middle in middles:
+        flux[middle - 2 : middle + 3] -= depth
+    return flux
+
+
+def examine(star, network):
+    """The only star of a block, examined."""
+    (block,) = prediction.prepare_blocks([star])
+    ((curve, time),) = block.equalised
+    (score,) = prediction.score_curves(network, [curve])
+    return prediction.examine_star(star, curve, time, score, network)
+
+
+def texts(figure):
+    """All that is written on a page outside its axes' ticks."""
+    titles = [axis.get_title(loc="left") for axis in figure.axes]
+    inside = [text.get_text() for axis in figure.axes for text in axis.texts]
+    return "\n".join([figure.get_suptitle(), *titles, *inside, figure.get_supxlabel()])
+
+
+def test_plots_make_a_page_for_every_good_star_and_none_for_a_bad_one(
+    tmp_path, model, flux, capsys
+):
+    folder = tmp_path / "stars"
+    folder.mkdir()
+    table = write_stars(folder / "table.csv", flux[:2])
+    time = 100 + np.arange(620) * kepler.CADENCE_DAYS
+    dips = make_dips(620, range(60, 620, 100))
+    dips[200:260] = np.nan
+    np.savez(folder / "$one$.npz", time=time, flux=dips)
+    (folder / "text.csv").write_text("time,flux\na,b\n")
+    command = ["--predict", str(folder), "--model", str(model), "--plots"]
+    command += ["--output", str(tmp_path / "scores.csv"), "--plots-dir", str(tmp_path / "plots")]
+    assert cnn_classifier.main(command) == 1
+    said = capsys.readouterr()
+    assert said.err.count("text.csv") == 1
+    assert f"3 pages in '{tmp_path / 'plots' / 'stars'}'" in said.out
+    names = [f"{table}:0", f"{table}:1", str(folder / "$one$.npz")]
+    assert set(read_scores(tmp_path / "scores.csv")) == set(names)
+    first = {path.name: path.read_bytes() for path in (tmp_path / "plots" / "stars").iterdir()}
+    assert set(first) == {star_figures.name_page(name) for name in names}
+    assert all(content.startswith(b"\x89PNG") for content in first.values())
+    assert cnn_classifier.main(command) == 1  # all were scored before: pages are drawn all the same
+    again = {path.name: path.read_bytes() for path in (tmp_path / "plots" / "stars").iterdir()}
+    assert again == first
+
+
+def test_plots_are_refused_without_stars_to_draw():
+    with pytest.raises(kepler.DataError, match="--plots draws the stars of --predict"):
+        cnn_classifier.main(["--plots"])
+
+
+@pytest.mark.parametrize("n_cadences", [500, 1400, 4100])
+def test_occlusion_on_a_page_shows_what_the_score_rests_on(n_cadences):
+    middles = np.arange(60, n_cadences - 10, 110)
+    flux = make_dips(n_cadences, middles)
+    flux[240:250] = np.nan if n_cadences > 520 else flux[240:250]
+    time = 2454833 + np.arange(n_cadences) * kepler.CADENCE_DAYS
+    network = prediction.Network(DipReader(170), 0.5, [1.0, -2.0], "abc", SIMULATED)
+    star = lightcurves.Star("star", flux, time, ("sorted in time",))
+    examined = examine(star, network)
+    page = star_figures.draw_star(examined, network)
+    top, middle = page.axes[:2]
+    drawn = [line for line in top.lines if line.get_marker() == "."]
+    assert all(line.get_linestyle() == "None" for line in drawn)  # no gap is bridged
+    assert sum(np.isfinite(line.get_ydata()).sum() for line in drawn) == np.isfinite(flux).sum()
+    colours = middle.collections[0]
+    at = np.ma.getdata(colours.get_offsets())[:, 0]
+    fall = np.asarray(colours.get_array())
+    assert abs(at[fall.argmax()] - time[170]) < 10 * kepler.CADENCE_DAYS
+    assert fall.max() > 0.5
+    assert np.abs(fall[np.abs(at - time[170]) > 1.5]).max() < 1e-6
+    # Each triangle stands at a dip, and none in a gap.
+    marks = next(line for line in middle.lines if line.get_marker() == "^").get_xdata()
+    assert np.abs(marks[:, None] - time[middles]).min(axis=1).max() < 3 * kepler.CADENCE_DAYS
+    written = texts(page)
+    assert examined.found.period == pytest.approx(110 * kepler.CADENCE_DAYS, rel=0.01)
+    assert f"period {examined.found.period:.4f} d" in written
+    assert "sorted in time" in written and "abc" in written
+    assert "called a host" in written and "calibrated probability" in written
+    assert written.endswith("was trained on: SIMULATED survey (seed 0), not real stars")
+    page.draw_without_rendering()
+
+
+def test_page_tells_an_eclipsing_binary_by_its_odd_and_even_dips():
+    network = prediction.Network(DipReader(170), 0.5, None, "abc")
+    middles = np.arange(60, 1400, 110)
+    alike, unlike = make_dips(1400, middles), make_dips(1400, middles)
+    unlike += make_dips(1400, middles[::2], 8.0) - make_dips(1400, [])
+    binary = examine(lightcurves.Star("binary", unlike), network)
+    assert binary.found.period == pytest.approx(110 * kepler.CADENCE_DAYS, rel=0.01)
+    assert "eclipsing binary?" in texts(star_figures.draw_star(binary, network))
+    planet = star_figures.draw_star(examine(lightcurves.Star("p", alike), network), network)
+    assert "eclipsing binary?" not in texts(planet)
+    assert "not calibrated" in texts(planet)
+
+
+def test_page_says_where_no_period_was_found(monkeypatch):
+    monkeypatch.setattr(bls, "search_star", lambda *args: (-np.inf, *[np.nan] * 5))
+    network = prediction.Network(DipReader(170), 0.9, None, "abc")
+    page = star_figures.draw_star(
+        examine(lightcurves.Star("quiet", make_dips(600, [])), network), network
+    )
+    assert "the box search found no period to fold at" in texts(page)
+    assert "not called a host" in texts(page)
+    page.draw_without_rendering()
+
+
+def test_name_of_a_page_is_safe_recognisable_and_its_own():
+    names = [
+        "a/one.csv:3",
+        "b/one.csv:3",
+        "KIC 757076",
+        "kic 757076",
+        "KIC/757076",
+        "../..",
+        "\udcff",
+    ]
+    names += ["x" * 5000, "x" * 5001, "star\n$", "星"]
+    pages = [star_figures.name_page(name) for name in names]
+    assert len({page.lower() for page in pages}) == len(names)
+    for page in pages:
+        assert len(page) < 110
+        assert set(page) <= set(
+            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+-"
+        )
+    assert pages[0].startswith("one.csv_3-")
+    assert pages[2].startswith("KIC_757076-")
+
+
+@pytest.mark.parametrize("name", ["$x$ {", "x" * 500, "星 \n\udcff", "τ Ceti"])
+def test_page_bears_any_name(name, tmp_path):
+    network = prediction.Network(DipReader(170), 0.5, None, "abc")
+    star = lightcurves.Star(name, make_dips(500, [100, 300]), None, (name,) * 9)
+    page = star_figures.draw_star(examine(star, network), network)
+    page.savefig(tmp_path / "page.png")  # a glyph the font lacks would be a warning, hence an error
+    assert len(page.get_suptitle().splitlines()) == 2
+    plt.close(page)

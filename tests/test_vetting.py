@@ -276,6 +276,19 @@ def test_occlusion_finds_what_the_score_rests_on(where, share):
     assert row["share_by_chance"] == pytest.approx(5 * 21 / 1000, abs=0.02)
 
 
+def test_transits_in_a_gap_are_not_followed():
+    times = np.arange(1000) * CADENCE_DAYS
+    curve, middles = np.zeros(1000), np.arange(50, 1000, 100)
+    for middle in middles:
+        curve[middle - 2 : middle + 3] = -8
+    kept = (np.arange(1000) < 240) | (np.arange(1000) >= 560)
+    planet = 100 * CADENCE_DAYS, times[50], 5 * CADENCE_DAYS
+    found = vetting.follow_transits(curve[kept], times[kept], *planet, wander=0)
+    seen = [50, 150, 650, 750, 850, 950]
+    np.testing.assert_allclose(times[kept][found], times[seen], atol=1.1 * CADENCE_DAYS)
+    assert len(vetting.follow_transits(curve, times, np.nan, np.nan, np.nan)) == 0
+
+
 def test_hiding_a_stretch_hides_it_and_nothing_far_away():
     hidden = vetting.hide_stretches(np.ones(100), [50])[0]
     assert np.sum(hidden == 0) == vetting.HIDDEN
