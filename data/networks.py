@@ -201,7 +201,7 @@ class TransitSettings:
     event_rate: float = setting(3e-3, "Adam's initial learning rate for events")
     comb_weight: float = setting(0.05, "weight of a planet's transits together in the loss")
     head_units: int = setting(16, "units of the layers that weigh periods")
-    head_epochs: int = setting(8, "epochs in which periods are weighed")
+    head_epochs: int = setting(16, "epochs in which periods are weighed")
     head_rate: float = setting(5e-3, "Adam's initial learning rate for periods")
     label_smoothing: float = setting(0.02, "of the labels: a non-host may have a planet")
     transit_batch_size: int = setting(64, "light curves per batch")
