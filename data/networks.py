@@ -10,6 +10,7 @@ References
 .. [1] Jenkins 2002, ApJ 575, 493.
 """
 
+import contextlib
 import dataclasses
 import functools
 import itertools
@@ -80,6 +81,12 @@ def share_gpus():
     several = len(tf.config.list_logical_devices("GPU")) > 1
     strategy = tf.distribute.MirroredStrategy() if several else tf.distribute.get_strategy()
     return strategy.scope()
+
+
+def work_side_by_side():
+    """Give each operation one core: right where whole blocks of stars share the cores."""
+    with contextlib.suppress(RuntimeError):  # TensorFlow runs already: slower, the same numbers
+        tf.config.threading.set_intra_op_parallelism_threads(1)
 
 
 def make_published_network(x, settings):
@@ -182,10 +189,34 @@ def train_published(fit, validation, settings, seed):
 def predict(model, x, batch_size=256):
     """Score of each star, ndarray of shape (n_stars,), float32; refuses a diverged network."""
     score = model.predict(x[..., np.newaxis], batch_size=batch_size, verbose=0)[:, 0]
+    return _refuse_diverged(model, score)
+
+
+def _refuse_diverged(model, score):
+    """The scores, if all are finite."""
     if not np.isfinite(score).all():
         raise kepler.DataError(
             f"the {model.name} network has diverged (a score is not finite): lower --learning-rate"
         )
+    return score
+
+
+def make_scorer(model):
+    """What `predict` does, for several threads at once, and traced once for curves of any length.
+
+    Returns
+    -------
+    callable
+        From light curves, ndarray of shape (n_stars, n_cadences), to scores, (n_stars,), float32.
+    """
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, 1), tf.float32)])
+    def ask(x):
+        return model(x, training=False)
+
+    def score(x):
+        return _refuse_diverged(model, ask(tf.constant(x[..., np.newaxis])).numpy()[:, 0])
+
     return score
 
 

@@ -1,9 +1,9 @@
 """Score the user's own stars with a trained network: one, or a million.
 
 Stars are streamed: read, equalised and scored in blocks, and written in the order of the input, so
-that memory stays flat, and a run that was interrupted goes on where it stopped. While one block is
-scored the next is read. On one machine or on a Dask cluster the same function scores the same
-tasks, and the same bytes come out. What a page about a star shows is measured afterwards, on one
+that memory stays flat, and a run that was interrupted goes on where it stopped. Blocks are scored
+side by side, one a core. On one machine or on a Dask cluster the same function scores the same
+blocks, and the same bytes come out. What a page about a star shows is measured afterwards, on one
 machine.
 """
 
@@ -11,9 +11,11 @@ import csv
 import functools
 import hashlib
 import itertools
+import os
 import sys
 import tempfile
 from collections import defaultdict, deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -25,7 +27,7 @@ from data import bls, equalise, kepler, lightcurves, networks, scores, vetting
 
 BLOCK = 256  # stars read before they are scored
 UNITS_PER_TASK = 256  # files of one star each that a worker gets at a time: a block
-BYTES_PER_TASK = 50_000_000  # of larger files: some 2000 stars of the Kaggle set
+BYTES_PER_TASK = 10_000_000  # of larger files: two blocks of stars of the Kaggle set
 AHEAD = 4  # tasks per worker under way beyond the one whose result is awaited
 RETRIES = 5  # of a task whose worker was lost
 FINEST_STEP = 8  # cadences from one hidden stretch to the next, at least
@@ -40,6 +42,8 @@ class Network(NamedTuple):
     Attributes
     ----------
     model : keras.Model
+    score : callable
+        The same, for several threads; see `networks.make_scorer`.
     threshold : float
         A star is called a host if `score >= threshold`.
     calibration : list of float, or None
@@ -51,6 +55,7 @@ class Network(NamedTuple):
     """
 
     model: object
+    score: Callable
     threshold: float
     calibration: list | None
     name: str
@@ -63,10 +68,13 @@ class Network(NamedTuple):
 
 def load_network(path):
     """The network of a model file; see `networks.load_transit`."""
+    networks.work_side_by_side()
     model, scoring = networks.load_transit(path)
     digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
     trained_on = scoring.get("provenance", {}).get("data")
-    return Network(model, scoring["threshold"], scoring["calibration"], digest[:12], trained_on)
+    threshold, calibration = scoring["threshold"], scoring["calibration"]
+    score = networks.make_scorer(model)
+    return Network(model, score, threshold, calibration, digest[:12], trained_on)
 
 
 @functools.lru_cache(maxsize=2)
@@ -113,7 +121,7 @@ def score_curves(network, curves):
     for i, curve in enumerate(curves):
         lengths[len(curve)].append(i)
     for places in lengths.values():
-        score[places] = networks.predict(network.model, np.stack([curves[i] for i in places]))
+        score[places] = network.score(np.stack([curves[i] for i in places]))
     return score
 
 
@@ -134,57 +142,69 @@ class Block(NamedTuple):
     equalised: list
 
 
-def prepare_blocks(stars):
-    """Read and equalise a stream of stars, `BLOCK` at a time; yields each `Block`."""
-    stars = iter(stars)
-    while block := list(itertools.islice(stars, BLOCK)):
-        places = []
-        for i, star in enumerate(block):
-            if isinstance(star, lightcurves.Bad):
-                continue
-            n_measured = int(equalise.find_measured(star.flux).sum())
-            if n_measured >= equalise.SHORTEST:
-                places.append(i)
-            else:
-                reason = (
-                    f"has {n_measured} cadences once exact repeats are dropped: at least "
-                    f"{equalise.SHORTEST} are needed"
-                )
-                block[i] = lightcurves.Bad(star.name, reason)
-        yield Block(block, places, equalise_stars([block[i] for i in places]))
+def prepare_block(stars):
+    """Equalise stars that were read together: a `Block`."""
+    stars, places = list(stars), []
+    for i, star in enumerate(stars):
+        if isinstance(star, lightcurves.Bad):
+            continue
+        n_measured = int(equalise.find_measured(star.flux).sum())
+        if n_measured >= equalise.SHORTEST:
+            places.append(i)
+        else:
+            reason = (
+                f"has {n_measured} cadences once exact repeats are dropped: at least "
+                f"{equalise.SHORTEST} are needed"
+            )
+            stars[i] = lightcurves.Bad(star.name, reason)
+    return Block(stars, places, equalise_stars([stars[i] for i in places]))
 
 
-def _read_ahead(blocks):
-    """The same blocks, each made in a thread while the one before is used."""
-    blocks = iter(blocks)
-    with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(next, blocks, None)
-        while (block := coming.result()) is not None:
-            coming = pool.submit(next, blocks, None)
-            yield block
-
-
-def score_blocks(blocks, network, search_all=False):
-    """Rows of the output for prepared stars, in their order.
+def score_block(stars, network, search_all=False):
+    """Rows of the output for stars that were read together, in their order.
 
     Parameters
     ----------
-    blocks : iterable of Block
+    stars : list of lightcurves.Star or lightcurves.Bad
     network : Network
     search_all : bool
         Search every star for its period, not only those called hosts.
 
+    Returns
+    -------
+    list of str or lightcurves.Bad
+        A line of the output, see `HEADER`, or the star that could not be scored.
+    """
+    rows, places, equalised = prepare_block(stars)
+    score = score_curves(network, [curve for curve, _ in equalised])
+    for i, (curve, time), value in zip(places, equalised, score, strict=True):
+        rows[i] = make_line(rows[i], curve, time, value, network, search_all)
+    return rows
+
+
+def score_blocks(blocks, network, search_all=False, n_threads=1):
+    """Rows of many blocks, in their order; so many are scored side by side, and one is read ahead.
+
+    Parameters
+    ----------
+    blocks : iterable of list
+        See `score_block`; `read_task` makes them.
+    network, search_all
+        See `score_block`.
+    n_threads : int
+
     Yields
     ------
     str or lightcurves.Bad
-        A line of the output, see `HEADER`, or the star that could not be scored.
     """
-    for stars, places, equalised in _read_ahead(blocks):
-        lines = list(stars)
-        score = score_curves(network, [curve for curve, _ in equalised])
-        for i, (curve, time), value in zip(places, equalised, score, strict=True):
-            lines[i] = make_line(stars[i], curve, time, value, network, search_all)
-        yield from lines
+    with ThreadPoolExecutor(n_threads) as pool:
+        under_way = deque()
+        for stars in blocks:
+            under_way.append(pool.submit(score_block, stars, network, search_all))
+            if len(under_way) > n_threads:
+                yield from under_way.popleft().result()
+        while under_way:
+            yield from under_way.popleft().result()
 
 
 def make_line(star, curve, time, score, network, search_all):
@@ -223,10 +243,11 @@ def make_tasks(units):
     return tasks
 
 
-def prepare_task(units, skip=frozenset()):
-    """The blocks of all stars of several units, but of those named in `skip`."""
+def read_task(units, skip=frozenset()):
+    """Stars of several units but those named in `skip`, in lists of at most `BLOCK`."""
     stars = itertools.chain.from_iterable(map(lightcurves.read_stars, units))
-    return prepare_blocks(star for star in stars if star.name not in skip)
+    fresh = (star for star in stars if star.name not in skip)
+    return iter(lambda: list(itertools.islice(fresh, BLOCK)), [])
 
 
 def score_task(units, content, search_all=False, skip=frozenset()):
@@ -238,7 +259,7 @@ def score_task(units, content, search_all=False, skip=frozenset()):
     content : bytes
         Of the model file.
     search_all : bool
-        See `score_blocks`.
+        See `score_block`.
     skip : frozenset of str
         Names of stars that have been scored before.
 
@@ -246,7 +267,7 @@ def score_task(units, content, search_all=False, skip=frozenset()):
     -------
     list of str or lightcurves.Bad
     """
-    return list(score_blocks(prepare_task(units, skip), _network_of(content), search_all))
+    return list(score_blocks(read_task(units, skip), _network_of(content), search_all))
 
 
 def read_done(output, network_name):
@@ -289,7 +310,7 @@ def predict_files(patterns, model_path, output, search_all=False, address=None):
         Files, folders, globs; see `lightcurves.find_files`.
     model_path, output : path
     search_all : bool
-        See `score_blocks`.
+        See `score_block`.
     address : str, optional
         Of a Dask scheduler; its workers must see the same files.
 
@@ -305,8 +326,8 @@ def predict_files(patterns, model_path, output, search_all=False, address=None):
     units = [unit for unit in lightcurves.group_files(files) if unit.name not in done]
     tasks = make_tasks(units)
     if address is None:
-        blocks = itertools.chain.from_iterable(prepare_task(task, done) for task in tasks)
-        rows = score_blocks(blocks, network, search_all)
+        blocks = itertools.chain.from_iterable(read_task(task, done) for task in tasks)
+        rows = score_blocks(blocks, network, search_all, os.cpu_count() or 1)
     else:
         content = Path(model_path).read_bytes()
         parts = _map_on_dask(address, tasks, content, search_all, done)
@@ -446,7 +467,8 @@ def examine_files(patterns, network):
     """
     files, _ = lightcurves.find_files(patterns)
     tasks = make_tasks(lightcurves.group_files(files))
-    for stars, places, equalised in itertools.chain.from_iterable(map(prepare_task, tasks)):
+    for block in itertools.chain.from_iterable(map(read_task, tasks)):
+        stars, places, equalised = prepare_block(block)
         score = score_curves(network, [curve for curve, _ in equalised])
         for i, (curve, time), value in zip(places, equalised, score, strict=True):
             yield examine_star(stars[i], curve, time, value, network)

@@ -5,7 +5,7 @@ import json
 import os
 import pickle
 import signal
-import time
+import threading
 import zipfile
 
 import matplotlib.pyplot as plt
@@ -146,26 +146,35 @@ def test_tasks_are_of_many_small_files_or_of_few_large_ones(tmp_path, monkeypatc
     assert prediction.make_tasks([]) == []
 
 
-def test_the_next_block_is_read_while_one_is_scored(model, flux, monkeypatch):
-    monkeypatch.setattr(prediction, "BLOCK", 2)
-    network, reading = prediction.load_network(model), []
+def test_blocks_are_scored_side_by_side_in_their_order(model, flux):
+    """The first waits for the second: one after the other they would never end."""
+    network, second = prediction.load_network(model), threading.Event()
 
-    def stars():
-        for i, star in enumerate(flux[:7]):
-            reading.append(i)
-            yield lightcurves.Star(f"star {i}", star, None, ())
+    def score(curves):
+        if len(curves) == 3:
+            assert second.wait(60)
+        else:
+            second.set()
+        return network.score(curves)
+
+    stars = [lightcurves.Star(f"star {i}", star, None, ()) for i, star in enumerate(flux[:7])]
+    blocks, read = [stars[:3], stars[3:5], stars[5:6], stars[6:]], []
+    slow = network._replace(score=score)
+    rows = prediction.score_blocks((read.append(b) or b for b in blocks), slow, n_threads=2)
+    found = [next(rows)]
+    assert len(read) == 3  # two under way and one ahead: memory stays flat
+    found += rows
+    alone = [prediction.score_block(block, network) for block in blocks]
+    assert found == [row for block in alone for row in block]
+
+
+def test_an_error_while_reading_is_not_swallowed(model, flux):
+    def blocks():
+        yield [lightcurves.Star("star", flux[0], None, ())]
         raise kepler.DataError("the disk is gone")
 
-    rows = prediction.score_blocks(prediction.prepare_blocks(stars()), network)
-    assert next(rows).startswith("star 0,")
-    for _ in range(1000):  # nobody asks for the next block, and yet it comes
-        if len(reading) == 4:
-            break
-        time.sleep(0.01)
-    assert len(reading) == 4  # and no further: memory stays flat
-    assert [next(rows)[:6] for _ in range(5)] == [f"star {i}" for i in range(1, 6)]
     with pytest.raises(kepler.DataError, match="the disk is gone"):
-        next(rows)
+        list(prediction.score_blocks(blocks(), prediction.load_network(model), n_threads=2))
 
 
 def test_another_models_output_is_not_continued(tmp_path, model, flux):
@@ -230,7 +239,7 @@ def test_light_curves_of_any_length_are_scored_alike_alone_and_together(model, f
     ]
 
     def score(some):
-        return list(prediction.score_blocks(prediction.prepare_blocks(some), network))
+        return prediction.score_block(some, network)
 
     together, alone = score(stars), [score([star])[0] for star in stars]
     for a, b in zip(together, alone, strict=True):
@@ -292,9 +301,19 @@ def make_dips(n_cadences, middles, depth=12.0):
     return flux
 
 
+def read_dips(threshold, calibration=None, name="abc", trained_on=None):
+    """A network that reads one dip; see `DipReader`."""
+    reader = DipReader(170)
+
+    def score(curves):
+        return networks.predict(reader, curves)
+
+    return prediction.Network(reader, score, threshold, calibration, name, trained_on)
+
+
 def examine(star, network):
     """The only star of a block, examined."""
-    (block,) = prediction.prepare_blocks([star])
+    block = prediction.prepare_block([star])
     ((curve, time),) = block.equalised
     (score,) = prediction.score_curves(network, [curve])
     return prediction.examine_star(star, curve, time, score, network)
@@ -345,7 +364,7 @@ def test_occlusion_on_a_page_shows_what_the_score_rests_on(n_cadences):
     flux = make_dips(n_cadences, middles)
     flux[240:250] = np.nan if n_cadences > 520 else flux[240:250]
     time = 2454833 + np.arange(n_cadences) * kepler.CADENCE_DAYS
-    network = prediction.Network(DipReader(170), 0.5, [1.0, -2.0], "abc", SIMULATED)
+    network = read_dips(0.5, [1.0, -2.0], "abc", SIMULATED)
     star = lightcurves.Star("star", flux, time, ("sorted in time",))
     examined = examine(star, network)
     page = star_figures.draw_star(examined, network)
@@ -372,7 +391,7 @@ def test_occlusion_on_a_page_shows_what_the_score_rests_on(n_cadences):
 
 
 def test_page_tells_an_eclipsing_binary_by_its_odd_and_even_dips():
-    network = prediction.Network(DipReader(170), 0.5, None, "abc")
+    network = read_dips(0.5, None, "abc")
     middles = np.arange(60, 1400, 110)
     alike, unlike = make_dips(1400, middles), make_dips(1400, middles)
     unlike += make_dips(1400, middles[::2], 8.0) - make_dips(1400, [])
@@ -386,7 +405,7 @@ def test_page_tells_an_eclipsing_binary_by_its_odd_and_even_dips():
 
 def test_page_says_where_no_period_was_found(monkeypatch):
     monkeypatch.setattr(bls, "search_star", lambda *args: (-np.inf, *[np.nan] * 5))
-    network = prediction.Network(DipReader(170), 0.9, None, "abc")
+    network = read_dips(0.9, None, "abc")
     page = star_figures.draw_star(
         examine(lightcurves.Star("quiet", make_dips(600, [])), network), network
     )
@@ -419,7 +438,7 @@ def test_name_of_a_page_is_safe_recognisable_and_its_own():
 
 @pytest.mark.parametrize("name", ["$x$ {", "x" * 500, "星 \n\udcff", "τ Ceti"])
 def test_page_bears_any_name(name, tmp_path):
-    network = prediction.Network(DipReader(170), 0.5, None, "abc")
+    network = read_dips(0.5, None, "abc")
     star = lightcurves.Star(name, make_dips(500, [100, 300]), None, (name,) * 9)
     page = star_figures.draw_star(examine(star, network), network)
     page.savefig(tmp_path / "page.png")  # a glyph the font lacks would be a warning, hence an error
