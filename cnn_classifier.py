@@ -614,7 +614,7 @@ def draw_figures(contenders, rows, history, candidates, found, times):
     best = candidates.head(N_CANDIDATES)
     captions = [
         f"row {star.row}, {'host' if star.label else 'non-host'}, score {star.score:.2f}, "
-        f"period {star.period:.2f} d{', suspect' if star.suspect else ''}"
+        f"{star.period:.2f} d{', suspect' if star.suspect else ''}"
         for star in best.itertuples()
     ]
     return {

@@ -84,7 +84,11 @@ def share_gpus():
 
 
 def work_side_by_side():
-    """Give each operation one core: right where whole blocks of stars share the cores."""
+    """Give each operation one core: right where whole blocks of stars share the cores.
+
+    And forbid any order that varies, as `make_reproducible` does.
+    """
+    tf.config.experimental.enable_op_determinism()
     with contextlib.suppress(RuntimeError):  # TensorFlow runs already: slower, the same numbers
         tf.config.threading.set_intra_op_parallelism_threads(1)
 

@@ -28,6 +28,7 @@ from data import bls, equalise, kepler, lightcurves, networks, scores, vetting
 BLOCK = 256  # stars read before they are scored
 UNITS_PER_TASK = 256  # files of one star each that a worker gets at a time: a block
 BYTES_PER_TASK = 10_000_000  # of larger files: two blocks of stars of the Kaggle set
+MOST_THREADS = 8  # blocks scored side by side: each takes some 50 MB
 AHEAD = 4  # tasks per worker under way beyond the one whose result is awaited
 RETRIES = 5  # of a task whose worker was lost
 FINEST_STEP = 8  # cadences from one hidden stretch to the next, at least
@@ -327,7 +328,8 @@ def predict_files(patterns, model_path, output, search_all=False, address=None):
     tasks = make_tasks(units)
     if address is None:
         blocks = itertools.chain.from_iterable(read_task(task, done) for task in tasks)
-        rows = score_blocks(blocks, network, search_all, os.cpu_count() or 1)
+        n_threads = min(os.cpu_count() or 1, MOST_THREADS)
+        rows = score_blocks(blocks, network, search_all, n_threads)
     else:
         content = Path(model_path).read_bytes()
         parts = _map_on_dask(address, tasks, content, search_all, done)

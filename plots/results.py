@@ -174,7 +174,7 @@ def draw_fold(axis, time, curve, period, epoch, duration):
     middles, medians = bin_medians(hours, flux, np.linspace(-24 * reach, 24 * reach, 26))
     axis.plot(middles, medians, "o", ms=3.5, color="#000000")
     low = min(np.min(medians, initial=0), np.percentile(flux, 1, method="nearest"))
-    axis.set_ylim(1.3 * low - 1, 5)
+    axis.set_ylim(1.3 * low - 1, max(5, -0.08 * low))
 
 
 def fold(time, period, epoch):
