@@ -33,7 +33,8 @@ import pandas as pd
 from tqdm import tqdm
 
 from data import bls, crossvalidation, kepler, networks, prediction, probes, scores, vetting
-from data.equalise import find_times
+from data.candidates import N_CANDIDATES, find_candidates, list_stars, read_rows
+from data.contenders import SPLITS, Contender, count_view_repeats, evaluate_split
 from data_preprocessing import SPLIT_FILE, balance, fill_missing, load_split, split_rows
 from data_visualization import ROOT, make_parser, parse_positive, save_figure, write_figure
 from plots import results
@@ -42,10 +43,8 @@ from plots import tables as report
 from plots import vetting as vetting_figures
 
 SHIPPED_MODEL = ROOT / "data" / "pretrained" / "transit.keras"
-SPLITS = ("train", "validation", "test")
 PACKAGES = ("numpy", "scipy", "pandas", "scikit-learn", "imbalanced-learn", "keras", "tensorflow")
 MOST_SEARCHED = 1000  # stars; with more, box least squares would take most of the run's time
-N_CANDIDATES = 9
 FULL_FOLDS, FULL_SEEDS = 5, 5  # of the cross-validation that --vet full brings along
 
 
@@ -69,86 +68,6 @@ def read_settings(args, settings):
     values = {field.name: getattr(args, field.name) for field in dataclasses.fields(settings)}
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
     return settings(**values)
-
-
-def count_view_repeats(tables, view):
-    """Exact repeats of every star of a view, counted in the flux as distributed.
-
-    Returns
-    -------
-    dict of ndarray
-        Per split, ndarray of shape (n_stars,).
-    """
-    of_table = {name: probes.count_repeats(getattr(tables, name).flux) for name in kepler.TABLES}
-    return {
-        split: of_table["test" if split == "test" else "train"][view[f"row_{split}"]]
-        for split in SPLITS
-    }
-
-
-class Contender(NamedTuple):
-    """A score of the stars of one view.
-
-    Attributes
-    ----------
-    network, light_curves : str
-        See `metrics.json`.
-    view : dict of ndarray
-    scored : dict of ndarray
-        Per split, ndarray of shape (n_stars,).
-    tuned_on : str
-        Split on which its threshold is tuned.
-    """
-
-    network: str
-    light_curves: str
-    view: dict
-    scored: dict
-    tuned_on: str = "validation"
-
-    @property
-    def threshold(self):
-        """Threshold that maximises F1 of `score >= threshold` on the split `tuned_on`."""
-        return scores.tune_threshold(self.view[f"y_{self.tuned_on}"], self.scored[self.tuned_on])
-
-    def of_rows(self, rows):
-        """Scores of the test stars in these rows of their file; NaN for one not in the view."""
-        score = pd.Series(self.scored["test"], index=self.view["row_test"])
-        return score.reindex(rows).to_numpy()
-
-
-def evaluate_split(contender, split, colours, seed, kept=None):
-    """A result row of one contender on one split.
-
-    Parameters
-    ----------
-    contender : Contender
-    split : str
-    colours : dict of ndarray
-        Per table, the noise colour of every star; see `probes.find_noise_colour`.
-    seed : int
-        Of the bootstrap.
-    kept : ndarray of bool, optional
-        The stars to count; all unless given.
-
-    Returns
-    -------
-    dict
-    """
-    kept = slice(None) if kept is None else kept
-    y, score = contender.view[f"y_{split}"][kept], contender.scored[split][kept]
-    rows = contender.view[f"row_{split}"][kept]
-    # A host that SMOTE made has no row, and no noise of its own: it is left out of the matching.
-    real = rows >= 0
-    colour = colours["test" if split == "test" else "train"][rows[real]]
-    return (
-        {"network": contender.network, "light_curves": contender.light_curves, "split": split}
-        | scores.evaluate(y, score, contender.threshold, seed)
-        | {
-            "recall_at_precision_0.9": scores.recall_at_precision(y, score),
-            "noise_matched_auc": scores.noise_matched_auc(y[real], score[real], colour),
-        }
-    )
 
 
 def train_contenders(tables, split, args):
@@ -185,7 +104,8 @@ def train_contenders(tables, split, args):
     scored = {name: networks.predict(models["transit"], equalised[f"x_{name}"]) for name in SPLITS}
     contenders.append(Contender("transit", "equalised", equalised, scored))
     histories.append(name_history(history, "transit", "equalised"))
-    if wants_search(args.box_least_squares, equalised):
+    n_stars = sum(len(equalised[f"y_{name}"]) for name in SPLITS)
+    if wants_search(args.box_least_squares, n_stars):
         contenders.append(search_splits(equalised))
     return contenders, models, pd.concat(histories)
 
@@ -197,9 +117,8 @@ def name_history(history, network, light_curves):
     return history
 
 
-def wants_search(choice, view):
-    """Whether to run box least squares on every star of a view; says so if it takes too long."""
-    n_stars = sum(len(view[f"y_{split}"]) for split in SPLITS)
+def wants_search(choice, n_stars):
+    """Whether to run box least squares on so many stars; says so if it takes too long."""
     if choice == "auto" and n_stars > MOST_SEARCHED:
         kepler.say(
             f"box least squares is left out: {n_stars} stars would take about "
@@ -213,41 +132,6 @@ def search_splits(view):
     kepler.say("box least squares ...")
     scored = {split: bls.search(view[f"x_{split}"]).statistic for split in SPLITS}
     return Contender("box_least_squares", "equalised", view, scored)
-
-
-def find_candidates(contender, tables):
-    """The highest-scored test stars, whatever their label, and what a box search finds in them.
-
-    The search runs on the file's own time, not on the index of equalised cadences.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row per star, highest score first: `place` in the view, `row`, `label`, `score`,
-        `period` (days), `depth` and `snr`, `suspect`: labelled non-host, yet with dips.
-    found : bls.Search
-    times : ndarray of shape (n_stars, n_cadences)
-        Days since the first cadence of the file.
-    """
-    view, score = contender.view, contender.scored["test"]
-    n_called = int(np.sum(score >= contender.threshold))
-    n_looked_at = min(max(N_CANDIDATES, n_called), 40, len(score))
-    place = np.argsort(-score, kind="stable")[:n_looked_at]
-    times = find_times(tables.test.flux[view["row_test"][place]], view["x_test"].shape[1])
-    found = bls.search(view["x_test"][place], times)
-    label = view["y_test"][place]
-    dips = (found.statistic >= vetting.SUSPECT_STATISTIC) & (found.snr >= vetting.SUSPECT_SNR)
-    stars = {
-        "place": place,
-        "row": view["row_test"][place],
-        "label": label,
-        "score": score[place],
-        "period": found.period,
-        "depth": found.depth,
-        "snr": found.snr,
-        "suspect": dips & (label == 0),
-    }
-    return pd.DataFrame(stars), found, times
 
 
 def gather_sample(tables, view):
@@ -304,48 +188,6 @@ def vet_contenders(contenders, models, tables, args):
     return vetting.vet(scorers, sample, "transit", args.vet, args.seed)
 
 
-def list_stars(contender, tables, out_of_fold=None):
-    """A row per labelled star, for `stars.csv`.
-
-    Parameters
-    ----------
-    contender : Contender
-        Transit.
-    tables : kepler.Tables
-    out_of_fold : ndarray of shape (n_stars,), optional
-        Cross-validated scores, in the order of the view's splits.
-
-    Returns
-    -------
-    pandas.DataFrame
-        `table`, `row`, `label`, `score`; `out_of_fold`, whether no network that made the score was
-        trained on the star (non-hosts of the fit part were, unless cross-validated); `is_host` by
-        the tuned threshold; `period` (days), `depth`, `snr` and `statistic` of a box search, of
-        hosts and of stars called hosts; `visible_transit` and `suspect_label`.
-    """
-    view, parts = contender.view, []
-    for split in SPLITS:
-        name = "test" if split == "test" else "train"
-        y, score = view[f"y_{split}"], contender.scored[split]
-        part = {"table": name, "row": view[f"row_{split}"], "label": y, "score": score}
-        parts.append(pd.DataFrame(part | {"out_of_fold": (split != "train") | (y == 1)}))
-    stars = pd.concat(parts, ignore_index=True)
-    if out_of_fold is not None:
-        stars["score"], stars["out_of_fold"] = out_of_fold, True
-    stars["is_host"] = stars["score"] >= contender.threshold
-    curves = np.concatenate([view[f"x_{split}"] for split in SPLITS])
-    looked_at = np.flatnonzero((stars["label"] == 1) | stars["is_host"])
-    flux = read_rows(tables, stars["table"][looked_at], stars["row"][looked_at])
-    found = bls.search(curves[looked_at], find_times(flux, curves.shape[1]))
-    for name in ("period", "depth", "snr", "statistic"):
-        stars[name] = pd.Series(getattr(found, name), index=looked_at)
-    dips = (stars["statistic"] >= vetting.SUSPECT_STATISTIC) & (stars["snr"] >= vetting.SUSPECT_SNR)
-    visible = stars["statistic"] >= vetting.VISIBLE_STATISTIC
-    stars["visible_transit"] = visible & (stars["label"] == 1)
-    stars["suspect_label"] = dips & (stars["label"] == 0)
-    return stars.sort_values(["table", "row"], ascending=[False, True], ignore_index=True)
-
-
 class Stars(NamedTuple):
     """All labelled stars of both tables, for cross-validation.
 
@@ -392,11 +234,6 @@ def gather_stars(tables, view, repeats, colours):
     )
 
 
-def read_rows(tables, table, row):
-    """Flux of stars of both tables, ndarray of shape (n_stars, n_cadences)."""
-    return np.array([getattr(tables, name).flux[i] for name, i in zip(table, row, strict=True)])
-
-
 def make_contenders(stars, tables, args):
     """The functions that `crossvalidation.cross_validate` compares."""
     published_settings = read_settings(args, networks.PublishedSettings)
@@ -424,45 +261,10 @@ def make_contenders(stars, tables, args):
         ("published", "equalised"): published(stars.equalised),
         ("transit", "equalised"): transit,
     }
-    if args.box_least_squares == "always" or (
-        args.box_least_squares == "auto" and len(stars.y) <= MOST_SEARCHED
-    ):
+    if wants_search(args.box_least_squares, len(stars.y)):
         statistic = bls.search(stars.equalised).statistic
         contenders["box_least_squares", "equalised"] = lambda fit, validation, seed: statistic
     return contenders
-
-
-def print_table(rows):
-    """Print result rows: counts first, then ratios with their 95 % intervals."""
-    head = ["network", "light curves", "split", "TP", "FP", "FN", "TN", "precision", "recall", "F1"]
-    lines = [[*head, "average precision", "ROC AUC", "noise-matched AUC"]]
-    for row in rows:
-        cells = [row["network"], row["light_curves"], row["split"]]
-        cells += [str(row[k]) for k in ("tp", "fp", "fn", "tn")]
-        for name in ("precision", "recall", "f1", "average_precision", "roc_auc"):
-            cells.append(results.format_metric(row, name))
-        matched = row["noise_matched_auc"]
-        cells.append("undefined" if matched is None else f"{matched:.3f}")
-        lines.append(cells)
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    for line in lines:
-        print(
-            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        )
-    print("a star is called a host if score >= threshold; in brackets: 95 % intervals")
-
-
-def print_cross_validation(cross_validation):
-    """Print mean and standard deviation over the repetitions."""
-    seeds = ", ".join(map(str, cross_validation["seeds"]))
-    print(f"cross-validation in {cross_validation['folds']} folds, seeds {seeds}: mean (sd)")
-    for row in cross_validation["results"]:
-        cells = []
-        for name in ("f1", "average_precision", "roc_auc"):
-            mean, sd = row[name]["mean"], row[name]["sd"]
-            spread = "" if sd is None else f" ({sd:.3f})"
-            cells.append(f"{name} " + ("undefined" if mean is None else f"{mean:.3f}{spread}"))
-        print(f"  {row['network']} {row['light_curves']}: {'  '.join(cells)}")
 
 
 def print_candidates(candidates):
@@ -476,17 +278,11 @@ def print_candidates(candidates):
         )
 
 
-def verdict_text(verdict):
-    """A verdict of the vetting as one line."""
-    outcome = {True: "holds", False: "FAILS", None: "undefined"}[verdict["passed"]]
-    return f"{verdict['network']}, {verdict['test']}: {outcome}: {verdict['sentence']}"
-
-
 def print_verdicts(vetted):
     """Print what the vetting found."""
     print(f"vetting ({vetted['level']}):")
     for verdict in vetted["verdicts"]:
-        print(f"  {verdict_text(verdict)}")
+        print(f"  {report.describe_verdict(verdict)}")
 
 
 def write_text(path, text):
@@ -596,51 +392,6 @@ def load_tables(data_dir, split, simulated):
     return tables
 
 
-def draw_figures(contenders, rows, history, candidates, found, times):
-    """The figures of this step, by name."""
-
-    def row_of(network, light_curves, split):
-        wanted = (network, light_curves, split)
-        return next(r for r in rows if (r["network"], r["light_curves"], r["split"]) == wanted)
-
-    published = "published network, flux as distributed"
-    of_published = (history["network"] == "published") & (history["light_curves"] == "distributed")
-    transit = next(c for c in contenders if c.network == "transit")
-    scored = {
-        (c.network, c.light_curves): c.of_rows(transit.view["row_test"])
-        for c in contenders
-        if c.network != "repeat_count"
-    }
-    best = candidates.head(N_CANDIDATES)
-    captions = [
-        f"row {star.row}, {'host' if star.label else 'non-host'}, score {star.score:.2f}, "
-        f"{star.period:.2f} d{', suspect' if star.suspect else ''}"
-        for star in best.itertuples()
-    ]
-    return {
-        "CMtrain": results.draw_confusion(
-            row_of("published", "distributed", "train"), f"Fit stars after balancing, {published}"
-        ),
-        "CMtest": results.draw_confusion(
-            row_of("published", "distributed", "test"), f"Test stars, {published}"
-        ),
-        "Trainevo": results.draw_history(history[of_published], f"Training of the {published}"),
-        "CMtest_transit": results.draw_confusion(
-            row_of("transit", "equalised", "test"), "Test stars, transit network, equalised flux"
-        ),
-        "precision_recall": results.draw_precision_recall(
-            transit.view["y_test"], scored, "Test stars"
-        ),
-        "top_candidates": results.draw_candidates(
-            times[: len(best)],
-            transit.view["x_test"][best["place"]],
-            bls.Search(*(value[: len(best)] for value in found)),
-            captions,
-            best["label"].to_numpy() == 1,
-        ),
-    }
-
-
 def main(argv=None):
     args = make_command_line().parse_args(argv)
     if args.predict:
@@ -689,13 +440,16 @@ def main(argv=None):
         vetted, drawn = vet_contenders(contenders, models, tables, args)
     stars = list_stars(transit, tables, out_of_fold)
 
-    print_table(rows)
+    print(report.make_text(rows))
     print_candidates(candidates)
     if suspects["test_rows"]:
         print(f"without the suspects (test rows {suspects['test_rows']}):")
-        print_table(suspects["results_without"])
+        print(report.make_text(suspects["results_without"]))
     if cross_validation:
-        print_cross_validation(cross_validation)
+        seeds = ", ".join(map(str, cross_validation["seeds"]))
+        print(f"cross-validation in {cross_validation['folds']} folds, seeds {seeds}:")
+        for line in report.summarise_seeds(cross_validation):
+            print(f"  {line}")
     if vetted:
         print_verdicts(vetted)
 
@@ -743,10 +497,12 @@ def main(argv=None):
     reported = [row for row in rows if row["split"] in ("test", "cross-validation")]
     args.plots_dir.mkdir(parents=True, exist_ok=True)
     about = (reported, kepler.describe(data), provenance, cross_validation)
-    verdicts = [verdict_text(verdict) for verdict in vetted["verdicts"]] if vetted else []
+    verdicts = (
+        [report.describe_verdict(verdict) for verdict in vetted["verdicts"]] if vetted else []
+    )
     write_text(args.plots_dir / "results.md", report.make_markdown(*about, verdicts))
     write_text(args.plots_dir / "results.tex", report.make_latex(*about))
-    figures = draw_figures(contenders, rows, history, candidates, found, times)
+    figures = results.draw_figures(contenders, rows, history, candidates, found, times)
     if vetted:
         figures |= {
             "injection_recovery": vetting_figures.draw_injection_recovery(vetted),

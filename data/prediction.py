@@ -42,9 +42,8 @@ class Network(NamedTuple):
 
     Attributes
     ----------
-    model : keras.Model
     score : callable
-        The same, for several threads; see `networks.make_scorer`.
+        See `networks.make_scorer`.
     threshold : float
         A star is called a host if `score >= threshold`.
     calibration : list of float, or None
@@ -55,7 +54,6 @@ class Network(NamedTuple):
         Provenance of the light curves it was trained on, see `kepler.Tables`; None if not recorded.
     """
 
-    model: object
     score: Callable
     threshold: float
     calibration: list | None
@@ -75,7 +73,7 @@ def load_network(path):
     trained_on = scoring.get("provenance", {}).get("data")
     threshold, calibration = scoring["threshold"], scoring["calibration"]
     score = networks.make_scorer(model)
-    return Network(model, score, threshold, calibration, digest[:12], trained_on)
+    return Network(score, threshold, calibration, digest[:12], trained_on)
 
 
 @functools.lru_cache(maxsize=2)
@@ -436,7 +434,8 @@ def examine_star(star, curve, time, score, network):
     n_at_once = max(1, CADENCES_AT_ONCE // len(curve))
 
     def ask(curves):
-        return networks.predict(network.model, curves, n_at_once)
+        starts = range(0, len(curves), n_at_once)
+        return np.concatenate([network.score(curves[i : i + n_at_once]) for i in starts])
 
     wander = vetting.WANDER if star.time is None else 0
     occlusion, panel = vetting.occlude_star(ask, curve, time - time[0], found, step, width, wander)

@@ -3,7 +3,8 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from data import scores
+from data import bls, scores
+from data.candidates import N_CANDIDATES
 from data_visualization import COLORS, house_style
 
 NETWORK_COLORS = {  # Okabe & Ito 2008, apart from those of the two classes
@@ -193,3 +194,61 @@ def bin_medians(x, flux, edges):
     filled = [k for k in range(1, len(edges)) if np.any(place == k)]
     middles = [(edges[k - 1] + edges[k]) / 2 for k in filled]
     return middles, [np.median(flux[place == k]) for k in filled]
+
+
+def draw_figures(contenders, rows, history, candidates, found, times):
+    """The figures of step 4 but those of the vetting, by name.
+
+    Parameters
+    ----------
+    contenders : list of data.contenders.Contender
+    rows : list of dict
+        Of `metrics.json`.
+    history : pandas.DataFrame
+        Of `training_history.csv`.
+    candidates, found, times
+        See `data.candidates.find_candidates`.
+
+    Returns
+    -------
+    dict of matplotlib.figure.Figure
+    """
+
+    def row_of(network, light_curves, split):
+        wanted = (network, light_curves, split)
+        return next(r for r in rows if (r["network"], r["light_curves"], r["split"]) == wanted)
+
+    published = "published network, flux as distributed"
+    of_published = (history["network"] == "published") & (history["light_curves"] == "distributed")
+    transit = next(c for c in contenders if c.network == "transit")
+    scored = {
+        (c.network, c.light_curves): c.of_rows(transit.view["row_test"])
+        for c in contenders
+        if c.network != "repeat_count"
+    }
+    best = candidates.head(N_CANDIDATES)
+    captions = [
+        f"row {star.row}, {'host' if star.label else 'non-host'}, score {star.score:.2f}, "
+        f"{star.period:.2f} d{', suspect' if star.suspect else ''}"
+        for star in best.itertuples()
+    ]
+    return {
+        "CMtrain": draw_confusion(
+            row_of("published", "distributed", "train"), f"Fit stars after balancing, {published}"
+        ),
+        "CMtest": draw_confusion(
+            row_of("published", "distributed", "test"), f"Test stars, {published}"
+        ),
+        "Trainevo": draw_history(history[of_published], f"Training of the {published}"),
+        "CMtest_transit": draw_confusion(
+            row_of("transit", "equalised", "test"), "Test stars, transit network, equalised flux"
+        ),
+        "precision_recall": draw_precision_recall(transit.view["y_test"], scored, "Test stars"),
+        "top_candidates": draw_candidates(
+            times[: len(best)],
+            transit.view["x_test"][best["place"]],
+            bls.Search(*(value[: len(best)] for value in found)),
+            captions,
+            best["label"].to_numpy() == 1,
+        ),
+    }

@@ -1,4 +1,4 @@
-"""The table a report would print, as Markdown and as LaTeX, with its caption and a model card."""
+"""The table of results: plain for the console, Markdown and LaTeX for a report, and its caption."""
 
 from plots.results import format_metric
 
@@ -14,6 +14,7 @@ COLUMNS = {
     "roc_auc": "ROC AUC",
     "noise_matched_auc": "noise-matched AUC",
 }
+COUNTS = ("tp", "fp", "fn", "tn")
 MODEL_CARD = (
     "Intended use: ranking light curves of one K2-like long-cadence survey for a closer look; "
     "teaching how a leak is found and removed.",
@@ -26,22 +27,37 @@ MODEL_CARD = (
 )
 
 
+def format_cell(row, name):
+    """One cell of a result row, of `COLUMNS` or of `COUNTS`, as text."""
+    if name in COUNTS:
+        return str(row[name])
+    if name == "counts":
+        return "/".join(str(row[key]) for key in COUNTS)
+    if name in ("network", "light_curves", "split"):
+        return row[name]
+    if name == "noise_matched_auc":
+        return "undefined" if row[name] is None else f"{row[name]:.3f}"
+    return format_metric(row, name)
+
+
 def make_rows(rows):
-    """Cells of each result row, in the order of `COLUMNS`."""
-    made = []
-    for row in rows:
-        cells = []
-        for name in COLUMNS:
-            if name == "counts":
-                cells.append("/".join(str(row[key]) for key in ("tp", "fp", "fn", "tn")))
-            elif name == "noise_matched_auc":
-                cells.append("undefined" if row[name] is None else f"{row[name]:.3f}")
-            elif name in ("network", "light_curves", "split"):
-                cells.append(row[name].replace("_", " "))
-            else:
-                cells.append(format_metric(row, name))
-        made.append(cells)
-    return made
+    """Cells of each result row, in the order of `COLUMNS`, for a report."""
+    return [[format_cell(row, name).replace("_", " ") for name in COLUMNS] for row in rows]
+
+
+def make_text(rows):
+    """The table for the console, a count a column, and how a star is called a host."""
+    columns = COLUMNS | {"split": "split"}
+    places = [place for name in columns for place in (COUNTS if name == "counts" else [name])]
+    lines = [[columns.get(name, name.upper()) for name in places]]
+    lines += [[format_cell(row, name) for name in places] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    aligned = [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    ]
+    rule = "a star is called a host if score >= threshold; in brackets: 95 % intervals"
+    return "\n".join([*aligned, rule])
 
 
 def make_caption(data, provenance, cross_validation):
@@ -85,16 +101,21 @@ def summarise_seeds(cross_validation):
     lines = []
     for row in cross_validation["results"]:
         for name in ("average_precision", "roc_auc", "f1"):
-            found = row[name]
-            if found["mean"] is None:
-                continue
-            values = ", ".join(f"{value:.3f}" for value in found["values"])
-            spread = "" if found["sd"] is None else f", sd {found['sd']:.3f}"
+            found, mean = row[name], "undefined"
+            if found["mean"] is not None:
+                values = ", ".join(f"{value:.3f}" for value in found["values"])
+                spread = "" if found["sd"] is None else f", sd {found['sd']:.3f}"
+                mean = f"mean {found['mean']:.3f}{spread} ({values})"
             lines.append(
-                f"{row['network']}, {row['light_curves']}: {name.replace('_', ' ')} "
-                f"mean {found['mean']:.3f}{spread} ({values})"
+                f"{row['network']}, {row['light_curves']}: {name.replace('_', ' ')} {mean}"
             )
     return lines
+
+
+def describe_verdict(verdict):
+    """A verdict of the vetting as one line."""
+    outcome = {True: "holds", False: "FAILS", None: "undefined"}[verdict["passed"]]
+    return f"{verdict['network']}, {verdict['test']}: {outcome}: {verdict['sentence']}"
 
 
 def make_markdown(rows, data, provenance, cross_validation=None, verdicts=()):

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import shutil
-from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -76,75 +75,12 @@ def test_options_that_make_no_sense_are_refused(options, reason, capsys):
 
 
 # ------------------------------------------------------------------------------- contenders
-def make_contender(tuned_on="validation", seed=0):
-    rng = np.random.default_rng(seed)
-    view, scored = {}, {}
-    for split, n_stars in zip(step.SPLITS, (60, 30, 40), strict=True):
-        y = (np.arange(n_stars) % 6 == 0).astype(np.int8)
-        view |= {f"y_{split}": y, f"row_{split}": rng.permutation(n_stars)}
-        scored[split] = rng.normal(y, 0.8)
-    return step.Contender("transit", "equalised", view, scored, tuned_on)
-
-
-COLOURS = {name: np.random.default_rng(1).normal(size=(60, 2)) for name in kepler.TABLES}
-
-
-@pytest.mark.parametrize("tuned_on", ["validation", "train"])
-def test_threshold_is_tuned_on_its_split_only(tuned_on):
-    contender = make_contender(tuned_on)
-    expected = scores.tune_threshold(contender.view[f"y_{tuned_on}"], contender.scored[tuned_on])
-    for split in step.SPLITS:
-        assert step.evaluate_split(contender, split, COLOURS, 0)["threshold"] == expected
-    for split in set(step.SPLITS) - {tuned_on}:  # no other label has a say
-        contender.view[f"y_{split}"][:] = 1 - contender.view[f"y_{split}"]
-    assert contender.threshold == expected
-
-
-def test_a_result_row_is_of_its_stars():
-    contender = make_contender()
-    y, score = contender.view["y_test"], contender.scored["test"]
-    colour = COLOURS["test"][contender.view["row_test"]]
-    row = step.evaluate_split(contender, "test", COLOURS, seed=3)
-    names = {"network": "transit", "light_curves": "equalised", "split": "test"}
-    assert row.items() >= (names | scores.evaluate(y, score, contender.threshold, 3)).items()
-    assert row["recall_at_precision_0.9"] == scores.recall_at_precision(y, score)
-    assert row["noise_matched_auc"] == scores.noise_matched_auc(y, score, colour)
-    kept = np.arange(40) != 1
-    fewer = step.evaluate_split(contender, "test", COLOURS, seed=3, kept=kept)
-    assert fewer["threshold"] == row["threshold"]
-    assert fewer["roc_auc"] == metrics.roc_auc_score(y[kept], score[kept])
-    assert fewer["noise_matched_auc"] == scores.noise_matched_auc(
-        y[kept], score[kept], colour[kept]
-    )
-
-
-def test_a_host_that_smote_made_has_no_noise_to_match():
-    contender = make_contender()
-    before = step.evaluate_split(contender, "train", COLOURS, 0)
-    view, scored = dict(contender.view), dict(contender.scored)
-    view["y_train"] = np.append(view["y_train"], [1, 1])
-    view["row_train"] = np.append(view["row_train"], [-1, -1])
-    scored["train"] = np.append(scored["train"], [9.0, 9.0])
-    after = step.evaluate_split(contender._replace(view=view, scored=scored), "train", COLOURS, 0)
-    assert after["noise_matched_auc"] == before["noise_matched_auc"]
-    assert after["roc_auc"] > before["roc_auc"]
-
-
-def test_scores_go_to_the_rows_they_belong_to():
-    contender = make_contender()
-    rows = contender.view["row_test"]
-    found = contender.of_rows([*rows[:5], 99])
-    np.testing.assert_array_equal(found[:5], contender.scored["test"][:5])
-    assert np.isnan(found[5])
-
-
 @pytest.mark.parametrize(
     ("choice", "n_stars", "expected"),
     [("auto", 1000, True), ("auto", 1001, False), ("always", 5657, True), ("never", 10, False)],
 )
 def test_box_search_of_every_star_is_left_out_aloud(choice, n_stars, expected, capsys):
-    view = {"y_train": np.zeros(n_stars - 5), "y_validation": np.zeros(2), "y_test": np.zeros(3)}
-    assert step.wants_search(choice, view) == expected
+    assert step.wants_search(choice, n_stars) == expected
     said = capsys.readouterr().err
     assert ("1001 stars would take about" in said) == (n_stars == 1001)
 
@@ -298,69 +234,6 @@ def test_more_folds_than_hosts_can_fill_are_refused(prepared, memories):
     with pytest.raises(kepler.DataError, match="13 stars .* for 7 folds: use --cross-validate 6"):
         cross_validate(prepared, "--cross-validate", 7)
     assert memories == {"published": [], "transit": []}
-
-
-# ------------------------------------------------------------------------------- candidates
-def test_a_non_host_with_periodic_dips_is_a_suspect_a_host_is_none():
-    rng = np.random.default_rng(0)
-    n_stars, n_raw = 14, 3197
-    flux = rng.normal(size=(n_stars, n_raw))
-    time = np.arange(n_raw) * kepler.CADENCE_DAYS
-    for star in (3, 5):  # a host and a non-host with the same dips
-        flux[star] -= 6 * ((time % 3.3) < 0.15)
-    flux[8, 700:712] -= 60  # a single dip is no suspect
-    rows = rng.permutation(n_stars)
-    order = np.argsort(rows)  # of the view, whose rows are shuffled
-    raw = flux[order]  # raw[rows[i]] is star i
-    y = np.arange(n_stars) < 4
-    view = {"x_test": flux[:, :2880].astype(np.float32), "y_test": y.astype(np.int8)}
-    view |= {"row_test": rows, "y_validation": np.array([1, 0])}
-    score = np.linspace(0.9, 0.1, n_stars)
-    scored = {"test": score, "validation": np.array([0.95, 0.05])}
-    contender = step.Contender("transit", "equalised", view, scored)
-    tables = SimpleNamespace(test=SimpleNamespace(flux=raw))
-    stars, found, times = step.find_candidates(contender, tables)
-    assert len(stars) == step.N_CANDIDATES == len(found.period) == len(times)
-    np.testing.assert_array_equal(stars["place"], np.arange(9))  # highest score first
-    np.testing.assert_array_equal(stars["row"], rows[:9])
-    np.testing.assert_array_equal(stars["label"], y[:9])
-    assert stars["suspect"].tolist() == [i == 5 for i in range(9)]
-    np.testing.assert_allclose(stars["period"][[3, 5]], 3.3, rtol=0.01)
-    np.testing.assert_allclose(stars["depth"][[3, 5]], 6, rtol=0.2)
-
-
-def test_every_called_star_is_looked_at_up_to_forty():
-    rng = np.random.default_rng(0)
-    flux = rng.normal(size=(60, 600))
-    view = {"x_test": flux[:, :576].astype(np.float32), "y_test": np.zeros(60, np.int8)}
-    view |= {"row_test": np.arange(60), "y_validation": np.array([1, 0])}
-    tables = SimpleNamespace(test=SimpleNamespace(flux=flux))
-    for n_called, expected in ((3, 9), (21, 21), (59, 40)):
-        scored = {
-            "test": 1.0 * (np.arange(60) >= 60 - n_called),
-            "validation": np.array([1.0, 0.0]),
-        }
-        contender = step.Contender("transit", "equalised", view, scored)
-        assert len(step.find_candidates(contender, tables)[0]) == expected
-
-
-# ------------------------------------------------------------------------------- the table
-def row(tp, fp, fn, tn):
-    y = [1] * (tp + fn) + [0] * (fp + tn)
-    score = [0.9] * tp + [0.1] * fn + [0.9] * fp + [0.1] * tn
-    names = {"network": "n", "light_curves": "l", "split": "test", "noise_matched_auc": 0.625}
-    return names | scores.evaluate(y, score, 0.5, seed=0)
-
-
-def test_table_prints_counts_intervals_and_what_is_undefined(capsys):
-    step.print_table([row(4, 1, 1, 564), row(0, 0, 0, 5)])
-    head, first, second, rule = capsys.readouterr().out.splitlines()
-    assert head.split()[:8] == ["network", "light", "curves", "split", "TP", "FP", "FN", "TN"]
-    assert first.split()[3:7] == ["4", "1", "1", "564"]
-    assert first.count("0.800 [0.38, 0.96]") == 2
-    assert second.count("undefined") == 5
-    assert first.split()[-1] == "0.625"
-    assert "score >= threshold" in rule
 
 
 # ------------------------------------------------------------------------- the whole step

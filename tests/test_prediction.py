@@ -63,8 +63,7 @@ def test_scores_are_those_of_the_equalised_table(tmp_path, model, flux):
     output = tmp_path / "scores.csv"
     n_scored, n_skipped, bad = prediction.predict_files([table], model, output)
     assert (n_scored, n_skipped, bad) == (len(flux), 0, [])
-    network = prediction.load_network(model)
-    expected = networks.predict(network.model, equalise.equalise_table(flux)[0])
+    expected = networks.predict(networks.load_transit(model)[0], equalise.equalise_table(flux)[0])
     rows = read_scores(output)
     assert list(rows) == [f"{table}:{i}" for i in range(len(flux))]
     found = np.array([float(row["score"]) for row in rows.values()])
@@ -308,7 +307,7 @@ def read_dips(threshold, calibration=None, name="abc", trained_on=None):
     def score(curves):
         return networks.predict(reader, curves)
 
-    return prediction.Network(reader, score, threshold, calibration, name, trained_on)
+    return prediction.Network(score, threshold, calibration, name, trained_on)
 
 
 def examine(star, network):

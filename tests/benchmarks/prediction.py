@@ -45,11 +45,12 @@ def main(argv=None):
     if args.labelled:
         return print_skill(args.labelled)
     rng = np.random.default_rng(0)
-    network = prediction.load_network(MODEL)
+    networks.work_side_by_side()
+    model, _ = networks.load_transit(MODEL)
     curves = rng.normal(size=(2048, 2880)).astype(np.float32)
-    networks.predict(network.model, curves[:256])
+    networks.predict(model, curves[:256])
     start = time.perf_counter()
-    networks.predict(network.model, curves)
+    networks.predict(model, curves)
     own = len(curves) / (time.perf_counter() - start)
     print("| what | stars | stars per second | peak memory (MB) |\n|---|---|---|---|")
     print(f"| network alone, arrays in memory | {len(curves)} | {own:.0f} | |", flush=True)
@@ -80,7 +81,7 @@ def print_skill(folder):
         curves.append(made)
         y.append(table.is_host[rows])
     y, curves = np.concatenate(y), np.concatenate(curves)
-    model = prediction.load_network(MODEL).model
+    model, _ = networks.load_transit(MODEL)
     print(f"data: {kepler.describe(tables.provenance)}: {y.sum()} hosts, {(~y).sum()} non-hosts")
     for name, stars in (("as they are", curves), ("upside down", -curves)):
         score = networks.predict(model, stars)
