@@ -15,7 +15,7 @@ DIRS := --data-dir $(DATA_DIR) --plots-dir $(PLOTS_DIR) $(FLAGS)
 OPTIONS := $(DATA_DIR)/.options
 TABLES := $(wildcard $(foreach t,exoTrain exoTest,$(DATA_DIR)/$(t).csv $(DATA_DIR)/$(t).csv.gz \
 	$(DATA_DIR)/$(t).csv.zip $(DATA_DIR)/$(t).zip) $(DATA_DIR)/archive.zip)
-LIBRARY := $(wildcard data/*.py plots/*.py) plots/house.mplstyle
+LIBRARY := $(wildcard exoplanets/*.py exoplanets/*/*.py) exoplanets/figures/house.mplstyle
 FIGURES := $(PLOTS_DIR)/starfluxspectra.png
 ANALYSIS := $(PLOTS_DIR)/kde1plot.png
 SPLIT := $(DATA_DIR)/preprocessed_data.pkl

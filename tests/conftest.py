@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from data import survey
+from exoplanets.sources import survey
 
 # The same examples on every run, and no deadline: a busy machine is no failure.
 settings.register_profile("house", deadline=None, derandomize=True)

@@ -9,11 +9,26 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import SMALL
-from sklearn import metrics
+from sklearn import metrics as reference
 
 import cnn_classifier as step
 import data_preprocessing
-from data import crossvalidation, kepler, networks, probes, scores
+from exoplanets.classifiers import keras_tools
+from exoplanets.classifiers.transit import TransitSettings, load_transit
+from exoplanets.commands.options import read_settings
+from exoplanets.evaluation import comparison, crossvalidation, metrics
+from exoplanets.evaluation.candidates import read_rows
+from exoplanets.evaluation.comparison import (
+    SPLITS,
+    count_view_repeats,
+    train_contenders,
+    wants_search,
+)
+from exoplanets.files import DataError
+from exoplanets.lightcurves import probes
+from exoplanets.lightcurves.split import SPLIT_FILE, load_split, split_rows
+from exoplanets.sources import kaggle
+from exoplanets.stars import TABLES
 
 ROWS = {  # network, light curves
     ("repeat_count", "distributed"),
@@ -22,7 +37,7 @@ ROWS = {  # network, light curves
     ("transit", "equalised"),
     ("box_least_squares", "equalised"),
 }
-PUBLISHED, TRANSIT = networks.PublishedSettings, networks.TransitSettings
+PUBLISHED, TRANSIT = step.PublishedSettings, TransitSettings
 
 
 def arguments(*options):
@@ -33,7 +48,7 @@ def arguments(*options):
 @pytest.mark.parametrize("settings", [PUBLISHED, TRANSIT])
 def test_every_setting_is_a_flag(settings):
     defaults = settings()
-    assert step.read_settings(arguments(), settings) == defaults
+    assert read_settings(arguments(), settings) == defaults
     for field in dataclasses.fields(settings):
         if field.name == "normalization":
             value, text = "identity", ["identity"]
@@ -43,7 +58,7 @@ def test_every_setting_is_a_flag(settings):
             value = type(field.default)(field.default * 2)
             text = [str(value)]
         args = arguments(f"--{field.name.replace('_', '-')}", *text)
-        changed = step.read_settings(args, settings)
+        changed = read_settings(args, settings)
         assert changed == dataclasses.replace(defaults, **{field.name: value}), field.name
         assert hash(changed)  # frozen all through
 
@@ -74,13 +89,28 @@ def test_options_that_make_no_sense_are_refused(options, reason, capsys):
     assert reason in capsys.readouterr().err
 
 
+def test_files_to_score_go_to_the_program_that_scores_them(tmp_path, capsys):
+    for command in (["--predict"], ["--predict", "--simulated", "x.csv"]):  # none; not its option
+        with pytest.raises(SystemExit) as exit_:
+            step.main(command)
+        assert exit_.value.code == 2
+    assert "argument --predict: expected at least one argument" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as exit_:
+        step.main(["--predict", "--help"])
+    assert exit_.value.code == 0
+    assert "--search-all" in capsys.readouterr().out
+    output = tmp_path / "scores.csv"
+    assert step.main([f"--predict={tmp_path / 'no.csv'}", "--output", str(output)]) == 1
+    assert output.read_text().count("\n") == 1  # the header alone
+
+
 # ------------------------------------------------------------------------------- contenders
 @pytest.mark.parametrize(
     ("choice", "n_stars", "expected"),
     [("auto", 1000, True), ("auto", 1001, False), ("always", 5657, True), ("never", 10, False)],
 )
 def test_box_search_of_every_star_is_left_out_aloud(choice, n_stars, expected, capsys):
-    assert step.wants_search(choice, n_stars) == expected
+    assert wants_search(choice, n_stars) == expected
     said = capsys.readouterr().err
     assert ("1001 stars would take about" in said) == (n_stars == 1001)
 
@@ -93,8 +123,8 @@ def prepared(_written, tmp_path_factory):
     shutil.copytree(_written, folder / "data")
     dirs = ["--data-dir", folder / "data", "--plots-dir", folder / "plots"]
     data_preprocessing.main([str(option) for option in dirs])
-    split = data_preprocessing.load_split(folder / "data" / data_preprocessing.SPLIT_FILE)
-    return dirs, split, kepler.load(folder / "data")
+    split = load_split(folder / "data" / SPLIT_FILE)
+    return dirs, split, kaggle.load(folder / "data")
 
 
 class Memory:
@@ -113,7 +143,7 @@ def memories(monkeypatch, prepared):
     _, split, tables = prepared
     raw = {}  # of each equalised curve
     view = split["equalised"]
-    for name in step.SPLITS:
+    for name in SPLITS:
         flux = getattr(tables, "test" if name == "test" else "train").flux
         for curve, row in zip(view[f"x_{name}"], view[f"row_{name}"], strict=True):
             raw[curve.tobytes()] = flux[row].astype(np.float32).tobytes()
@@ -131,14 +161,17 @@ def memories(monkeypatch, prepared):
         keys = [raw[key] for key in keys] if model.name == "transit" else keys
         return np.array([key in model.known for key in keys], np.float32)
 
-    for function in (train_published, train_transit, predict):
-        monkeypatch.setattr(networks, function.__name__, function)
+    monkeypatch.setattr(step, "train_published", train_published)
+    monkeypatch.setattr(comparison, "train_transit", train_transit)
+    monkeypatch.setattr(crossvalidation, "train_transit", train_transit)
+    monkeypatch.setattr(keras_tools, "predict", predict)
     return calls
 
 
 def test_the_transit_network_is_shown_raw_non_hosts_of_the_fit_stars_alone(prepared, memories):
     _, split, tables = prepared
-    step.train_contenders(tables, split, arguments(*SMALL, "--box-least-squares", "never"))
+    training = step.choose_training(arguments(*SMALL, "--box-least-squares", "never"))
+    train_contenders(tables, split, *training, 0)
     ((flux, settings, seed),) = memories["transit"]
     view = split["equalised"]
     rows = view["row_train"][view["y_train"] == 0]
@@ -146,14 +179,14 @@ def test_the_transit_network_is_shown_raw_non_hosts_of_the_fit_stars_alone(prepa
     np.testing.assert_array_equal(flux, tables.train.flux[rows])
     assert not tables.train.is_host[rows].any()
     assert not set(rows) & set(view["row_validation"])
-    assert settings == step.read_settings(arguments(*SMALL), TRANSIT)
+    assert settings == read_settings(arguments(*SMALL), TRANSIT)
     assert seed == 0
 
 
 def test_the_published_network_is_shown_each_view_balanced(prepared, memories):
     _, split, tables = prepared
-    args = arguments(*SMALL, "--box-least-squares", "never")
-    contenders, models, history = step.train_contenders(tables, split, args)
+    training = step.choose_training(arguments(*SMALL, "--box-least-squares", "never"))
+    contenders, models, history = train_contenders(tables, split, *training, 0)
     for (fit, held_out, *_), kind in zip(
         memories["published"], ("distributed", "equalised"), strict=True
     ):
@@ -174,14 +207,14 @@ def test_the_published_network_is_shown_each_view_balanced(prepared, memories):
 
 def cross_validate(prepared, *options):
     _, split, tables = prepared
-    repeats = step.count_view_repeats(tables, split["equalised"])
-    colours = {n: probes.find_noise_colour(getattr(tables, n).flux) for n in kepler.TABLES}
-    stars = step.gather_stars(tables, split["equalised"], repeats, colours)
+    repeats = count_view_repeats(tables, split["equalised"])
+    colours = {n: probes.find_noise_colour(getattr(tables, n).flux) for n in TABLES}
+    stars = crossvalidation.gather_stars(tables, split["equalised"], repeats, colours)
     args = arguments(*SMALL, "--box-least-squares", "never", *options)
-    contenders = step.make_contenders(stars, tables, args)
+    contenders = crossvalidation.make_contenders(stars, tables, *step.choose_training(args))
     seeds = range(args.seed, args.seed + args.repetitions)
     found = crossvalidation.cross_validate(
-        stars.y, stars.colour, contenders, args.cross_validate, seeds, step.split_rows
+        stars.y, stars.colour, contenders, args.cross_validate, seeds, split_rows
     )
     return stars, *found
 
@@ -204,7 +237,7 @@ def test_cross_validation_scores_every_star_by_networks_that_never_saw_it(prepar
     # Two repetitions of three folds: the transit network saw raw non-hosts each time.
     assert len(memories["transit"]) == 6 and len(memories["published"]) == 12
     others = stars.y == 0
-    raw = step.read_rows(prepared[2], stars.table[others], stars.row[others])
+    raw = read_rows(prepared[2], stars.table[others], stars.row[others])
     others = {flux.astype(float).tobytes() for flux in raw}
     for flux, _, _ in memories["transit"]:
         assert 60 <= len(flux) <= 127 * 0.8 * 2 / 3 + 2
@@ -215,7 +248,7 @@ def test_cross_validation_scores_every_star_by_networks_that_never_saw_it(prepar
 
 def test_cross_validation_is_summed_up_over_repetitions(prepared, memories):
     _, rows, summary, _ = cross_validate(prepared, "--cross-validate", 2, "--repetitions", 2)
-    names = {*scores.METRICS, "recall_at_precision_0.9", "noise_matched_auc"}
+    names = {*metrics.METRICS, "recall_at_precision_0.9", "noise_matched_auc"}
     for row, spread in zip(rows, summary["results"], strict=True):
         assert set(spread) == {"network", "light_curves", *names}
         assert spread["network"] == row["network"]
@@ -231,7 +264,7 @@ def test_cross_validation_is_summed_up_over_repetitions(prepared, memories):
 
 
 def test_more_folds_than_hosts_can_fill_are_refused(prepared, memories):
-    with pytest.raises(kepler.DataError, match="13 stars .* for 7 folds: use --cross-validate 6"):
+    with pytest.raises(DataError, match="13 stars .* for 7 folds: use --cross-validate 6"):
         cross_validate(prepared, "--cross-validate", 7)
     assert memories == {"published": [], "transit": []}
 
@@ -258,13 +291,13 @@ def test_metrics_have_the_agreed_schema(results):
     assert results["vetting"]["level"] == "quick"
     found = [(row["network"], row["light_curves"], row["split"]) for row in results["results"]]
     assert len(found) == len(set(found))
-    assert set(found) == {(*row, split) for row in ROWS for split in step.SPLITS}
+    assert set(found) == {(*row, split) for row in ROWS for split in SPLITS}
     names = {"network", "light_curves", "split", "tp", "fp", "fn", "tn", "threshold"}
-    names |= {"recall_at_precision_0.9", "noise_matched_auc", *scores.METRICS}
-    names |= {f"{name}_interval" for name in scores.METRICS}
+    names |= {"recall_at_precision_0.9", "noise_matched_auc", *metrics.METRICS}
+    names |= {f"{name}_interval" for name in metrics.METRICS}
     for result in results["results"]:
         assert set(result) == names
-        for name in scores.METRICS:
+        for name in metrics.METRICS:
             interval = result[f"{name}_interval"]
             assert interval is None or (len(interval) == 2 and interval[0] <= interval[1])
     for key in ROWS:
@@ -280,7 +313,7 @@ def test_metrics_have_the_agreed_schema(results):
 
 
 def test_counting_repeats_is_perfect_on_leaking_stars(results):
-    for split, n_hosts in zip(step.SPLITS, (6, 2, 5), strict=True):
+    for split, n_hosts in zip(SPLITS, (6, 2, 5), strict=True):
         row = row_of(results, "repeat_count", split=split)
         assert (row["tp"], row["fp"], row["fn"]) == (n_hosts, 0, 0)
         assert (row["f1"], row["average_precision"], row["roc_auc"]) == (1, 1, 1)
@@ -288,7 +321,7 @@ def test_counting_repeats_is_perfect_on_leaking_stars(results):
 
 def test_results_carry_their_provenance(results, finished):
     provenance = results["provenance"]
-    assert provenance["data"] == kepler.load(finished / "data").provenance
+    assert provenance["data"] == kaggle.load(finished / "data").provenance
     assert provenance["seed"] == 5
     assert provenance["preprocessing"] == {"seed": 0, "sigmas": 60, "min_cadences": 2}
     settings = provenance["settings"]["published"]
@@ -313,11 +346,11 @@ def test_results_can_be_recomputed_from_the_predictions(results, finished, stars
             score = score.astype(np.float32)
         test = row_of(results, network, kind)
         called = score >= test["threshold"]
-        ((tn, fp), (fn, tp)) = metrics.confusion_matrix(y, called)
+        ((tn, fp), (fn, tp)) = reference.confusion_matrix(y, called)
         assert (test["tp"], test["fp"], test["fn"], test["tn"]) == (tp, fp, fn, tn)
-        assert test["f1"] == pytest.approx(metrics.f1_score(y, called))
-        assert test["roc_auc"] == pytest.approx(metrics.roc_auc_score(y, score))
-        area = metrics.average_precision_score(y, score)
+        assert test["f1"] == pytest.approx(reference.f1_score(y, called))
+        assert test["roc_auc"] == pytest.approx(reference.roc_auc_score(y, score))
+        area = reference.average_precision_score(y, score)
         assert test["average_precision"] == pytest.approx(area)
     repeats = np.sum(np.diff(stars.test_flux, axis=1) == 0, axis=1)
     np.testing.assert_array_equal(predictions["repeat_count_distributed"], repeats)
@@ -326,21 +359,21 @@ def test_results_can_be_recomputed_from_the_predictions(results, finished, stars
 def test_saved_models_give_the_same_scores(finished, stars):
     saved = pd.read_csv(finished / "data/test_predictions.csv")
     model = keras.models.load_model(finished / "data/published.keras")
-    found = networks.predict(model, stars.test_flux.astype(np.float32))
+    found = keras_tools.predict(model, stars.test_flux.astype(np.float32))
     np.testing.assert_allclose(found, saved["published_distributed"], rtol=1e-5, atol=1e-7)
-    split = data_preprocessing.load_split(finished / "data" / data_preprocessing.SPLIT_FILE)
+    split = load_split(finished / "data" / SPLIT_FILE)
     view = split["equalised"]
-    model, _ = networks.load_transit(finished / "data/transit.keras")
-    found = networks.predict(model, view["x_test"])
+    model, _ = load_transit(finished / "data/transit.keras")
+    found = keras_tools.predict(model, view["x_test"])
     expected = saved["transit_equalised"].to_numpy()[view["row_test"]]
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
 
 
 def test_probabilities_are_the_transit_scores_calibrated_on_validation_stars(finished):
     saved = pd.read_csv(finished / "data/test_predictions.csv")
-    _, scoring = networks.load_transit(finished / "data/transit.keras")
+    _, scoring = load_transit(finished / "data/transit.keras")
     score = saved["transit_equalised"].astype(np.float32)
-    expected = scores.calibrate(score, *scoring["calibration"])
+    expected = metrics.calibrate(score, *scoring["calibration"])
     np.testing.assert_allclose(saved["transit_equalised_probability"], expected, rtol=1e-5)
 
 
@@ -374,7 +407,7 @@ def test_every_labelled_star_is_listed_once_with_its_score(finished, stars):
         np.testing.assert_array_equal(part["label"] == 1, expected == 2)
     saved = pd.read_csv(finished / "data/test_predictions.csv")["transit_equalised"]
     np.testing.assert_array_equal(listed["score"][100:], saved)
-    split = data_preprocessing.load_split(finished / "data" / data_preprocessing.SPLIT_FILE)
+    split = load_split(finished / "data" / SPLIT_FILE)
     taught = split["equalised"]["row_train"][split["equalised"]["y_train"] == 0]
     assert set(listed["row"][~listed["out_of_fold"]]) == set(taught)  # non-hosts of the fit part
     assert not (listed["suspect_label"] & (listed["label"] == 1)).any()
@@ -382,12 +415,12 @@ def test_every_labelled_star_is_listed_once_with_its_score(finished, stars):
 
 
 def test_step_4_without_step_3_says_what_to_run(tmp_path):
-    with pytest.raises(kepler.DataError, match=r"preprocessed_data.pkl' is missing: run `python"):
+    with pytest.raises(DataError, match=r"preprocessed_data.pkl' is missing: run `python"):
         step.main(["--data-dir", str(tmp_path), "--plots-dir", str(tmp_path / "plots")])
     assert list(tmp_path.iterdir()) == []
 
 
 def test_simulated_is_refused_on_a_split_of_real_stars(finished):
     dirs = ["--data-dir", str(finished / "data"), "--plots-dir", str(finished / "plots")]
-    with pytest.raises(kepler.DataError, match=r"data_preprocessing.py --simulated` first"):
+    with pytest.raises(DataError, match=r"data_preprocessing.py --simulated` first"):
         step.main([*dirs, "--simulated"])

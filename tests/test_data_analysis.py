@@ -11,7 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import data_analysis as step
-from data import kepler, probes, scores
+from exoplanets.evaluation import metrics
+from exoplanets.figures.audit import compress, draw_density, draw_leaks, draw_pairs
+from exoplanets.lightcurves import probes
+from exoplanets.lightcurves.outliers import find_outlier_stars, largest_deviation, print_outliers
+from exoplanets.sources import kaggle
 
 
 def brute_force(flux, sigmas, min_cadences):
@@ -34,7 +38,7 @@ def test_rule_equals_pandas(seed, n_stars, n_cadences, sigmas, min_cadences, mis
     rng = np.random.default_rng(seed)
     flux = rng.standard_t(1.5, (n_stars, n_cadences))  # heavy tails: some do deviate
     flux[rng.random(flux.shape) < missing] = np.nan
-    found = step.find_outlier_stars(flux, sigmas, min_cadences)
+    found = find_outlier_stars(flux, sigmas, min_cadences)
     np.testing.assert_array_equal(found, brute_force(flux, sigmas, min_cadences))
 
 
@@ -43,8 +47,8 @@ def test_deviant_cadences_count_across_the_whole_light_curve():
     flux[7, [3, 690]] = 1e4  # far apart
     flux[9, 300] = 1e4  # one only
     before = flux.copy()
-    assert step.find_outlier_stars(flux, sigmas=6).tolist() == [7]
-    assert step.find_outlier_stars(flux, sigmas=6, min_cadences=1).tolist() == [7, 9]
+    assert find_outlier_stars(flux, sigmas=6).tolist() == [7]
+    assert find_outlier_stars(flux, sigmas=6, min_cadences=1).tolist() == [7, 9]
     np.testing.assert_array_equal(flux, before)  # tables are shared: not changed
 
 
@@ -52,7 +56,7 @@ def test_deviant_cadences_count_across_the_whole_light_curve():
 @given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=40).filter(lambda v: np.ptp(v) > 1))
 def test_no_value_deviates_more_than_the_limit_and_a_single_one_reaches_it(values):
     n = len(values)
-    limit = step.largest_deviation(n)
+    limit = largest_deviation(n)
     assert np.abs(values - np.mean(values)).max() / np.std(values, ddof=1) <= limit * (1 + 1e-9)
     spike = np.arange(n) == 0
     assert (spike - spike.mean()).max() / np.std(spike, ddof=1) == pytest.approx(limit)
@@ -62,9 +66,9 @@ def test_sixty_sigma_reaches_only_one_dominating_star_among_at_least_3602():
     def flagged(n_stars, n_wild):
         flux = np.zeros((n_stars, 2))
         flux[:n_wild] = 1e6
-        return step.find_outlier_stars(flux).tolist()
+        return find_outlier_stars(flux).tolist()
 
-    assert step.largest_deviation(5087) == pytest.approx(71.3, abs=0.05)
+    assert largest_deviation(5087) == pytest.approx(71.3, abs=0.05)
     assert flagged(5087, 1) == [0]
     assert flagged(5087, 2) == []  # two equal ones reach 50.4
     assert flagged(3602, 1) == [0]
@@ -75,7 +79,6 @@ def test_main_names_the_outliers_states_the_limit_and_draws_without_them(
     dirs, data_dir, stars, capsys, monkeypatch, tmp_path
 ):
     drawn = {}
-    draw_pairs, draw_density = step.draw_pairs, step.draw_density
     monkeypatch.setattr(step, "draw_pairs", lambda *a: drawn.setdefault(a[2], a) and draw_pairs(*a))
     monkeypatch.setattr(
         step, "draw_density", lambda *a: drawn.setdefault(a[2], a) and draw_density(*a)
@@ -116,13 +119,13 @@ def test_main_names_the_outliers_states_the_limit_and_draws_without_them(
     ],
 )
 def test_the_rule_says_how_far_it_reaches_and_keeps_its_word(sigmas, reach, capsys):
-    step.print_outliers(np.array([], int), np.zeros(100, bool), sigmas, 2)
+    print_outliers(np.array([], int), np.zeros(100, bool), sigmas, 2)
     assert f": this rule {reach}\n" in capsys.readouterr().out
     flagged = []
     for n_wild in (1, 2):
         flux = np.zeros((100, 2))
         flux[:n_wild] = 1e6  # the most that so many stars can deviate
-        flagged.append(len(step.find_outlier_stars(flux, sigmas, 2)))
+        flagged.append(len(find_outlier_stars(flux, sigmas, 2)))
     expected = {"can flag none": [0, 0], "can flag several at once": [1, 2]}
     assert flagged == expected.get(reach, [1, 0])
 
@@ -130,16 +133,16 @@ def test_the_rule_says_how_far_it_reaches_and_keeps_its_word(sigmas, reach, caps
 @given(st.floats(-1e7, 1e7), st.floats(-1e7, 1e7))
 def test_compressed_flux_keeps_order_and_sign(one, two):
     low, high = sorted([one, two])
-    assert step.compress(low) <= step.compress(high)
-    assert step.compress(-one) == -step.compress(one)
-    assert step.compress(1e6) == pytest.approx(step.compress(1e5) + 1, abs=1e-6)  # a decade
+    assert compress(low) <= compress(high)
+    assert compress(-one) == -compress(one)
+    assert compress(1e6) == pytest.approx(compress(1e5) + 1, abs=1e-6)  # a decade
 
 
 def test_pair_plot_shows_every_star_hosts_on_top():
     flux = np.random.default_rng(2).normal(size=(60, 5)) * 10.0 ** np.arange(60)[:, None] / 1e50
     flux = np.clip(flux, -1e6, 1e6)
     is_host = np.arange(60) < 6
-    figure = step.draw_pairs(flux, is_host, "title")
+    figure = draw_pairs(flux, is_host, "title")
     below = [a for a in figure.axes if len(a.collections) == 2 and a.get_xlabel() != ""]
     assert len(below) >= 4
     others, hosts = below[0].collections
@@ -159,8 +162,8 @@ def test_figures_bear_few_hosts_missing_values_and_constants(n_hosts):
     flux[4, 0] = np.nan
     flux[:n_hosts] = 7.0
     is_host = np.arange(30) < n_hosts
-    step.draw_pairs(flux, is_host, "title")  # a warning would be an error here
-    figure = step.draw_density(flux[:, 0], is_host, "title")
+    draw_pairs(flux, is_host, "title")  # a warning would be an error here
+    figure = draw_density(flux[:, 0], is_host, "title")
     labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     assert labels[-1] == f"non-host ({29 - n_hosts} stars)"  # one has no first flux
 
@@ -168,7 +171,7 @@ def test_figures_bear_few_hosts_missing_values_and_constants(n_hosts):
 def test_each_class_has_a_density_of_unit_area():
     rng = np.random.default_rng(4)
     flux = np.concatenate([rng.normal(0, 5, 10), rng.normal(50, 200, 90)])
-    figure = step.draw_density(flux, np.arange(100) < 10, "title")
+    figure = draw_density(flux, np.arange(100) < 10, "title")
     axis = figure.axes[0]
     areas = []
     for fill in axis.collections:
@@ -186,7 +189,7 @@ def test_each_class_has_a_density_of_unit_area():
 @pytest.fixture(scope="module")
 def audited(_written, tmp_path_factory):
     """The small survey's tables and its audit."""
-    tables = kepler.load(_written)
+    tables = kaggle.load(_written)
     return tables, *step.audit(tables, seed=0)
 
 
@@ -194,7 +197,7 @@ def test_leaks_have_the_agreed_schema(rounds, audited):
     folder, ((said, files), _) = rounds
     leaks = json.loads(files["leaks.json"])
     assert set(leaks) == {"provenance", "n_hosts", "n_non_hosts", "probes"}
-    assert leaks["provenance"] == kepler.load(folder / "data").provenance | {"seed": 0}
+    assert leaks["provenance"] == kaggle.load(folder / "data").provenance | {"seed": 0}
     assert (leaks["n_hosts"], leaks["n_non_hosts"]) == (13, 127)
     assert [probe["name"] for probe in leaks["probes"]] == [p.name for p in probes.PROBES]
     for probe in leaks["probes"]:
@@ -230,7 +233,7 @@ def test_best_f1_is_that_of_the_best_single_cut():
     found = step.describe_probe(y, value, rng)
     best = max(2 * np.sum(y & (value >= cut)) / (9 + np.sum(value >= cut)) for cut in value)
     assert found["best_f1"] == pytest.approx(best)
-    assert found["auc"] == scores.rank_statistics(y, value)[0][0]
+    assert found["auc"] == metrics.rank_statistics(y, value)[0][0]
 
 
 def test_the_summary_says_what_the_worst_leak_alone_would_score(audited, capsys):
@@ -238,7 +241,7 @@ def test_the_summary_says_what_the_worst_leak_alone_would_score(audited, capsys)
     step.print_leaks(content, tables)
     out = capsys.readouterr().out
     assert "leak audit: 13 hosts against 127 non-hosts" in out
-    cut = scores.tune_threshold(
+    cut = metrics.tune_threshold(
         tables.train.is_host, probes.count_repeats(tables.train.flux)
     )  # of training stars alone
     assert (
@@ -265,9 +268,9 @@ def test_the_cut_of_the_worst_leak_is_not_chosen_on_test_stars(audited, capsys):
     flux[1, : int(np.sort(repeats)[-8])] = 3.0  # a host that a lower cut would find
     test = SimpleNamespace(flux=flux, is_host=tables.test.is_host)
     step.print_leaks(content, SimpleNamespace(train=tables.train, test=test))
-    cut = scores.tune_threshold(tables.train.is_host, probes.count_repeats(tables.train.flux))
+    cut = metrics.tune_threshold(tables.train.is_host, probes.count_repeats(tables.train.flux))
     assert probes.count_repeats(flux)[1] < cut
-    assert scores.tune_threshold(test.is_host, probes.count_repeats(flux)) != cut
+    assert metrics.tune_threshold(test.is_host, probes.count_repeats(flux)) != cut
     out = capsys.readouterr().out
     assert f">= {cut:g}', a cut" in out
     assert "finds 3 of 5 hosts of the test table with 1 false alarm: F1 0.67" in out
@@ -284,7 +287,7 @@ def test_stars_that_cannot_be_equalised_are_named(data_dir, dirs, stars, capsys)
 
 def test_leak_figure_shows_every_probe_with_its_interval(audited):
     _, content, _ = audited
-    (axis,) = step.draw_leaks(content).axes
+    (axis,) = draw_leaks(content).axes
     names = [label.get_text() for label in axis.get_yticklabels()]
     listed = content["probes"][::-1]  # the first on top
     assert names == [f"{probe['name']} ({probe['leak']})" for probe in listed]

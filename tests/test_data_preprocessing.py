@@ -12,8 +12,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter1d
 
+import cnn_classifier
 import data_preprocessing as step
-from data import equalise, kepler, networks, scores, survey
+from exoplanets.classifiers import keras_tools
+from exoplanets.evaluation import metrics
+from exoplanets.files import DataError
+from exoplanets.lightcurves import equalise
+from exoplanets.lightcurves.split import (
+    DTYPES,
+    LAYOUT,
+    SPLIT_FILE,
+    balance,
+    fill_missing,
+    load_split,
+    save_split,
+    split_rows,
+)
+from exoplanets.sources import kaggle, survey
 
 
 # ------------------------------------------------------------------------ missing values
@@ -24,7 +39,7 @@ def test_filling_keeps_what_is_known_and_equals_pandas(seed, share):
     flux = rng.normal(size=(5, 30))
     flux[rng.random(flux.shape) < share] = np.nan
     before = flux.copy()
-    filled, was_missing = step.fill_missing(flux)
+    filled, was_missing = fill_missing(flux)
     np.testing.assert_array_equal(flux, before)
     np.testing.assert_array_equal(was_missing, np.isnan(before))
     np.testing.assert_array_equal(filled[~was_missing], before[~was_missing])
@@ -34,9 +49,9 @@ def test_filling_keeps_what_is_known_and_equals_pandas(seed, share):
 
 def test_filling_is_linear_in_time_and_flat_beyond_the_ends():
     flux = np.array([[np.nan, 1.0, np.nan, np.nan, 4.0, np.nan]])
-    assert step.fill_missing(flux)[0].tolist() == [[1, 1, 2, 3, 4, 4]]
+    assert fill_missing(flux)[0].tolist() == [[1, 1, 2, 3, 4, 4]]
     whole = np.ones((2, 3))
-    assert step.fill_missing(whole)[0] is whole  # no copy of 130 MB for nothing
+    assert fill_missing(whole)[0] is whole  # no copy of 130 MB for nothing
 
 
 def test_mostly_missing_stars_are_dropped_and_named(data_dir, dirs, stars, capsys):
@@ -51,12 +66,12 @@ def test_mostly_missing_stars_are_dropped_and_named(data_dir, dirs, stars, capsy
     assert "row 5 dropped: 50% of its values are missing" in out
     assert "2 stars filled by interpolation in time" in out
     assert "test: 0 missing values in 40 stars" in out
-    view = step.load_split(data_dir / step.SPLIT_FILE)["distributed"]
+    view = load_split(data_dir / SPLIT_FILE)["distributed"]
     used = np.concatenate([view["row_train"], view["row_validation"]])
     assert 5 not in used
     for name in ("train", "validation", "test"):
         assert np.isfinite(view[f"x_{name}"]).all()
-    filled = step.fill_missing(flux)[0].astype(np.float32)
+    filled = fill_missing(flux)[0].astype(np.float32)
     for name in ("train", "validation"):  # rows are still the file's, though one star is gone
         row = view[f"row_{name}"]
         np.testing.assert_array_equal(view[f"x_{name}"][row >= 0], filled[row[row >= 0]])
@@ -66,9 +81,9 @@ def test_a_class_that_is_all_missing_is_refused(data_dir, dirs, stars):
     flux = stars.train_flux.copy()
     flux[:8] = np.nan
     write_table(data_dir / "exoTrain.csv", stars.train_labels, flux)
-    with pytest.raises(kepler.DataError, match=r"'exoTrain.csv' has a class whose stars"):
+    with pytest.raises(DataError, match=r"'exoTrain.csv' has a class whose stars"):
         step.main(dirs)
-    assert not (data_dir / step.SPLIT_FILE).exists()
+    assert not (data_dir / SPLIT_FILE).exists()
 
 
 # ------------------------------------------------------------------------------- scaling
@@ -97,7 +112,7 @@ def population(n_hosts, n_others, n_cadences=12):
 
 def test_balance_reaches_1_per_10_then_1_per_5():
     x, y = population(13, 400)
-    new_x, new_y, source, notes = step.balance(x, y, seed=0)
+    new_x, new_y, source, notes = balance(x, y, seed=0)
     assert notes == []
     assert (new_y == 1).sum() == 40
     assert (new_y == 0).sum() == 200
@@ -114,7 +129,7 @@ def test_balance_reaches_1_per_10_then_1_per_5():
 
 def test_made_hosts_lie_between_a_host_and_one_of_its_five_nearest():
     x, y = population(13, 400)
-    new_x, _, source, _ = step.balance(x, y, seed=0)
+    new_x, _, source, _ = balance(x, y, seed=0)
     hosts = x[y == 1].astype(float)
     distance = np.linalg.norm(hosts[:, None] - hosts, axis=2)
     nearest = np.argsort(distance, axis=1)[:, 1:6]
@@ -142,7 +157,7 @@ def test_made_hosts_lie_between_a_host_and_one_of_its_five_nearest():
 )
 def test_small_or_balanced_sets_go_through_with_a_line(n_hosts, n_others, after, notes):
     x, y = population(n_hosts, n_others)
-    _, new_y, _, found = step.balance(x, y, seed=0)
+    _, new_y, _, found = balance(x, y, seed=0)
     assert ((new_y == 1).sum(), (new_y == 0).sum()) == after
     assert len(found) == len(notes)
     for note, expected in zip(found, notes, strict=True):
@@ -151,7 +166,7 @@ def test_small_or_balanced_sets_go_through_with_a_line(n_hosts, n_others, after,
 
 def test_balance_follows_its_seed():
     x, y = population(13, 400)
-    one, two, other = (step.balance(x, y, seed)[0] for seed in (1, 1, 2))
+    one, two, other = (balance(x, y, seed)[0] for seed in (1, 1, 2))
     assert one.tobytes() == two.tobytes()
     assert one.shape == other.shape
     assert one.tobytes() != other.tobytes()
@@ -161,27 +176,27 @@ def test_balance_follows_its_seed():
 @given(st.integers(2, 40), st.integers(2, 200), st.integers(0, 99))
 def test_split_is_stratified_whole_and_disjoint(n_hosts, n_others, seed):
     is_host = np.random.default_rng(seed).permutation(np.arange(n_hosts + n_others) < n_hosts)
-    fit, held_out = step.split_rows(is_host, seed)
+    fit, held_out = split_rows(is_host, seed)
     together = np.sort(np.concatenate([fit, held_out]))
     np.testing.assert_array_equal(together, np.arange(len(is_host)))
     for member in (is_host, ~is_host):
         n = member.sum()
         assert 1 <= member[held_out].sum() <= n - 1
         assert abs(member[held_out].sum() - 0.2 * n) < 1
-    again = step.split_rows(is_host, seed)
+    again = split_rows(is_host, seed)
     np.testing.assert_array_equal(fit, again[0])
 
 
 def test_too_few_stars_to_hold_any_out_are_refused():
-    with pytest.raises(kepler.DataError, match=r"1 host\(s\) and 5 non-host\(s\) are left"):
-        step.split_rows(np.arange(6) < 1, 0)
+    with pytest.raises(DataError, match=r"1 host\(s\) and 5 non-host\(s\) are left"):
+        split_rows(np.arange(6) < 1, 0)
 
 
 # ------------------------------------------------------------------------- the whole step
 @pytest.fixture
 def finished(data_dir, dirs, capsys):
     step.main(dirs)
-    return step.load_split(data_dir / step.SPLIT_FILE), capsys.readouterr().out
+    return load_split(data_dir / SPLIT_FILE), capsys.readouterr().out
 
 
 def test_every_row_number_leads_back_to_its_star_in_the_file(finished, stars):
@@ -234,10 +249,9 @@ def _off_segment(curve, hosts):
 
 def test_smote_is_never_shown_a_held_out_star(data_dir, dirs, stars, monkeypatch):
     shown = []
-    balance = step.balance
     monkeypatch.setattr(step, "balance", lambda x, y, s: shown.append(x) or balance(x, y, s))
     step.main(dirs)
-    view = step.load_split(data_dir / step.SPLIT_FILE)["distributed"]
+    view = load_split(data_dir / SPLIT_FILE)["distributed"]
     (x,) = shown
     assert len(x) == 80
     known = {curve.tobytes() for curve in x}
@@ -249,7 +263,7 @@ def test_outlier_stars_leave_the_training_set_only(data_dir, dirs, stars, capsys
     assert len(expected)
     step.main([*dirs, "--sigmas", "7"])
     out = capsys.readouterr().out
-    split = step.load_split(data_dir / step.SPLIT_FILE)
+    split = load_split(data_dir / SPLIT_FILE)
     view = split["distributed"]
     assert not set(expected) & {*view["row_train"], *view["row_validation"]}
     assert len(view["y_test"]) == 40
@@ -282,7 +296,7 @@ def test_figure_shows_each_star_filtered_along_time_only(dirs, stars, monkeypatc
 
 
 def test_same_seed_same_pickle(data_dir, dirs):
-    path = data_dir / step.SPLIT_FILE
+    path = data_dir / SPLIT_FILE
     pickles = []
     for seed in ("1", "1", "2"):
         step.main([*dirs, "--seed", seed])
@@ -293,14 +307,14 @@ def test_same_seed_same_pickle(data_dir, dirs):
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="no real stars beside this checkout")
 def test_real_stars_go_through(tmp_path, capsys):
-    for csv in kepler.KAGGLE_SHA256:
+    for csv in kaggle.KAGGLE_SHA256:
         (tmp_path / csv).symlink_to(REAL / csv)
     step.main(["--data-dir", str(tmp_path), "--plots-dir", str(tmp_path)])
     out = capsys.readouterr().out
     assert "before balancing: 24 hosts, 118 non-hosts" in out
     assert "SMOTE skipped: 24 hosts are already 1 per 10" in out
     assert "test stars: 7 hosts, 70 non-hosts" in out
-    view = step.load_split(tmp_path / step.SPLIT_FILE)["distributed"]
+    view = load_split(tmp_path / SPLIT_FILE)["distributed"]
     assert view["x_train"].shape == (142, 3197)
 
 
@@ -318,10 +332,10 @@ class Hostile:
 @pytest.mark.parametrize("protocol", [0, 2, 5])
 def test_a_hostile_pickle_runs_nothing(protocol, tmp_path):
     path, trap = tmp_path / "preprocessed_data.pkl", tmp_path / "trap"
-    content = pickle.dumps({"layout": step.LAYOUT, "x": Hostile(trap)}, protocol)
+    content = pickle.dumps({"layout": LAYOUT, "x": Hostile(trap)}, protocol)
     path.write_bytes(content)
-    with pytest.raises(kepler.DataError, match=r"not this project's pickle \(it names .*mkdir"):
-        step.load_split(path)
+    with pytest.raises(DataError, match=r"not this project's pickle \(it names .*mkdir"):
+        load_split(path)
     assert not trap.exists()
     pickle.loads(content)
     assert trap.exists()  # the trap was a working one
@@ -335,8 +349,8 @@ def test_nothing_but_arrays_is_looked_up(module, name, tmp_path):
     path = tmp_path / "preprocessed_data.pkl"
     named = b"".join(b"\x8c" + bytes([len(t)]) + t.encode() for t in (module, name))
     path.write_bytes(b"\x80\x04" + named + b"\x93.")
-    with pytest.raises(kepler.DataError, match=f"it names {module}.{name}"):
-        step.load_split(path)
+    with pytest.raises(DataError, match=f"it names {module}.{name}"):
+        load_split(path)
 
 
 class Pointers:
@@ -348,9 +362,9 @@ class Pointers:
 
 def test_an_array_of_objects_is_refused(tmp_path):
     path = tmp_path / "preprocessed_data.pkl"
-    path.write_bytes(pickle.dumps({"layout": step.LAYOUT, "x": Pointers()}, 5))
-    with pytest.raises(kepler.DataError):
-        step.load_split(path)
+    path.write_bytes(pickle.dumps({"layout": LAYOUT, "x": Pointers()}, 5))
+    with pytest.raises(DataError):
+        load_split(path)
 
 
 @pytest.mark.parametrize(
@@ -370,8 +384,8 @@ def test_other_or_damaged_pickles_are_refused_in_one_line(content, message, tmp_
     path = tmp_path / "preprocessed_data.pkl"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(kepler.DataError, match=message) as error:
-        step.load_split(path)
+    with pytest.raises(DataError, match=message) as error:
+        load_split(path)
     assert "\n" not in str(error.value)
     assert str(path) in str(error.value)
     assert "data_preprocessing.py" in str(error.value)
@@ -380,35 +394,35 @@ def test_other_or_damaged_pickles_are_refused_in_one_line(content, message, tmp_
 @pytest.mark.parametrize("share", [0.01, 0.5, 0.999])
 def test_a_truncated_pickle_is_refused(share, data_dir, dirs):
     step.main(dirs)
-    path = data_dir / step.SPLIT_FILE
+    path = data_dir / SPLIT_FILE
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(kepler.DataError, match="not this project's pickle"):
-        step.load_split(path)
+    with pytest.raises(DataError, match="not this project's pickle"):
+        load_split(path)
 
 
 @pytest.mark.parametrize("code", ["f2", ">f4", ">i8", "c8", "U3", "S3", "M8[s]", "V4"])
 def test_an_array_of_any_other_type_is_refused(code, tmp_path):
     path = tmp_path / "preprocessed_data.pkl"
     path.write_bytes(pickle.dumps({"x": np.zeros(2, code)}, 5))
-    with pytest.raises(kepler.DataError, match="not this project's pickle"):
-        step.load_split(path)
+    with pytest.raises(DataError, match="not this project's pickle"):
+        load_split(path)
 
 
 def test_an_array_longer_than_its_bytes_is_refused(tmp_path):
     """A shape of a pickle's own choosing must not reach memory beyond its buffer."""
     path = tmp_path / "preprocessed_data.pkl"
-    content = pickle.dumps({"layout": step.LAYOUT, "x": np.zeros((2, 3))}, 5)
+    content = pickle.dumps({"layout": LAYOUT, "x": np.zeros((2, 3))}, 5)
     shape = b"K\x02K\x03\x86"
     assert content.count(shape) == 1
     path.write_bytes(content.replace(shape, b"K\x02K\x7f\x86"))
-    with pytest.raises(kepler.DataError, match="not this project's pickle.*cannot reshape"):
-        step.load_split(path)
+    with pytest.raises(DataError, match="not this project's pickle.*cannot reshape"):
+        load_split(path)
 
 
 def test_split_survives_the_round_trip_bit_for_bit(tmp_path):
     rng = np.random.default_rng(0)
-    arrays = {code: (100 * rng.random((4, 9))).astype(code) for code in step.DTYPES}
+    arrays = {code: (100 * rng.random((4, 9))).astype(code) for code in DTYPES}
     arrays |= {
         "row_train": np.array([5, -1, 2, 0]),
         "empty": np.zeros((2, 0), bool),
@@ -416,14 +430,14 @@ def test_split_survives_the_round_trip_bit_for_bit(tmp_path):
         "turned": np.arange(12.0).reshape(3, 4).T,
     }
     split = {
-        "layout": step.LAYOUT,
+        "layout": LAYOUT,
         "provenance": {"source": "user", "train": {"file": "a", "sha256": "0"}},
         "settings": {"seed": 3, "sigmas": 60.0},
         "distributed": dict(arrays),
         "equalised": {"x_test": arrays["f4"]},
     }
-    step.save_split(tmp_path / "split.pkl", split)
-    loaded = step.load_split(tmp_path / "split.pkl")
+    save_split(tmp_path / "split.pkl", split)
+    loaded = load_split(tmp_path / "split.pkl")
     assert loaded["settings"] == split["settings"]
     assert loaded["provenance"] == split["provenance"]
     assert set(loaded["distributed"]) == set(arrays)
@@ -439,7 +453,7 @@ def with_labels(data_dir, dirs, labels, flux):
     """The split of a training table with other labels."""
     write_table(data_dir / "exoTrain.csv", labels, flux)
     step.main(dirs)
-    return step.load_split(data_dir / step.SPLIT_FILE)
+    return load_split(data_dir / SPLIT_FILE)
 
 
 def curves_by_row(view, names=("train", "validation")):
@@ -524,9 +538,9 @@ def test_curves_too_short_to_be_equalised_are_refused(data_dir, dirs, stars):
         ("exoTest.csv", stars.test_flux, stars.test_labels),
     ):
         write_table(data_dir / csv, labels, flux[:, :300])
-    with pytest.raises(kepler.DataError, match="'exoTrain.csv': light curves of 300 cadences"):
+    with pytest.raises(DataError, match="'exoTrain.csv': light curves of 300 cadences"):
         step.main(dirs)
-    assert not (data_dir / step.SPLIT_FILE).exists()
+    assert not (data_dir / SPLIT_FILE).exists()
 
 
 def test_with_shuffled_labels_the_published_network_stays_at_chance():
@@ -540,13 +554,15 @@ def test_with_shuffled_labels_the_published_network_stays_at_chance():
             (made.test_flux, made.test_labels),
         )
     )
-    fit, held_out = step.split_rows(train[1], 0)
+    fit, held_out = split_rows(train[1], 0)
     view, _ = step.make_distributed(train, test, fit, held_out, 0)
-    settings = networks.PublishedSettings(filters=(4, 3), dense=(8, 4), epochs=6, batch_size=32)
+    settings = cnn_classifier.PublishedSettings(
+        filters=(4, 3), dense=(8, 4), epochs=6, batch_size=32
+    )
     data = ((view[f"x_{name}"], view[f"y_{name}"]) for name in ("train", "validation"))
-    model, _ = networks.train_published(*data, settings, seed=0)
+    model, _ = cnn_classifier.train_published(*data, settings, seed=0)
     for name in ("test", "validation"):
-        y, score = view[f"y_{name}"], networks.predict(model, view[f"x_{name}"])
-        low, high = scores.roc_auc_interval(y, score, rng)
+        y, score = view[f"y_{name}"], keras_tools.predict(model, view[f"x_{name}"])
+        low, high = metrics.roc_auc_interval(y, score, rng)
         assert low <= 0.5 <= high, name
         assert np.ptp(score) > 0.05, name  # it has an opinion

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 import data_visualization as step
-from data import kepler
+from exoplanets.figures.light_curves import draw_light_curves, first_of_each
+from exoplanets.figures.style import house_style, save_figure
+from exoplanets.files import DataError
+from exoplanets.stars import describe
 
 USER = {
     "source": "user",
@@ -24,13 +27,13 @@ def draw(n_hosts, n_others, n_cadences=80):
     flux = np.random.default_rng(0).normal(size=(n_hosts + n_others, n_cadences))
     is_host = np.arange(n_hosts + n_others) < n_hosts
     rows = np.arange(n_hosts + n_others) * 10
-    return step.draw_light_curves(flux, is_host, rows, "title"), flux, is_host, rows
+    return draw_light_curves(flux, is_host, rows, "title"), flux, is_host, rows
 
 
 def test_first_of_each_are_hosts_then_non_hosts_in_file_order():
     is_host = np.array([False, True, False, True, True, False])
-    assert step.first_of_each(is_host, 2).tolist() == [1, 3, 0, 2]
-    assert step.first_of_each(is_host, 9).tolist() == [1, 3, 4, 0, 2, 5]  # all there are
+    assert first_of_each(is_host, 2).tolist() == [1, 3, 0, 2]
+    assert first_of_each(is_host, 9).tolist() == [1, 3, 4, 0, 2, 5]  # all there are
 
 
 @pytest.mark.parametrize(("n_hosts", "n_others"), [(3, 3), (1, 1), (1, 4), (0, 2), (5, 0)])
@@ -63,7 +66,7 @@ def test_style_stays_within_the_figure():
     before = dict(mpl.rcParams)
     figure, *_ = draw(1, 1)
     assert dict(mpl.rcParams) == before
-    with step.house_style():
+    with house_style():
         assert mpl.rcParams["savefig.dpi"] == 150
     assert figure.get_layout_engine() is not None  # the stamp relies on it
 
@@ -72,9 +75,9 @@ def test_style_stays_within_the_figure():
 def test_saved_figure_says_where_its_stars_come_from(provenance, tmp_path, capsys):
     figure, *_ = draw(1, 1)
     path = tmp_path / "new" / "folder" / "figure.png"
-    step.save_figure(figure, path, provenance)
+    save_figure(figure, path, provenance)
     stamp = figure.get_supxlabel()
-    assert stamp == kepler.describe(provenance)
+    assert stamp == describe(provenance)
     assert ("SIMULATED" in stamp) == (provenance is SIMULATED)
     assert capsys.readouterr().out == f"figure: {path}\n"
     assert not plt.fignum_exists(figure.number)
@@ -90,7 +93,7 @@ def test_saved_figure_says_where_its_stars_come_from(provenance, tmp_path, capsy
 
 def test_same_figure_same_bytes(tmp_path):
     for name in ("one", "two"):
-        step.save_figure(draw(2, 2)[0], tmp_path / f"{name}.png", SIMULATED)
+        save_figure(draw(2, 2)[0], tmp_path / f"{name}.png", SIMULATED)
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
     assert b"Matplotlib" not in (tmp_path / "one.png").read_bytes()
 
@@ -113,7 +116,6 @@ def test_main_prints_shapes_and_classes(dirs, capsys):
 )
 def test_options_choose_the_stars(options, rows, dirs, stars, monkeypatch):
     drawn = []
-    draw_light_curves = step.draw_light_curves
 
     def kept(*args):
         drawn.append(args)
@@ -128,7 +130,7 @@ def test_options_choose_the_stars(options, rows, dirs, stars, monkeypatch):
 
 
 def test_a_row_that_is_not_there_is_refused(dirs):
-    with pytest.raises(kepler.DataError, match=r"row 100 is not in 'exoTrain.csv': .* 0 to 99"):
+    with pytest.raises(DataError, match=r"row 100 is not in 'exoTrain.csv': .* 0 to 99"):
         step.main([*dirs, "--rows", "3,100"])
 
 

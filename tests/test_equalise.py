@@ -5,8 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data import equalise, probes, scores, survey
-from data.kepler import CADENCE_DAYS
+from exoplanets.evaluation import metrics
+from exoplanets.lightcurves import equalise, probes
+from exoplanets.sources import survey
+from exoplanets.stars import CADENCE_DAYS
 
 N = 3197
 
@@ -79,10 +81,10 @@ def test_no_trace_of_the_making_is_left_and_noise_colour_is_weakened(stars):
     rng = np.random.default_rng(0)
     for probe in probes.PROBES:
         auc = {
-            "before": scores.rank_statistics(is_host, before[probe.name])[0][0],
-            "after": scores.rank_statistics(y, after[probe.name])[0][0],
+            "before": metrics.rank_statistics(is_host, before[probe.name])[0][0],
+            "after": metrics.rank_statistics(y, after[probe.name])[0][0],
         }
-        low, high = scores.roc_auc_interval(y, after[probe.name], rng)
+        low, high = metrics.roc_auc_interval(y, after[probe.name], rng)
         if probe.leak == "L6":
             # Deep transits are themselves autocorrelated: only the robust probe is free of them.
             share = 0.5 if probe.name == "smoothness" else 1
@@ -98,7 +100,7 @@ def test_shuffled_labels_tell_every_probe_nothing(stars):
     flux, is_host = stars
     y = np.random.default_rng(5).permutation(is_host)
     for name, value in probes.measure_all([flux]).items():
-        assert abs(scores.rank_statistics(y, value)[0][0] - 0.5) < 0.12, name
+        assert abs(metrics.rank_statistics(y, value)[0][0] - 0.5) < 0.12, name
 
 
 @pytest.mark.parametrize("period", [1.0, 5.0, 20.0])

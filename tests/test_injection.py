@@ -1,4 +1,4 @@
-"""data/injection.py: what is asked for is what goes in, before any cleaning, and no label does."""
+"""lightcurves/injection.py: what is asked for goes in, before any cleaning, and no label does."""
 
 import inspect
 
@@ -7,8 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data import equalise, injection, networks, survey
-from data.kepler import CADENCE_DAYS
+from exoplanets.classifiers.transit import train_transit
+from exoplanets.lightcurves import equalise, injection
+from exoplanets.sources import survey
+from exoplanets.stars import CADENCE_DAYS
+from exoplanets.transits import transit_duration
 
 N = 900
 TIMES = np.arange(N) * CADENCE_DAYS
@@ -98,7 +101,7 @@ def test_drawn_planets_transit_at_least_so_often_at_their_period(seed, fewest):
     away = (times - planet["epoch"]) / planet["period"]
     away = np.abs(away - np.rint(away)) * planet["period"]
     geometry = ("period", "radius_ratio", "impact", "stellar_density")
-    duration = survey.transit_duration(*(planet[name] for name in geometry))
+    duration = transit_duration(*(planet[name] for name in geometry))
     assert np.all(away[dip > 1e-9] <= (duration + CADENCE_DAYS) / 2 + 1e-9)
 
 
@@ -187,7 +190,7 @@ def test_no_label_can_get_in():
     for function in (injection.TrainingSample, injection.make_training_curve, injection.inject):
         names = set(inspect.signature(function).parameters)
         assert not [name for name in names if "host" in name or "label" in name or name == "y"]
-    assert list(inspect.signature(networks.train_transit).parameters) == [
+    assert list(inspect.signature(train_transit).parameters) == [
         "flux", "settings", "seed", "was_missing",
     ]  # fmt: skip
 

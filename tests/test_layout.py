@@ -1,4 +1,4 @@
-"""STYLE's layout rules: what stands where, who imports whom, and that importing does nothing."""
+"""Layout: what stands where, who imports whom, and that importing does nothing."""
 
 import ast
 import json
@@ -9,40 +9,78 @@ import sys
 import pytest
 from conftest import ROOT, SCRIPTS
 
-FOLDERS = ("data", "plots")
-MODULES = {
-    f"{folder}/{path.stem}": path
-    for folder in FOLDERS
-    for path in sorted((ROOT / folder).glob("*.py"))
+# From top to bottom. A module may import from its own layer and from those below it.
+LAYERS = (
+    "scripts", "commands", "figures", "evaluation",
+    "classifiers", "lightcurves", "sources", "ground",
+)  # fmt: skip
+LIBRARY = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+    for path in sorted((ROOT / "exoplanets").rglob("*.py"))
     if path.stem != "__init__"
 }
-LIBRARY, FIGURES = ([name for name in MODULES if name.startswith(f"{f}/")] for f in FOLDERS)
-MODULES |= {name: ROOT / f"{name}.py" for name in SCRIPTS}
+MODULES = LIBRARY | {name: ROOT / f"{name}.py" for name in SCRIPTS}
 TOP_LEVEL = {
-    "data", "plots", "tests", *(f"{name}.py" for name in SCRIPTS), "requirements.txt",
-    "README.md", "Makefile", "pyproject.toml", "LICENSE", "CITATION.cff", ".ci", ".gitignore",
+    "data", "plots", "exoplanets", "tests", *(f"{name}.py" for name in SCRIPTS),
+    "requirements.txt", "README.md", "Makefile", "pyproject.toml", "LICENSE", "CITATION.cff",
+    ".ci", ".gitignore",
 }  # fmt: skip
 # Calls that have to come before the import that follows them.
 EARLY_CALLS = {"matplotlib.use", "os.environ.setdefault"}
+MOST_LINES = 420
+LONGER = {"exoplanets.sources.own_stars"}  # two readers of tables, to become one
 
 
 def tree(name):
     return ast.parse(MODULES[name].read_text())
 
 
-def imported(name, on_import_only=False):
-    """Modules of this repository that a module imports, at the top or within a function."""
-    own = {*MODULES, *FOLDERS}
+def layer(name):
+    """Place of a module in `LAYERS`."""
+    package, *rest = name.split(".")
+    if package != "exoplanets":
+        return LAYERS.index("scripts")
+    return LAYERS.index(rest[0] if len(rest) > 1 else "ground")
+
+
+def imported(source, modules):
+    """Modules out of `modules` that some code imports, anywhere, also inside functions."""
     names = set()
-    for node in tree(name).body if on_import_only else ast.walk(tree(name)):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            names |= {alias.name.replace(".", "/") for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{name}: relative import"
-            module = node.module.replace(".", "/")
-            whole = {f"{module}/{alias.name}" for alias in node.names}
-            names |= whole if module in FOLDERS else {module}
-    return names & own
+            assert node.level == 0, "relative import"
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names & set(modules)
+
+
+def find_faults(sources):
+    """Imports that go up, between scripts, or in a circle.
+
+    Parameters
+    ----------
+    sources : dict of str
+        Code of every module, by its dotted name.
+
+    Returns
+    -------
+    list of str
+    """
+    ahead = {name: imported(code, sources) - {name} for name, code in sources.items()}
+    faults = [
+        f"{name} imports {other}"
+        for name, others in ahead.items()
+        for other in sorted(others)
+        if layer(other) < layer(name) or layer(other) == LAYERS.index("scripts")
+    ]
+
+    def reaches(start, goal, seen):
+        fresh = ahead[start] - seen
+        seen |= fresh
+        return goal in ahead[start] or any(reaches(name, goal, seen) for name in fresh)
+
+    return faults + [f"{name} imports itself" for name in ahead if reaches(name, name, set())]
 
 
 def functions(name):
@@ -50,27 +88,52 @@ def functions(name):
     return [node for node in tree(name).body if isinstance(node, kinds)]
 
 
+def test_imports_go_down_and_never_in_circles():
+    assert find_faults({name: path.read_text() for name, path in MODULES.items()}) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "fault"),
+    [
+        ("lightcurves.fake", "def f():\n    from exoplanets.evaluation import metrics", "metrics"),
+        ("stars", "def f():\n    import exoplanets.files, exoplanets.sources.table", "table"),
+        ("figures.fake", "from exoplanets.commands.options import ROOT", "options"),
+        ("commands.fake", "def f():\n    import cnn_classifier", "cnn_classifier"),
+        ("evaluation.metrics", "def f():\n    from exoplanets.evaluation import vetting", "itself"),
+    ],
+)
+def test_an_import_that_goes_up_or_in_a_circle_is_reported(name, code, fault):
+    sources = {name: path.read_text() for name, path in MODULES.items()}
+    faults = find_faults(sources | {f"exoplanets.{name}": code})
+    assert [f for f in faults if f.startswith(f"exoplanets.{name} ") and f.endswith(fault)]
+
+
+def test_a_script_that_imports_a_script_is_reported():
+    sources = {name: path.read_text() for name, path in MODULES.items()}
+    sources["data_analysis"] = "def main():\n    from data_visualization import main"
+    assert find_faults(sources) == ["data_analysis imports data_visualization"]
+
+
+def test_every_module_lies_in_a_layer():
+    packages = {path.parent.name for path in LIBRARY.values()} - {"exoplanets"}
+    assert packages == set(LAYERS) - {"scripts", "ground"}
+
+
 @pytest.mark.parametrize("name", MODULES)
-def test_a_stage_imports_only_earlier_stages_and_data(name):
-    if name in LIBRARY:
-        allowed = set(LIBRARY)
-    elif name in FIGURES:
-        allowed = {*LIBRARY, *FIGURES, SCRIPTS[0]}  # the house's looks are step 1's
-    else:
-        allowed = {*LIBRARY, *SCRIPTS[: SCRIPTS.index(name)]}
-        allowed |= set(FIGURES) if name == SCRIPTS[-1] else set()
-    assert imported(name) <= allowed
+def test_no_file_is_long(name):
+    n_lines = len(MODULES[name].read_text().splitlines())
+    assert (n_lines > MOST_LINES) == (name in LONGER), f"{n_lines} lines"
 
 
-def test_modules_do_not_import_each_other_in_circles():
-    ahead = {name: imported(name, on_import_only=True) for name in MODULES}
+def test_packages_import_nothing():
+    folders = {path.parent for path in LIBRARY.values()}
+    for folder in folders:
+        code = ast.parse((folder / "__init__.py").read_text())
+        assert ast.get_docstring(code) and len(code.body) == 1, folder
 
-    def reaches(start, goal, seen=()):
-        return any(
-            n == goal or (n not in seen and reaches(n, goal, (*seen, n))) for n in ahead[start]
-        )
 
-    assert not [name for name in MODULES if reaches(name, name)]
+def test_no_code_among_light_curves_and_figures():
+    assert not [*(ROOT / "data").rglob("*.py"), *(ROOT / "plots").rglob("*.py")]
 
 
 def test_no_function_is_defined_twice():
@@ -115,7 +178,7 @@ def test_script_ends_in_main_and_its_guard_and_names_its_command(name):
     assert isinstance(main, ast.FunctionDef)
     assert main.name == "main"
     assert ast.unparse(main.args) == "argv=None"
-    assert ast.unparse(guard) == "if __name__ == '__main__':\n    kepler.run(main)"
+    assert ast.unparse(guard) == "if __name__ == '__main__':\n    run(main)"
     assert f"python {name}.py" in ast.get_docstring(tree(name))
 
 
@@ -157,9 +220,8 @@ print(json.dumps([out.getvalue(), written]))
 
 
 def test_importing_a_script_does_nothing(tmp_path):
-    names = [name.replace("/", ".") for name in MODULES]
     done = subprocess.run(
-        [sys.executable, "-c", WATCH, str(ROOT), *names],
+        [sys.executable, "-c", WATCH, str(ROOT), *MODULES],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -182,9 +244,8 @@ def test_top_level_holds_what_was_asked_for_and_nothing_beside():
         check=True,
     ).stdout.splitlines()
     assert {path.split("/")[0] for path in tracked} <= TOP_LEVEL
-    shipped = ["data/pretrained/transit.keras"]  # so that scoring works right after cloning
-    results = [p for p in tracked if p.startswith(("data/", "plots/")) and p not in shipped]
-    assert all(path.endswith((".py", ".mplstyle")) for path in results), results
+    results = {path for path in tracked if path.startswith(("data/", "plots/"))}
+    assert results == {"data/README.md", "plots/README.md"}
 
 
 def test_every_script_has_its_test_file():

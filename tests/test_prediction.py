@@ -13,15 +13,26 @@ import numpy as np
 import pytest
 
 import cnn_classifier
-from data import bls, equalise, kepler, lightcurves, networks, prediction, survey
-from plots import stars as star_figures
+from exoplanets.classifiers import box, keras_tools
+from exoplanets.classifiers.transit import (
+    TransitSettings,
+    load_transit,
+    make_transit_network,
+    save_transit,
+)
+from exoplanets.evaluation import examination, prediction
+from exoplanets.figures import star_page
+from exoplanets.files import DataError
+from exoplanets.lightcurves import equalise
+from exoplanets.sources import own_stars, survey
+from exoplanets.stars import CADENCE_DAYS
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     """A transit network as it is before training: scoring does not ask how good it is."""
-    networks.make_reproducible(3)
-    settings = networks.TransitSettings(event_filters=4, head_units=4)
+    keras_tools.make_reproducible(3)
+    settings = TransitSettings(event_filters=4, head_units=4)
     path = tmp_path_factory.mktemp("model") / "transit.keras"
     scoring = {
         "settings": settings.__dict__,
@@ -29,7 +40,7 @@ def model(tmp_path_factory):
         "calibration": [1.0, -2.0],
         "provenance": {},
     }
-    networks.save_transit(networks.make_transit_network(settings), path, scoring)
+    save_transit(make_transit_network(settings), path, scoring)
     return path
 
 
@@ -63,7 +74,7 @@ def test_scores_are_those_of_the_equalised_table(tmp_path, model, flux):
     output = tmp_path / "scores.csv"
     n_scored, n_skipped, bad = prediction.predict_files([table], model, output)
     assert (n_scored, n_skipped, bad) == (len(flux), 0, [])
-    expected = networks.predict(networks.load_transit(model)[0], equalise.equalise_table(flux)[0])
+    expected = keras_tools.predict(load_transit(model)[0], equalise.equalise_table(flux)[0])
     rows = read_scores(output)
     assert list(rows) == [f"{table}:{i}" for i in range(len(flux))]
     found = np.array([float(row["score"]) for row in rows.values()])
@@ -94,7 +105,7 @@ def test_a_second_run_skips_what_is_done_and_mends_a_cut_line(tmp_path, model, f
 
 def write_bad_files(folder, flux):
     """Fifty files that cannot be scored, of ten kinds."""
-    days = np.arange(800) * kepler.CADENCE_DAYS
+    days = np.arange(800) * CADENCE_DAYS
     rows = "".join(f"{t:.5f},{f}\n" for t, f in zip(days, flux[0], strict=True))
     whole = write_stars(folder / "whole.csv", flux[:1]).read_text()
     for i in range(5):
@@ -120,7 +131,7 @@ def test_every_bad_file_is_one_line_and_every_good_star_is_scored(tmp_path, mode
     bad_files = sorted(folder.iterdir())
     assert len(bad_files) == 50
     good = write_stars(folder / "good.csv", flux[:3])
-    days = np.arange(800) * kepler.CADENCE_DAYS
+    days = np.arange(800) * CADENCE_DAYS
     np.savez(folder / "one.npz", time=days, flux=flux[4])
     output = tmp_path / "scores.csv"
     n_scored, _, bad = prediction.predict_files([folder], model, output)
@@ -139,7 +150,7 @@ def test_tasks_are_of_many_small_files_or_of_few_large_ones(tmp_path, monkeypatc
     sizes = [1, 1, 1, 1, 1, 60, 60, 5, 500, 2]
     for i, size in enumerate(sizes):
         (tmp_path / f"{i}.csv").write_bytes(b"x" * size)
-    units = [lightcurves.Unit(str(i), (tmp_path / f"{i}.csv",)) for i in range(len(sizes))]
+    units = [own_stars.Unit(str(i), (tmp_path / f"{i}.csv",)) for i in range(len(sizes))]
     tasks = [[unit.name for unit in task] for task in prediction.make_tasks(units)]
     assert tasks == [["0", "1", "2", "3"], ["4", "5", "6"], ["7", "8"], ["9"]]
     assert prediction.make_tasks([]) == []
@@ -156,7 +167,7 @@ def test_blocks_are_scored_side_by_side_in_their_order(model, flux):
             second.set()
         return network.score(curves)
 
-    stars = [lightcurves.Star(f"star {i}", star, None, ()) for i, star in enumerate(flux[:7])]
+    stars = [own_stars.Star(f"star {i}", star, None, ()) for i, star in enumerate(flux[:7])]
     blocks, read = [stars[:3], stars[3:5], stars[5:6], stars[6:]], []
     slow = network._replace(score=score)
     rows = prediction.score_blocks((read.append(b) or b for b in blocks), slow, n_threads=2)
@@ -169,10 +180,10 @@ def test_blocks_are_scored_side_by_side_in_their_order(model, flux):
 
 def test_an_error_while_reading_is_not_swallowed(model, flux):
     def blocks():
-        yield [lightcurves.Star("star", flux[0], None, ())]
-        raise kepler.DataError("the disk is gone")
+        yield [own_stars.Star("star", flux[0], None, ())]
+        raise DataError("the disk is gone")
 
-    with pytest.raises(kepler.DataError, match="the disk is gone"):
+    with pytest.raises(DataError, match="the disk is gone"):
         list(prediction.score_blocks(blocks(), prediction.load_network(model), n_threads=2))
 
 
@@ -181,10 +192,10 @@ def test_another_models_output_is_not_continued(tmp_path, model, flux):
     output = tmp_path / "scores.csv"
     prediction.predict_files([table], model, output)
     output.write_text(output.read_text().replace(prediction.load_network(model).name, "0" * 12))
-    with pytest.raises(kepler.DataError, match="scores of another model"):
+    with pytest.raises(DataError, match="scores of another model"):
         prediction.predict_files([table], model, output)
     output.write_text("a,b\n1,2\n")
-    with pytest.raises(kepler.DataError, match="no output of --predict"):
+    with pytest.raises(DataError, match="no output of --predict"):
         prediction.predict_files([table], model, output)
     assert output.read_text() == "a,b\n1,2\n"
 
@@ -209,8 +220,8 @@ def test_a_model_file_of_another_kind_is_refused_by_name(tmp_path, model, conten
             for name in old.namelist():
                 text = json.dumps(content) if name == "scoring.json" else old.read(name)
                 new.writestr(name, text)
-    with pytest.raises(kepler.DataError, match=message) as caught:
-        networks.load_transit(path)
+    with pytest.raises(DataError, match=message) as caught:
+        load_transit(path)
     assert str(path) in str(caught.value)
 
 
@@ -226,14 +237,14 @@ def test_a_hostile_model_file_runs_nothing(tmp_path, model):
     with zipfile.ZipFile(model) as old, zipfile.ZipFile(path, "w") as new:
         for name in old.namelist():
             new.writestr(name, json.dumps(hostile) if name == "config.json" else old.read(name))
-    networks.load_transit(path)  # the weights are sound
+    load_transit(path)  # the weights are sound
     assert not trace.exists()
 
 
 def test_light_curves_of_any_length_are_scored_alike_alone_and_together(model, flux):
     network = prediction.load_network(model)
     stars = [
-        lightcurves.Star(f"star {i}", star[:n], None, ())
+        own_stars.Star(f"star {i}", star[:n], None, ())
         for i, (star, n) in enumerate(zip(flux, (600, 800, 700, 800, 600), strict=False))
     ]
 
@@ -305,7 +316,7 @@ def read_dips(threshold, calibration=None, name="abc", trained_on=None):
     reader = DipReader(170)
 
     def score(curves):
-        return networks.predict(reader, curves)
+        return keras_tools.predict(reader, curves)
 
     return prediction.Network(score, threshold, calibration, name, trained_on)
 
@@ -315,7 +326,7 @@ def examine(star, network):
     block = prediction.prepare_block([star])
     ((curve, time),) = block.equalised
     (score,) = prediction.score_curves(network, [curve])
-    return prediction.examine_star(star, curve, time, score, network)
+    return examination.examine_star(star, curve, time, score, network)
 
 
 def texts(figure):
@@ -331,7 +342,7 @@ def test_plots_make_a_page_for_every_good_star_and_none_for_a_bad_one(
     folder = tmp_path / "stars"
     folder.mkdir()
     table = write_stars(folder / "table.csv", flux[:2])
-    time = 100 + np.arange(620) * kepler.CADENCE_DAYS
+    time = 100 + np.arange(620) * CADENCE_DAYS
     dips = make_dips(620, range(60, 620, 100))
     dips[200:260] = np.nan
     np.savez(folder / "$one$.npz", time=time, flux=dips)
@@ -345,16 +356,18 @@ def test_plots_make_a_page_for_every_good_star_and_none_for_a_bad_one(
     names = [f"{table}:0", f"{table}:1", str(folder / "$one$.npz")]
     assert set(read_scores(tmp_path / "scores.csv")) == set(names)
     first = {path.name: path.read_bytes() for path in (tmp_path / "plots" / "stars").iterdir()}
-    assert set(first) == {star_figures.name_page(name) for name in names}
+    assert set(first) == {star_page.name_page(name) for name in names}
     assert all(content.startswith(b"\x89PNG") for content in first.values())
     assert cnn_classifier.main(command) == 1  # all were scored before: pages are drawn all the same
     again = {path.name: path.read_bytes() for path in (tmp_path / "plots" / "stars").iterdir()}
     assert again == first
 
 
-def test_plots_are_refused_without_stars_to_draw():
-    with pytest.raises(kepler.DataError, match="--plots draws the stars of --predict"):
+def test_plots_are_refused_without_stars_to_draw(capsys):
+    with pytest.raises(SystemExit) as exit_:
         cnn_classifier.main(["--plots"])
+    assert exit_.value.code == 2
+    assert "unrecognized arguments: --plots" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("n_cadences", [500, 1400, 4100])
@@ -362,11 +375,11 @@ def test_occlusion_on_a_page_shows_what_the_score_rests_on(n_cadences):
     middles = np.arange(60, n_cadences - 10, 110)
     flux = make_dips(n_cadences, middles)
     flux[240:250] = np.nan if n_cadences > 520 else flux[240:250]
-    time = 2454833 + np.arange(n_cadences) * kepler.CADENCE_DAYS
+    time = 2454833 + np.arange(n_cadences) * CADENCE_DAYS
     network = read_dips(0.5, [1.0, -2.0], "abc", SIMULATED)
-    star = lightcurves.Star("star", flux, time, ("sorted in time",))
+    star = own_stars.Star("star", flux, time, ("sorted in time",))
     examined = examine(star, network)
-    page = star_figures.draw_star(examined, network)
+    page = star_page.draw_star(examined, network)
     top, middle = page.axes[:2]
     drawn = [line for line in top.lines if line.get_marker() == "."]
     assert all(line.get_linestyle() == "None" for line in drawn)  # no gap is bridged
@@ -374,14 +387,14 @@ def test_occlusion_on_a_page_shows_what_the_score_rests_on(n_cadences):
     colours = middle.collections[0]
     at = np.ma.getdata(colours.get_offsets())[:, 0]
     fall = np.asarray(colours.get_array())
-    assert abs(at[fall.argmax()] - time[170]) < 10 * kepler.CADENCE_DAYS
+    assert abs(at[fall.argmax()] - time[170]) < 10 * CADENCE_DAYS
     assert fall.max() > 0.5
     assert np.abs(fall[np.abs(at - time[170]) > 1.5]).max() < 1e-6
     # Each triangle stands at a dip, and none in a gap.
     marks = next(line for line in middle.lines if line.get_marker() == "^").get_xdata()
-    assert np.abs(marks[:, None] - time[middles]).min(axis=1).max() < 3 * kepler.CADENCE_DAYS
+    assert np.abs(marks[:, None] - time[middles]).min(axis=1).max() < 3 * CADENCE_DAYS
     written = texts(page)
-    assert examined.found.period == pytest.approx(110 * kepler.CADENCE_DAYS, rel=0.01)
+    assert examined.found.period == pytest.approx(110 * CADENCE_DAYS, rel=0.01)
     assert f"period {examined.found.period:.4f} d" in written
     assert "sorted in time" in written and "abc" in written
     assert "called a host" in written and "calibrated probability" in written
@@ -394,19 +407,19 @@ def test_page_tells_an_eclipsing_binary_by_its_odd_and_even_dips():
     middles = np.arange(60, 1400, 110)
     alike, unlike = make_dips(1400, middles), make_dips(1400, middles)
     unlike += make_dips(1400, middles[::2], 8.0) - make_dips(1400, [])
-    binary = examine(lightcurves.Star("binary", unlike), network)
-    assert binary.found.period == pytest.approx(110 * kepler.CADENCE_DAYS, rel=0.01)
-    assert "eclipsing binary?" in texts(star_figures.draw_star(binary, network))
-    planet = star_figures.draw_star(examine(lightcurves.Star("p", alike), network), network)
+    binary = examine(own_stars.Star("binary", unlike), network)
+    assert binary.found.period == pytest.approx(110 * CADENCE_DAYS, rel=0.01)
+    assert "eclipsing binary?" in texts(star_page.draw_star(binary, network))
+    planet = star_page.draw_star(examine(own_stars.Star("p", alike), network), network)
     assert "eclipsing binary?" not in texts(planet)
     assert "not calibrated" in texts(planet)
 
 
 def test_page_says_where_no_period_was_found(monkeypatch):
-    monkeypatch.setattr(bls, "search_star", lambda *args: (-np.inf, *[np.nan] * 5))
+    monkeypatch.setattr(box, "search_star", lambda *args: (-np.inf, *[np.nan] * 5))
     network = read_dips(0.9, None, "abc")
-    page = star_figures.draw_star(
-        examine(lightcurves.Star("quiet", make_dips(600, [])), network), network
+    page = star_page.draw_star(
+        examine(own_stars.Star("quiet", make_dips(600, [])), network), network
     )
     assert "the box search found no period to fold at" in texts(page)
     assert "not called a host" in texts(page)
@@ -424,7 +437,7 @@ def test_name_of_a_page_is_safe_recognisable_and_its_own():
         "\udcff",
     ]
     names += ["x" * 5000, "x" * 5001, "star\n$", "星"]
-    pages = [star_figures.name_page(name) for name in names]
+    pages = [star_page.name_page(name) for name in names]
     assert len({page.lower() for page in pages}) == len(names)
     for page in pages:
         assert len(page) < 110
@@ -438,8 +451,8 @@ def test_name_of_a_page_is_safe_recognisable_and_its_own():
 @pytest.mark.parametrize("name", ["$x$ {", "x" * 500, "星 \n\udcff", "τ Ceti"])
 def test_page_bears_any_name(name, tmp_path):
     network = read_dips(0.5, None, "abc")
-    star = lightcurves.Star(name, make_dips(500, [100, 300]), None, (name,) * 9)
-    page = star_figures.draw_star(examine(star, network), network)
+    star = own_stars.Star(name, make_dips(500, [100, 300]), None, (name,) * 9)
+    page = star_page.draw_star(examine(star, network), network)
     page.savefig(tmp_path / "page.png")  # a glyph the font lacks would be a warning, hence an error
     assert len(page.get_suptitle().splitlines()) == 2
     plt.close(page)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from data import probes
+from exoplanets.lightcurves import probes
 
 
 @pytest.fixture

@@ -1,19 +1,20 @@
-"""plots/results.py: every figure of step 4 shows the numbers it was given."""
+"""figures/results.py: every figure of step 4 shows the numbers it was given."""
 
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn import metrics
+from sklearn import metrics as reference
 
-from data import bls, scores
-from data.kepler import CADENCE_DAYS
-from plots import results
+from exoplanets.classifiers import box
+from exoplanets.evaluation import metrics
+from exoplanets.figures import results
+from exoplanets.stars import CADENCE_DAYS
 
 
 def row(tp, fp, fn, tn):
     y = [1] * (tp + fn) + [0] * (fp + tn)
     score = [0.9] * tp + [0.1] * fn + [0.9] * fp + [0.1] * tn
-    return {"network": "n", "light_curves": "l", "split": "test"} | scores.evaluate(
+    return {"network": "n", "light_curves": "l", "split": "test"} | metrics.evaluate(
         y, score, 0.5, seed=0
     )
 
@@ -77,11 +78,11 @@ def test_precision_recall_curves_are_sklearns_and_chance_is_marked():
     (axis,) = figure.axes
     *curves, chance = axis.lines
     for line, ((network, light_curves), score) in zip(curves, scored.items(), strict=True):
-        precision, recall, _ = metrics.precision_recall_curve(y, score)
+        precision, recall, _ = reference.precision_recall_curve(y, score)
         np.testing.assert_allclose(line.get_xdata(), recall[::-1])
         np.testing.assert_allclose(line.get_ydata()[1:], precision[-2::-1])
         assert line.get_linestyle() == ("-" if light_curves == "equalised" else "--")
-        area = metrics.average_precision_score(y, score)
+        area = reference.average_precision_score(y, score)
         assert line.get_label() == f"{network}, {light_curves} (AP {area:.2f})"
     assert set(chance.get_ydata()) == {0.1}
     assert "chance: 10.0% hosts" in axis.texts[0].get_text()
@@ -93,7 +94,7 @@ def test_candidates_are_folded_on_the_middle_of_their_dips():
     away = (times - 1.1 + 1.6) % 3.2 - 1.6
     curves = np.where(np.abs(away) < 0.1, -5.0, 0.0)
     two = np.ones(2)
-    found = bls.Search(two, 3.2 * two, 1.1 * two, 0.2 * two, 5 * two, 30 * two)
+    found = box.Search(two, 3.2 * two, 1.1 * two, 0.2 * two, 5 * two, 30 * two)
     figure = results.draw_candidates(
         times, curves, found, ["row 5, host", "row 9, non-host"], np.array([True, False])
     )

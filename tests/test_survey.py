@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data import survey
+from exoplanets.sources import survey
+from exoplanets.transits import draw_planet, scaled_separation, transit_duration, transit_flux
 
 TIME = np.arange(1200) * survey.CADENCE_DAYS
 JUPITER = {"period": 3.2, "epoch": 1.1, "radius_ratio": 0.1, "impact": 0.3}
@@ -41,9 +42,7 @@ def instantaneous(time, impact=0.0, limb_darkening=(0.45, 0.2), **planet):
     """Plain batman, no exposure: the oracle."""
     params = batman.TransitParams()
     params.t0, params.per, params.rp = planet["epoch"], planet["period"], planet["radius_ratio"]
-    params.a = float(
-        survey.scaled_separation(planet["period"], planet.get("stellar_density", 1.41))
-    )
+    params.a = float(scaled_separation(planet["period"], planet.get("stellar_density", 1.41)))
     params.inc = np.degrees(np.arccos(impact / params.a))
     params.ecc, params.w, params.u, params.limb_dark = (
         0.0,
@@ -103,20 +102,20 @@ planets = st.fixed_dictionaries(
 @settings(max_examples=25, deadline=None)
 @given(planets)
 def test_flux_is_batman_averaged_over_each_exposure(planet):
-    flux, oracle = survey.transit_flux(TIME, **planet), exposed(TIME, **planet)
+    flux, oracle = transit_flux(TIME, **planet), exposed(TIME, **planet)
     depth = max(1 - oracle.min(), 1e-5)
     np.testing.assert_allclose(flux, oracle, rtol=0, atol=2e-3 * depth)
 
 
 def test_central_transit_of_a_uniform_star_is_as_deep_as_the_area_hidden():
     planet = {"period": 9.0, "epoch": TIME[300], "radius_ratio": 0.08, "limb_darkening": (0, 0)}
-    assert 1 - survey.transit_flux(TIME, **planet)[300] == pytest.approx(0.08**2, rel=1e-6)
+    assert 1 - transit_flux(TIME, **planet)[300] == pytest.approx(0.08**2, rel=1e-6)
 
 
 def test_dips_come_exactly_once_a_period():
-    flux = survey.transit_flux(TIME, **JUPITER)
+    flux = transit_flux(TIME, **JUPITER)
     phase = (TIME - JUPITER["epoch"] + 1.6) % 3.2 - 1.6
-    half = survey.transit_duration(3.2, 0.1, 0.3) / 2
+    half = transit_duration(3.2, 0.1, 0.3) / 2
     assert np.all(
         flux[np.abs(phase) > half + survey.CADENCE_DAYS / 2] == pytest.approx(1, abs=1e-12)
     )
@@ -130,14 +129,14 @@ def test_dips_come_exactly_once_a_period():
 @given(planets, st.integers(-40, 40))
 def test_any_transit_may_serve_as_epoch(planet, n):
     moved = {**planet, "epoch": planet["epoch"] + n * planet["period"]}
-    flux = survey.transit_flux(TIME, **planet)
-    np.testing.assert_allclose(survey.transit_flux(TIME, **moved), flux, rtol=0, atol=1e-9)
+    flux = transit_flux(TIME, **planet)
+    np.testing.assert_allclose(transit_flux(TIME, **moved), flux, rtol=0, atol=1e-9)
 
 
 def test_exposure_smears_but_loses_no_light():
     fine = np.arange(20000) * 1e-4
-    sharp = survey.transit_flux(fine, **JUPITER, exposure_days=1e-4)
-    smeared = survey.transit_flux(fine, **JUPITER, exposure_days=0.1)
+    sharp = transit_flux(fine, **JUPITER, exposure_days=1e-4)
+    smeared = transit_flux(fine, **JUPITER, exposure_days=0.1)
     assert np.sum(sharp < 1 - 1e-6) < np.sum(smeared < 1 - 1e-6) - 900  # 0.09 days longer
     assert np.sum(1 - smeared) == pytest.approx(np.sum(1 - sharp), rel=1e-5)
     np.testing.assert_allclose(sharp, instantaneous(fine, **JUPITER), rtol=0, atol=2e-5)
@@ -147,10 +146,10 @@ def test_duration_is_first_to_last_contact():
     fine = np.arange(-0.3, 0.3, 1e-5)
     flux = instantaneous(fine, **{**JUPITER, "epoch": 0.0})
     measured = np.sum(flux < 1) * 1e-5
-    assert survey.transit_duration(3.2, 0.1, 0.3, 1.41) == pytest.approx(measured, abs=4e-5)
+    assert transit_duration(3.2, 0.1, 0.3, 1.41) == pytest.approx(measured, abs=4e-5)
     # The Earth crosses the Sun in 13 hours (Winn 2010, equation 19); one that misses, in none.
-    assert survey.transit_duration(365.25, 0.0092) * 24 == pytest.approx(13.1, abs=0.1)
-    assert survey.transit_duration(10.0, 0.1, 1.2) == 0
+    assert transit_duration(365.25, 0.0092) * 24 == pytest.approx(13.1, abs=0.1)
+    assert transit_duration(10.0, 0.1, 1.2) == 0
 
 
 @pytest.mark.parametrize(
@@ -171,7 +170,7 @@ def test_duration_is_first_to_last_contact():
 )
 def test_impossible_planets_are_refused_by_name(change, message):
     with pytest.raises(ValueError, match=message):
-        survey.transit_flux(TIME, **{**JUPITER, **change})
+        transit_flux(TIME, **{**JUPITER, **change})
 
 
 @settings(max_examples=60, deadline=None)
@@ -181,12 +180,12 @@ def test_drawn_planets_transit_within_the_ranges_asked(seed, shortest, factor, s
         "period_range": (shortest, shortest * factor),
         "radius_ratio_range": (smallest, smallest * 1.5),
     }
-    planet = survey.draw_planet(np.random.default_rng(seed), **ranges)
+    planet = draw_planet(np.random.default_rng(seed), **ranges)
     assert shortest <= planet["period"] * (1 + 1e-12)
     assert planet["period"] <= shortest * factor * (1 + 1e-12)
     assert smallest * (1 - 1e-12) <= planet["radius_ratio"] <= smallest * 1.5 * (1 + 1e-12)
     assert 0 <= planet["epoch"] <= planet["period"]
-    assert survey.transit_flux(np.array([planet["epoch"]]), **planet)[0] < 1
+    assert transit_flux(np.array([planet["epoch"]]), **planet)[0] < 1
 
 
 # -------------------------------------------------------------------------------- the survey

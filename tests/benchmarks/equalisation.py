@@ -17,7 +17,10 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from data import equalise, kepler, probes, scores  # noqa: E402
+from exoplanets.evaluation import metrics
+from exoplanets.lightcurves import equalise, probes
+from exoplanets.sources import kaggle
+from exoplanets.stars import CADENCE_DAYS, describe
 
 SNR = 15
 N_STARS = 30
@@ -71,7 +74,7 @@ def filter_snr(without, injected, template):
 def find_kept_snr(variant, stars):
     """SNR after the variant over SNR of the detrended raw flux, for every injection."""
     kept = []
-    time = np.arange(stars.shape[1]) * kepler.CADENCE_DAYS
+    time = np.arange(stars.shape[1]) * CADENCE_DAYS
     length = equalise.common_length(stars.shape[1])
     for period in (1, 2, 5, 10, 20):
         for hours in (1.5, 3, 6):
@@ -94,10 +97,10 @@ def main(argv=None):
     parser.add_argument("--data-dir", type=Path)
     args = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as scratch:
-        tables = kepler.load(args.data_dir or scratch, simulated=args.data_dir is None)
+        tables = kaggle.load(args.data_dir or scratch, simulated=args.data_dir is None)
         flux = np.concatenate([tables.train.flux, tables.test.flux])
         y = np.concatenate([tables.train.is_host, tables.test.is_host])
-        print(f"data: {kepler.describe(tables.provenance)}")
+        print(f"data: {describe(tables.provenance)}")
     others = np.flatnonzero(~y)
     stars = flux[others[:: max(len(others) // N_STARS, 1)][:N_STARS]]
     length = equalise.common_length(flux.shape[1])
@@ -106,7 +109,7 @@ def main(argv=None):
     for name, variant in VARIANTS.items():
         curves = np.concatenate([variant(raw[i : i + 128]) for i in range(0, len(raw), 128)])
         found = [
-            scores.rank_statistics(y, find(curves))[0][0]
+            metrics.rank_statistics(y, find(curves))[0][0]
             for find in (probes.find_lag_one, probes.find_smoothness)
         ]
         kept = find_kept_snr(variant, stars)

@@ -20,10 +20,15 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from data import equalise, kepler, networks, prediction, scores  # noqa: E402
+from exoplanets.classifiers import keras_tools
+from exoplanets.classifiers.transit import load_transit
+from exoplanets.commands.predict import SHIPPED_MODEL
+from exoplanets.evaluation import metrics, prediction
+from exoplanets.lightcurves import equalise
+from exoplanets.sources import kaggle
+from exoplanets.stars import describe
 
 PART = 25_000
-MODEL = ROOT / "data" / "pretrained" / "transit.keras"
 
 
 def write_part(path, n_stars, rng):
@@ -45,12 +50,12 @@ def main(argv=None):
     if args.labelled:
         return print_skill(args.labelled)
     rng = np.random.default_rng(0)
-    networks.work_side_by_side()
-    model, _ = networks.load_transit(MODEL)
+    keras_tools.work_side_by_side()
+    model, _ = load_transit(SHIPPED_MODEL)
     curves = rng.normal(size=(2048, 2880)).astype(np.float32)
-    networks.predict(model, curves[:256])
+    keras_tools.predict(model, curves[:256])
     start = time.perf_counter()
-    networks.predict(model, curves)
+    keras_tools.predict(model, curves)
     own = len(curves) / (time.perf_counter() - start)
     print("| what | stars | stars per second | peak memory (MB) |\n|---|---|---|---|")
     print(f"| network alone, arrays in memory | {len(curves)} | {own:.0f} | |", flush=True)
@@ -62,7 +67,7 @@ def main(argv=None):
             n_stars = min(PART, args.stars - done)
             write_part(part, n_stars, rng)
             start = time.perf_counter()
-            prediction.predict_files([part], MODEL, output)
+            prediction.predict_files([part], SHIPPED_MODEL, output)
             seconds += time.perf_counter() - start
             done += n_stars
             part.unlink()
@@ -74,19 +79,19 @@ def main(argv=None):
 
 def print_skill(folder):
     """ROC AUC and average precision of the shipped network on all labelled stars of a directory."""
-    tables = kepler.load(folder)
+    tables = kaggle.load(folder)
     curves, y = [], []
     for table in (tables.train, tables.test):
         made, rows, _ = equalise.equalise_table(table.flux)
         curves.append(made)
         y.append(table.is_host[rows])
     y, curves = np.concatenate(y), np.concatenate(curves)
-    model, _ = networks.load_transit(MODEL)
-    print(f"data: {kepler.describe(tables.provenance)}: {y.sum()} hosts, {(~y).sum()} non-hosts")
+    model, _ = load_transit(SHIPPED_MODEL)
+    print(f"data: {describe(tables.provenance)}: {y.sum()} hosts, {(~y).sum()} non-hosts")
     for name, stars in (("as they are", curves), ("upside down", -curves)):
-        score = networks.predict(model, stars)
-        roc_auc, average_precision = (v[0] for v in scores.rank_statistics(y, score))
-        low, high = scores.roc_auc_interval(y, score, np.random.default_rng(0))
+        score = keras_tools.predict(model, stars)
+        roc_auc, average_precision = (v[0] for v in metrics.rank_statistics(y, score))
+        low, high = metrics.roc_auc_interval(y, score, np.random.default_rng(0))
         print(
             f"{name}: ROC AUC {roc_auc:.2f} [{low:.2f}, {high:.2f}], "
             f"average precision {average_precision:.2f}"
@@ -102,14 +107,14 @@ def compare_with_dask(folder, n_workers, rng):
         files.append(folder / f"small{i:02d}.csv")
         write_part(files[-1], 64, rng)
     start = time.perf_counter()
-    prediction.predict_files(files, MODEL, folder / "here.csv")
+    prediction.predict_files(files, SHIPPED_MODEL, folder / "here.csv")
     here = 64 * 64 / (time.perf_counter() - start)
     with distributed.LocalCluster(n_workers=n_workers, threads_per_worker=1) as cluster:
         warm = folder / "warm.csv"
-        prediction.predict_files(files[:32], MODEL, warm, address=cluster.scheduler_address)
+        prediction.predict_files(files[:32], SHIPPED_MODEL, warm, address=cluster.scheduler_address)
         start = time.perf_counter()
         prediction.predict_files(
-            files, MODEL, folder / "there.csv", address=cluster.scheduler_address
+            files, SHIPPED_MODEL, folder / "there.csv", address=cluster.scheduler_address
         )
         there = 64 * 64 / (time.perf_counter() - start)
     same = (folder / "here.csv").read_bytes() == (folder / "there.csv").read_bytes()

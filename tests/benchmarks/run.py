@@ -31,7 +31,8 @@ def write_csv(path, flux, labels):
 
 def write_survey(home):
     """Write the simulated survey as two CSVs."""
-    from data import survey
+
+    from exoplanets.sources import survey
 
     made = survey.simulate(seed=0)
     write_csv(home / "exoTrain.csv", made.train_flux, made.train_labels)

@@ -1,0 +1,1 @@
+"""The library behind the four scripts; its layers import downwards only."""

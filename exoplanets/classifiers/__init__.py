@@ -1,0 +1,1 @@
+"""What scores light curves: the transit network and box least squares."""

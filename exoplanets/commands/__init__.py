@@ -1,0 +1,1 @@
+"""Options that the scripts share, and the program that scores the stars of users."""

@@ -1,0 +1,1 @@
+"""How well classifiers do: metrics, cross-validation, vetting, and the scores of new stars."""

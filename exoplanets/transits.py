@@ -1,0 +1,177 @@
+"""The transit model behind every injection and every simulated planet.
+
+References
+----------
+.. [1] Mandel & Agol (2002), ApJ 580, L171: limb-darkened transit light curves.
+.. [2] Kreidberg (2015), PASP 127, 1161: batman, their implementation.
+.. [3] Winn (2010), arXiv:1001.2010: transit geometry.
+"""
+
+import batman
+import numpy as np
+
+from exoplanets.stars import CADENCE_DAYS
+
+TEMPLATE_POINTS = 801  # over half a transit: good to 1e-4 of its depth
+
+
+def scaled_separation(period, stellar_density):
+    """Orbital separation in stellar radii, a/R*, from days and g/cm3 (Kepler's third law)."""
+    gravity = 6.6743e-11 * 1e3  # m3 kg-1 s-2, times g/cm3 in kg/m3
+    return np.cbrt(gravity * stellar_density * (np.asarray(period) * 86400) ** 2 / (3 * np.pi))
+
+
+def transit_duration(period, radius_ratio, impact=0.0, stellar_density=1.41):
+    """
+    Time from first to last contact (T14) of a circular orbit: Winn (2010), equation 14.
+
+    Parameters
+    ----------
+    period : float or ndarray
+        Days.
+    radius_ratio, impact : float or ndarray
+        Planet radius and impact parameter, in stellar radii.
+    stellar_density : float or ndarray
+        g/cm3; the Sun's by default.
+
+    Returns
+    -------
+    float or ndarray
+        Days; 0 where the planet misses the star.
+    """
+    half_chord = np.sqrt(np.maximum((1 + radius_ratio) ** 2 - np.square(impact), 0))
+    orbit = np.sqrt(scaled_separation(period, stellar_density) ** 2 - np.square(impact))
+    return period / np.pi * np.arcsin(half_chord / orbit)
+
+
+def _check_transit(period, epoch, radius_ratio, impact, stellar_density, limb_darkening, exposure):
+    """Raise ValueError naming the first value that no transiting planet can have."""
+
+    def require(holds, name, value, rule):
+        if not holds:
+            raise ValueError(f"{name} must {rule}, not {value}")
+
+    u1, u2 = limb_darkening
+    for name, value in (
+        ("period", period),
+        ("stellar_density", stellar_density),
+        ("exposure_days", exposure),
+    ):
+        require(0 < value < np.inf, name, value, "be positive and finite")
+    require(np.isfinite(epoch), "epoch", epoch, "be finite")
+    require(0 < radius_ratio < 1, "radius_ratio", radius_ratio, "lie between 0 and 1")
+    require(0 <= impact < 1 + radius_ratio, "impact", impact, "lie in [0, 1 + radius_ratio)")
+    bright = u1 >= 0 and u1 + u2 <= 1 and u1 + 2 * u2 >= 0
+    require(bright, "limb_darkening", limb_darkening, "dim the star outwards, nowhere below 0")
+    separation = scaled_separation(period, stellar_density)
+    reason = f"exceed 1 + radius_ratio = {1 + radius_ratio:.4g} for the period {period} d"
+    require(separation > 1 + radius_ratio, "a/R*", f"{separation:.4g}", reason)
+
+
+def transit_flux(
+    time,
+    *,
+    period,
+    epoch,
+    radius_ratio,
+    impact=0.0,
+    stellar_density=1.41,
+    limb_darkening=(0.45, 0.2),
+    exposure_days=CADENCE_DAYS,
+):
+    """
+    Relative flux of a star transited by a planet on a circular orbit.
+
+    batman computes half a transit once; its running integral over time is interpolated, so that
+    the mean over an exposure, however long, is one difference.
+
+    Parameters
+    ----------
+    time : ndarray of shape (n_cadences,)
+        Middle of each exposure, days.
+    period, epoch : float
+        Orbital period and the middle of any one transit, days.
+    radius_ratio, impact : float
+        Planet radius and impact parameter, in stellar radii.
+    stellar_density : float
+        g/cm3; the Sun's by default.
+    limb_darkening : (float, float)
+        Quadratic coefficients u1, u2.
+    exposure_days : float
+        Length of an exposure, days.
+
+    Returns
+    -------
+    ndarray of shape (n_cadences,)
+        Dimensionless; 1 out of transit.
+
+    Raises
+    ------
+    ValueError
+        If no transiting planet has these values; the message names the bad one.
+
+    References
+    ----------
+    Mandel & Agol (2002), ApJ 580, L171; Kreidberg (2015), PASP 127, 1161.
+    """
+    shape = radius_ratio, impact, stellar_density
+    _check_transit(period, epoch, *shape, limb_darkening, exposure_days)
+    planet = batman.TransitParams()
+    planet.t0, planet.per, planet.rp = 0.0, period, radius_ratio
+    planet.a = float(scaled_separation(period, stellar_density))
+    planet.inc = np.degrees(np.arccos(impact / planet.a))
+    planet.ecc, planet.w = 0.0, 90.0
+    planet.u, planet.limb_dark = list(limb_darkening), "quadratic"
+
+    since_middle = np.linspace(0, transit_duration(period, *shape) / 2, TEMPLATE_POINTS)
+    loss = 1 - batman.TransitModel(planet, since_middle).light_curve(planet)
+    integral = np.append(0, np.cumsum(loss[1:] + loss[:-1])) * since_middle[1] / 2
+
+    def lost_until(day):
+        """Integral of the loss from the epoch to so many days after it, all orbits included."""
+        orbits = np.rint(day / period)
+        phase = day - orbits * period
+        within = np.interp(np.abs(phase), since_middle, integral)
+        return 2 * integral[-1] * orbits + np.copysign(within, phase)
+
+    opened = np.asarray(time, dtype=float) - epoch - exposure_days / 2
+    return 1 - (lost_until(opened + exposure_days) - lost_until(opened)) / exposure_days
+
+
+def draw_planet(rng, *, period_range=(0.6, 25.0), radius_ratio_range=(0.01, 0.15)):
+    """
+    Draw a K2-like planet.
+
+    Period and radius ratio are log-uniform, the impact parameter uniform in 0-0.9, the epoch
+    uniform over one period; the star is a main-sequence dwarf (density lognormal, median
+    1.6 g/cm3, 0.2 dex) with the limb darkening of such stars in the Kepler band.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of all randomness.
+    period_range, radius_ratio_range : (float, float)
+        Days; dimensionless.
+
+    Returns
+    -------
+    dict
+        Keyword arguments of `transit_flux`.
+    """
+    period = np.exp(rng.uniform(*np.log(period_range)))
+    return {
+        "period": period,
+        "epoch": rng.uniform(0, period),
+        "radius_ratio": np.exp(rng.uniform(*np.log(radius_ratio_range))),
+        "impact": rng.uniform(0, 0.9),
+        "stellar_density": np.clip(draw_lognormal(rng, 1.6, 0.2), 0.4, 6.0),
+        "limb_darkening": (
+            np.clip(rng.normal(0.45, 0.08), 0.2, 0.65),
+            np.clip(rng.normal(0.2, 0.06), 0.05, 0.35),
+        ),
+    }
+
+
+def draw_lognormal(rng, median, dex, size=None):
+    """Lognormal numbers of the given median and scatter in decades."""
+    return median * 10 ** rng.normal(0, dex, size)

@@ -1,0 +1,122 @@
+"""classifiers/box.py: what a box search must find, and what it must not."""
+
+import numpy as np
+import pytest
+
+from exoplanets.classifiers import box
+from exoplanets.stars import CADENCE_DAYS
+
+N = 2880
+TIME = np.arange(N) * CADENCE_DAYS
+
+
+def noise(n_stars, seed=0, n_cadences=N):
+    return np.random.default_rng(seed).normal(size=(n_stars, n_cadences))
+
+
+def make_dips(period, epoch, hours, depth, time=TIME):
+    """Dips of a given depth, as a function of time in days."""
+    away = np.abs((time - epoch + period / 2) % period - period / 2)
+    return -depth * (away <= hours / 48)
+
+
+@pytest.fixture(scope="module")
+def of_noise():
+    return box.search(noise(24, seed=1))
+
+
+@pytest.mark.parametrize(
+    ("period", "epoch", "hours"), [(0.81, 0.3, 2), (2.37, 1.9, 3), (7.9, 4.0, 5), (17.3, 9.0, 7)]
+)
+def test_a_strong_period_is_found(period, epoch, hours, of_noise):
+    curves = noise(3, seed=2) + make_dips(period, epoch, hours, 3.0)
+    found = box.search(curves)
+    np.testing.assert_allclose(found.period, period, rtol=0.01)
+    off = (found.epoch - epoch + period / 2) % period - period / 2
+    assert np.abs(off).max() < hours / 48 + CADENCE_DAYS * box.BIN
+    assert np.abs(found.depth / 3 - 1).max() < 1 / 3
+    assert np.all((found.duration > hours / 48) & (found.duration < hours / 12))
+    assert found.statistic.min() > of_noise.statistic.max()
+    assert found.snr.min() > of_noise.snr.max()
+
+
+def test_pure_noise_and_brightenings_have_a_low_statistic(of_noise):
+    assert of_noise.statistic.max() < 6
+    bumps = box.search(noise(4, seed=3) - make_dips(2.37, 1.0, 3, 3.0))
+    dips = box.search(noise(4, seed=3) + make_dips(2.37, 1.0, 3, 3.0))
+    assert bumps.statistic.max() < 0.5 * dips.statistic.min()
+
+
+def test_a_single_deep_dip_is_no_period(of_noise):
+    curves = noise(6, seed=4)
+    curves[:, 1000:1010] -= 30
+    found = box.search(curves)
+    assert found.statistic.max() < 1.3 * of_noise.statistic.max()
+    # The same depth in three places is one.
+    repeated = noise(6, seed=4) + make_dips(15.0, 7.0, 5, 30.0)
+    assert box.search(repeated).statistic.min() > 3 * found.statistic.max()
+
+
+def test_red_noise_counts_as_noise():
+    """A dip on a wandering star is worth less than the same dip on a quiet one."""
+    white = noise(4, seed=5)
+    kernel = np.exp(-0.5 * (np.arange(-20, 21) / 6) ** 2)
+    red = np.array([np.convolve(star, kernel, "same") for star in noise(4, seed=6)])
+    red = red / red.std() + 0.3 * white
+    dips = make_dips(4.4, 2.0, 3, 1.5)
+    assert np.all(box.search(red + dips).snr < 0.6 * box.search(white + dips).snr)
+
+
+def test_in_parallel_as_one_by_one():
+    curves = noise(9, seed=7) + make_dips(3.3, 1.0, 3, 2.0)
+    expected = np.array([box.search_star(curve) for curve in curves]).T
+    np.testing.assert_array_equal(np.array(box.search(curves)), expected)
+
+
+def test_periods_are_those_of_the_times_given():
+    """A file without the thrusters' cadences: index runs slow, the given time does not."""
+    kept = np.arange(3197) % 11 != 10
+    time = np.arange(3197)[kept][:N] * CADENCE_DAYS
+    curves = noise(3, seed=8)[:, : len(time)] + make_dips(4.7, 2.0, 4, 3.0, time)
+    found = box.search(curves, np.tile(time, (3, 1)))
+    np.testing.assert_allclose(found.period, 4.7, rtol=0.01)
+    np.testing.assert_allclose(box.search(curves).period, 4.7 * 10 / 11, rtol=0.01)
+
+
+@pytest.mark.parametrize("n_cadences", [500, 501, 900])
+def test_short_curves_are_searched_up_to_a_third_of_their_length(n_cadences):
+    curves = noise(2, seed=9, n_cadences=n_cadences)
+    found = box.search(curves + make_dips(1.3, 0.5, 2.5, 4.0, TIME[:n_cadences]))
+    assert all(np.isfinite(values).all() for values in found)
+    np.testing.assert_allclose(found.period, 1.3, rtol=0.02)
+    longest = box.search(curves).period.max()
+    assert longest <= n_cadences * CADENCE_DAYS / 3
+
+
+def test_no_star_no_result():
+    found = box.search(np.empty((0, N)))
+    assert all(values.shape == (0,) for values in found)
+
+
+def test_trial_periods_are_dense_enough_that_no_transit_drifts_away():
+    periods = np.sort(box.trial_periods(0.6, 20.0, 60.0))
+    assert periods[0] >= 0.6 * (1 - 1e-6) and periods[-1] <= 20 * (1 + 1e-6)
+    assert periods[0] < 0.61 and periods[-1] > 19.5
+    # Half a step of period, over all orbits of the baseline, against a Sun-like star's transit.
+    drift = np.diff(periods) / 2 * 60 / periods[:-1]
+    assert np.all(drift < 0.076 * periods[:-1] ** (1 / 3))
+
+
+def test_depths_of_odd_and_even_dips_are_those_planted():
+    times = np.arange(3000) * CADENCE_DAYS
+    curve = np.random.default_rng(4).normal(size=3000)
+    number = np.round((times - 1.0) / 3.0)
+    inside = np.abs(times - 1.0 - 3.0 * number) <= 0.1
+    curve[inside & (number % 2 == 0)] -= 6
+    curve[inside & (number % 2 == 1)] -= 3
+    for epoch, depth, n_dips in ((1.0, 6, 11), (4.0, 3, 10), (2.5, 0, 10)):
+        found, error, n = box.measure_depth(curve, times, 6.0, epoch, 0.2)
+        assert n == n_dips
+        assert 0.05 < error < 0.3  # nine cadences a dip: 1 / sqrt(9 n) is 0.10 at ten dips
+        assert found == pytest.approx(depth, abs=4 * error)
+    assert box.measure_depth(curve[:20], times[:20], 6.0, 3.0, 0.2)[2] == 0

@@ -1,0 +1,294 @@
+"""evaluation/metrics.py, with scikit-learn as the oracle."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as reference
+
+from exoplanets.evaluation import metrics
+
+# Few distinct values make ties; float32 is what a network returns.
+SCORE = st.one_of(st.sampled_from([0.0, 0.25, 0.5, 1.0]), st.floats(0, 1, width=32))
+
+
+@st.composite
+def scored_stars(draw, n_min=2, n_max=40):
+    """Labels with both classes, and a score per star."""
+    n = draw(st.integers(n_min, n_max))
+    y = draw(st.lists(st.integers(0, 1), min_size=n, max_size=n))
+    y[0], y[-1] = 1, 0
+    score = draw(st.lists(SCORE, min_size=n, max_size=n))
+    order = draw(st.permutations(range(n)))
+    return np.array(y)[order], np.array(score)[order]
+
+
+@given(scored_stars())
+def test_areas_equal_sklearn_with_ties(stars):
+    y, score = stars
+    roc_auc, average_precision = metrics.rank_statistics(y, score)
+    assert roc_auc[0] == pytest.approx(reference.roc_auc_score(y, score), abs=1e-12)
+    expected = reference.average_precision_score(y, score)
+    assert average_precision[0] == pytest.approx(expected, abs=1e-12)
+
+
+@given(scored_stars(), st.floats(0, 1))
+def test_counts_and_ratios_equal_sklearn(stars, threshold):
+    y, score = stars
+    row = metrics.evaluate(y, score, threshold, seed=0)
+    called = score >= threshold
+    ((tn, fp), (fn, tp)) = reference.confusion_matrix(y, called)
+    assert (row["tp"], row["fp"], row["fn"], row["tn"]) == (tp, fp, fn, tn)
+    assert row["accuracy"] == pytest.approx(reference.accuracy_score(y, called))
+    assert row["recall"] == pytest.approx(reference.recall_score(y, called))
+    assert row["f1"] == pytest.approx(reference.f1_score(y, called))
+    if called.any():
+        assert row["precision"] == pytest.approx(reference.precision_score(y, called))
+    else:
+        assert row["precision"] is None
+        assert row["precision_interval"] is None
+
+
+@given(scored_stars())
+@example((np.array([1, 0]), np.array([0.1, np.nextafter(0.1, 0)])))  # no float lies between
+@example((np.array([1, 0]), np.array([np.nextafter(0.1, 1), 0.1])))
+def test_threshold_maximises_f1_over_all_cuts(stars):
+    y, score = stars
+    threshold = metrics.tune_threshold(y, score)
+
+    def f1(called):
+        return 2 * np.sum(y * called) / (np.sum(y) + np.sum(called))
+
+    best = max(f1(score >= cut) for cut in score)  # every distinct calling
+    assert f1(score >= threshold) == pytest.approx(best, abs=1e-12)
+
+
+def test_threshold_is_the_middle_of_the_widest_best_gap():
+    y = np.array([1, 1, 0, 0])
+    assert metrics.tune_threshold(y, [0.9, 0.8, 0.2, 0.1]) == pytest.approx(0.5)
+    # Calling one star or four has F1 2/3 each; the gap beneath decides.
+    y = [1, 0, 0, 1, 0]
+    assert metrics.tune_threshold(y, [0.9, 0.3, 0.2, 0.1, 0.0]) == pytest.approx(0.6)
+    assert metrics.tune_threshold(y, [0.9, 0.8, 0.7, 0.6, 0.0]) == pytest.approx(0.3)
+    assert metrics.tune_threshold([0, 1], [0.7, 0.3]) == 0.3  # all are called: nothing is below
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_threshold_refuses_scores_that_are_not_finite(bad):
+    with pytest.raises(ValueError, match="1 of 3 scores are not finite"):
+        metrics.tune_threshold([1, 0, 0], [0.5, bad, 0.1])
+    with pytest.raises(ValueError, match="without a host"):
+        metrics.tune_threshold([0, 0], [0.5, 0.1])
+
+
+def test_f1_is_not_the_published_slip():
+    # TP 4, FN 1, FP 1: the study's formula made 0.888 of it.
+    assert metrics.f1(tp=4, fp=1, fn=1) == pytest.approx(0.80)
+    assert metrics.f1(tp=4, fp=3, fn=1) == pytest.approx(2 * 4 / (2 * 4 + 3 + 1))
+    assert metrics.f1(0, 0, 0) is None
+
+
+def test_wilson_interval_has_its_known_values():
+    low, high = metrics.wilson(4, 5)
+    assert (round(low, 2), round(high, 2)) == (0.38, 0.96)
+    assert metrics.wilson(0, 10) == pytest.approx([0, 0.2775], abs=1e-4)  # Newcombe 1998
+    assert metrics.wilson(0, 0) is None
+
+
+@settings(max_examples=40)
+@given(scored_stars(n_max=25), st.integers(0, 1000))
+def test_weighted_statistics_are_those_of_the_repeated_stars(stars, seed):
+    y, score = stars
+    weights = metrics.resample(y, 5, np.random.default_rng(seed))
+    np.testing.assert_array_equal(weights @ y, np.full(5, y.sum()))  # stratified
+    np.testing.assert_array_equal(weights.sum(axis=1), np.full(5, len(y)))
+    roc_auc, average_precision = metrics.rank_statistics(y, score, weights)
+    for k in range(5):
+        drawn = np.repeat(np.arange(len(y)), weights[k].astype(int))
+        expected = reference.roc_auc_score(y[drawn], score[drawn])
+        assert roc_auc[k] == pytest.approx(expected, abs=1e-12)
+        expected = reference.average_precision_score(y[drawn], score[drawn])
+        assert average_precision[k] == pytest.approx(expected, abs=1e-12)
+
+
+def test_bootstrap_equals_the_plain_one_and_follows_its_seed():
+    rng = np.random.default_rng(3)
+    y = np.repeat([1, 0], [12, 60])
+    score = np.round(rng.normal(y, 1.0), 1)
+    found = metrics.bootstrap(y, score, score >= 0.7, seed=4)
+    assert found == metrics.bootstrap(y, score, score >= 0.7, seed=4)
+    assert found != metrics.bootstrap(y, score, score >= 0.7, seed=5)
+    plain = {"f1": [], "average_precision": [], "roc_auc": []}
+    for _ in range(300):
+        drawn = np.concatenate([rng.choice(12, 12), 12 + rng.choice(60, 60)])
+        plain["f1"].append(reference.f1_score(y[drawn], score[drawn] >= 0.7))
+        plain["average_precision"].append(reference.average_precision_score(y[drawn], score[drawn]))
+        plain["roc_auc"].append(reference.roc_auc_score(y[drawn], score[drawn]))
+    for name, values in plain.items():
+        # Two bootstraps of 1000 and 300 draws agree to a fraction of their width.
+        width = np.ptp(np.percentile(values, [2.5, 97.5]))
+        expected = np.percentile(values, [2.5, 97.5])
+        assert found[f"{name}_interval"] == pytest.approx(expected, abs=0.2 * width), name
+
+
+def test_quick_interval_of_the_auc_is_that_of_the_plain_bootstrap():
+    rng = np.random.default_rng(6)
+    y = np.repeat([1, 0], [9, 200])
+    score = np.round(rng.normal(y, 1.0), 1)
+    expected = metrics.bootstrap(y, score, score >= 0, seed=1)["roc_auc_interval"]
+    found = metrics.roc_auc_interval(y, score, rng)
+    assert found == pytest.approx(expected, abs=0.1 * np.ptp(expected))
+
+
+def test_calls_may_be_given_where_folds_have_thresholds_of_their_own():
+    y, score = np.array([1, 1, 0, 0]), np.array([0.2, 0.9, 0.5, 0.1])
+    called = np.array([True, False, False, True])
+    row = metrics.evaluate(y, score, None, seed=0, called=called)
+    assert [row[name] for name in ("tp", "fp", "fn", "tn")] == [1, 1, 1, 1]
+    assert row["threshold"] is None
+    assert row["roc_auc"] == reference.roc_auc_score(y, score)
+
+
+@settings(max_examples=30)
+@given(scored_stars(), st.floats(0, 1))
+def test_intervals_are_ordered_and_hold_the_proportions(stars, threshold):
+    row = metrics.evaluate(*stars, threshold, seed=1)
+    for name in metrics.METRICS:
+        interval = row[f"{name}_interval"]
+        if interval:
+            assert 0 <= interval[0] <= interval[1] <= 1 + 1e-12
+        if interval and name in ("accuracy", "precision", "recall"):
+            assert interval[0] - 1e-12 <= row[name] <= interval[1] + 1e-12
+
+
+@pytest.mark.parametrize(
+    ("y", "undefined"),
+    [
+        ([0, 0, 0], {"recall", "average_precision", "roc_auc"}),
+        ([1, 1, 1], {"roc_auc"}),
+    ],
+)
+def test_undefined_values_are_null_in_json_never_nan(y, undefined):
+    row = metrics.evaluate(y, [0.9, 0.5, 0.1], 0.4, seed=0)
+    read = json.loads(json.dumps(row, allow_nan=False))
+    assert {name for name in metrics.METRICS if read[name] is None} == undefined
+    assert all(read[f"{name}_interval"] is None for name in undefined)
+
+
+def test_f1_and_precision_are_null_without_hosts_and_calls():
+    row = metrics.evaluate([0, 0], [0.1, 0.2], 0.5, seed=0)
+    assert row["f1"] is None and row["precision"] is None and row["f1_interval"] is None
+    assert row["tn"] == 2 and row["accuracy"] == 1
+
+
+def test_evaluate_is_plain_json_of_the_agreed_names():
+    row = metrics.evaluate(np.array([1, 0], np.int8), np.array([0.9, 0.1], np.float32), 0.5, 0)
+    names = {"tp", "fp", "fn", "tn", "threshold", *metrics.METRICS}
+    names |= {f"{name}_interval" for name in metrics.METRICS}
+    assert set(row) == names
+    assert json.loads(json.dumps(row)) == row
+
+
+# ----------------------------------------------------------------- what a user may choose from
+@given(scored_stars())
+def test_precision_and_recall_of_every_cut_equal_sklearn(stars):
+    y, score = stars
+    recall, precision = metrics.precision_recall(y, score)
+    expected_precision, expected_recall, _ = reference.precision_recall_curve(y, score)
+    np.testing.assert_allclose(recall[1:], expected_recall[-2::-1])
+    np.testing.assert_allclose(precision[1:], expected_precision[-2::-1])
+    assert (recall[0], precision[0]) == (0, precision[1])
+
+
+@given(scored_stars(), st.sampled_from([0.5, 0.75, 0.9, 1.0]))
+def test_recall_at_precision_is_the_best_of_all_cuts(stars, least):
+    y, score = stars
+    best = 0.0
+    for cut in score:
+        called = score >= cut
+        if y[called].mean() >= least:
+            best = max(best, y[called].sum() / y.sum())
+    assert metrics.recall_at_precision(y, score, least) == pytest.approx(best)
+
+
+def test_recall_at_precision_is_0_where_no_cut_is_precise_enough():
+    assert metrics.recall_at_precision([0, 1, 1], [0.9, 0.8, 0.1]) == 0
+    assert metrics.recall_at_precision([1, 0, 1], [0.9, 0.8, 0.1]) == 0.5
+    assert metrics.recall_at_precision([1, 1, 0], [0.9, 0.8, 0.1]) == 1
+
+
+@pytest.fixture(scope="module")
+def coloured():
+    """Hosts with redder noise, as real ones: labels and two noise colours of unlike scale."""
+    rng = np.random.default_rng(2)
+    y = (np.arange(4000) < 300).astype(int)
+    colour = rng.normal(size=(4000, 2)) + 0.8 * y[:, None]
+    return y, colour * [0.01, 50]
+
+
+def test_a_score_that_follows_noise_colour_has_no_matched_auc(coloured):
+    y, colour = coloured
+    for weights in ([100, 0], [0, 0.02], [100, 0.02]):
+        score = colour @ weights
+        assert reference.roc_auc_score(y, score) > 0.65  # it does tell the label
+        assert metrics.noise_matched_auc(y, score, colour) == pytest.approx(0.5, abs=0.08)
+
+
+def test_a_score_of_something_else_keeps_its_matched_auc(coloured):
+    y, colour = coloured
+    assert metrics.noise_matched_auc(y, y, colour) == 1
+    assert metrics.noise_matched_auc(y, 1 - y, colour) == 0
+    assert metrics.noise_matched_auc(y, 0 * y, colour) == 0.5
+    other = np.random.default_rng(3).normal(1.0 * y)
+    expected = reference.roc_auc_score(y, other)
+    assert metrics.noise_matched_auc(y, other, colour) == pytest.approx(expected, abs=0.03)
+
+
+@settings(max_examples=40)
+@given(scored_stars(), st.integers(0, 1000), st.integers(1, 12))
+def test_matched_auc_is_the_mean_share_of_nearest_stars_below(stars, seed, n_nearest):
+    y, score = stars
+    colour = np.random.default_rng(seed).normal(size=(len(y), 2)) * [1, 1000]
+    shares = []
+    for host in np.flatnonzero(y == 1):
+        others = sorted(
+            np.flatnonzero(y == 0),
+            key=lambda i: np.hypot(*((colour[i] - colour[host]) / colour.std(axis=0))),
+        )[:n_nearest]
+        shares.append(np.mean([(score[host] > score[i]) + (score[host] == score[i]) / 2
+                               for i in others]))  # fmt: skip
+    found = metrics.noise_matched_auc(y, score, colour, n_nearest)
+    assert found == pytest.approx(np.mean(shares))
+
+
+def test_matched_auc_is_undefined_without_both_classes():
+    colour = np.zeros((3, 2))
+    assert metrics.noise_matched_auc([0, 0, 0], [0.1, 0.2, 0.3], colour) is None
+    assert metrics.noise_matched_auc([1, 1, 1], [0.1, 0.2, 0.3], colour) is None
+
+
+# ----------------------------------------------------------------------------- probabilities
+def test_calibrated_scores_are_probabilities():
+    rng = np.random.default_rng(4)
+    truth = rng.uniform(-4, 4, 30_000)  # log-odds
+    y = rng.random(30_000) < 1 / (1 + np.exp(-truth))
+    score = 1 / (1 + np.exp(-(2.5 * truth + 1)))  # overconfident, and too generous
+    slope, offset = metrics.fit_calibration(y, score)
+    assert (slope, offset) == pytest.approx((1 / 2.5, -1 / 2.5), abs=0.06)
+    found = metrics.calibrate(score, slope, offset)
+    for low in (0.1, 0.4, 0.7):
+        inside = (found >= low) & (found < low + 0.1)
+        assert y[inside].mean() == pytest.approx(low + 0.05, abs=0.04)
+
+
+@settings(max_examples=25)
+@given(scored_stars())
+def test_calibration_bears_any_score_and_keeps_their_order(stars):
+    y, score = stars
+    slope, offset = metrics.fit_calibration(y, score)
+    found = metrics.calibrate(score, slope, offset)
+    assert np.isfinite(found).all() and 0 <= found.min() <= found.max() <= 1
+    order = np.argsort(score, kind="stable")
+    assert np.all(np.diff(found[order]) * np.sign(slope) >= -1e-12)
