@@ -1,13 +1,118 @@
-"""The labelled stars: the schema of the two tables, and the tables in memory."""
+"""The one table of stars that passes through all four steps.
 
+A `Stars` is a table with one row per star: where the star comes from, its label, its flux and what
+was computed of it. Missing flux is NaN in it; whoever needs numbers fills them in there and then.
+"""
+
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
 
 CADENCE_DAYS = 29.4244 / 60 / 24  # Kepler's long cadence: 270 exposures of 6.54 s
-HOST, NON_HOST = 2, 1  # LABEL as distributed
+HOST, NON_HOST = 2, 1  # LABEL in the files
 TABLES = {"train": "exoTrain.csv", "test": "exoTest.csv"}
-SIMULATED_SEED = 0  # of the stars themselves; a script's --seed is that of what it does to them
+SPLITS = ("train", "validation", "test")  # stars to fit on, to tune on, to test on
+LIGHT_CURVES = ("distributed", "equalised")  # the two kinds; see `Stars.light_curves`
+SIMULATED_SEED = 0  # of the simulated stars; --seed is that of what a script does to the stars
+
+
+@dataclass(frozen=True, eq=False)
+class Stars:
+    """Labelled stars; every attribute has one row per star.
+
+    Attributes
+    ----------
+    table : ndarray of shape (n_stars,), str
+        "train" or "test": the file that the star is in.
+    row : ndarray of shape (n_stars,), int64
+        Row in that file, the first star is 0; -1 for a host that SMOTE made.
+    is_host : ndarray of shape (n_stars,), bool
+        True for a host (LABEL 2), False for a non-host (LABEL 1).
+    flux : ndarray of shape (n_stars, n_cadences)
+        Flux as distributed, e-/s; NaN where nothing was measured.
+    cadence : ndarray of shape (n_stars, n_cadences), int32, or None
+        True number of each cadence since the start of the campaign, times `CADENCE_DAYS` its time
+        in days; None as long as the clock is not known.
+    curves : ndarray of shape (n_stars, n_grid), float32, or None
+        Equalised light curves, dimensionless, on the grid of true time: column k is at
+        k * `CADENCE_DAYS` days. None before they are computed.
+    split : ndarray of shape (n_stars,), str
+        "train" (fitted on), "validation" or "test"; "" before the stars are split.
+    """
+
+    table: np.ndarray
+    row: np.ndarray
+    is_host: np.ndarray
+    flux: np.ndarray
+    cadence: np.ndarray | None = None
+    curves: np.ndarray | None = None
+    split: np.ndarray | None = None
+
+    def __post_init__(self):
+        if self.split is None:
+            object.__setattr__(self, "split", np.full(len(self.row), "", dtype="U10"))
+        for name, array in self._arrays():
+            if len(array) != len(self.row):
+                raise ValueError(f"{name} has {len(array)} rows, row has {len(self.row)}")
+
+    def _arrays(self):
+        """Names and arrays of all attributes that are there."""
+        pairs = ((field.name, getattr(self, field.name)) for field in dataclasses.fields(self))
+        return [(name, array) for name, array in pairs if array is not None]
+
+    def __len__(self):
+        return len(self.row)
+
+    @property
+    def y(self):
+        """Labels as numbers, ndarray of shape (n_stars,), int8: 1 for a host."""
+        return self.is_host.astype(np.int8)
+
+    @property
+    def names(self):
+        """Names for people, list of str: "train row 7"."""
+        return [f"{table} row {row}" for table, row in zip(self.table, self.row, strict=True)]
+
+    def light_curves(self, kind):
+        """The light curves of one kind, ndarray of shape (n_stars, n).
+
+        Parameters
+        ----------
+        kind : {"distributed", "equalised"}
+            `flux` or `curves`.
+        """
+        if kind not in LIGHT_CURVES:
+            raise ValueError(f"'{kind}' is no kind of light curves: {LIGHT_CURVES} are")
+        return self.flux if kind == "distributed" else self.curves
+
+    def select(self, rows):
+        """The stars of an index array, a mask or a slice, in its order."""
+        return Stars(**{name: array[rows] for name, array in self._arrays()})
+
+    def replace(self, **arrays):
+        """These stars with other arrays in place of those named."""
+        return dataclasses.replace(self, **arrays)
+
+
+def concatenate(parts):
+    """Stars of several tables as one, in order.
+
+    Parameters
+    ----------
+    parts : sequence of Stars
+        With the same columns; all with `cadence` or none, and so with `curves`.
+
+    Returns
+    -------
+    Stars
+    """
+    names = [{name for name, _ in part._arrays()} for part in parts]
+    if any(each != names[0] for each in names):
+        raise ValueError(f"the tables have different attributes: {names}")
+    return Stars(
+        **{name: np.concatenate([getattr(p, name) for p in parts]) for name in sorted(names[0])}
+    )
 
 
 @dataclass(frozen=True)
@@ -73,10 +178,16 @@ class Tables:
 
 
 def describe(provenance):
-    """One line naming the data, for the console, every figure and every results file."""
-    train, test = provenance["train"], provenance["test"]
+    """One line naming the data, for the console, every figure and every results file.
+
+    Parameters
+    ----------
+    provenance : dict
+        `source` ("kaggle", "user" or "simulated"), and per table a dict of `file`, `sha256`,
+        `n_stars`, `n_hosts`, `n_cadences` and `n_missing`.
+    """
     if provenance["source"] == "simulated":
         return f"SIMULATED survey (seed {SIMULATED_SEED}), not real stars"
     name = {"kaggle": "Kaggle Kepler/K2 set", "user": "user's light curves"}
-    files = ", ".join(f"{t['file']} {t['sha256'][:8]}" for t in (train, test))
+    files = ", ".join(f"{provenance[t]['file']} {provenance[t]['sha256'][:8]}" for t in TABLES)
     return f"{name[provenance['source']]} ({files})"

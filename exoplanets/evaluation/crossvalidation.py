@@ -16,7 +16,7 @@ from exoplanets.lightcurves.split import balance, fill_missing
 METRICS = (*metrics.METRICS, "recall_at_precision_0.9", "noise_matched_auc")
 
 
-class Stars(NamedTuple):
+class GatheredStars(NamedTuple):
     """All labelled stars of both tables, for cross-validation.
 
     Attributes
@@ -51,7 +51,7 @@ def gather_stars(tables, view, repeats, colours):
         [len(view[f"y_{split}"]) for split in SPLITS],
     )
     row = np.concatenate([view[f"row_{split}"] for split in SPLITS])
-    return Stars(
+    return GatheredStars(
         np.concatenate([view[f"y_{split}"] for split in SPLITS]),
         table,
         row,
@@ -67,7 +67,7 @@ def make_contenders(stars, tables, train_published, transit_settings, box_least_
 
     Parameters
     ----------
-    stars : Stars
+    stars : GatheredStars
     tables : stars.Tables
     train_published, transit_settings, box_least_squares
         See `comparison.train_contenders`.
