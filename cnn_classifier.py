@@ -36,7 +36,8 @@ import pandas as pd
 from keras import layers
 from tqdm.keras import TqdmCallback
 
-from exoplanets.classifiers.keras_tools import make_reproducible, setting
+from exoplanets.classifiers.base import setting
+from exoplanets.classifiers.keras_tools import make_reproducible
 from exoplanets.classifiers.transit import TransitSettings, save_transit
 from exoplanets.commands import predict
 from exoplanets.commands.options import (

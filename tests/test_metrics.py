@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
@@ -49,38 +49,6 @@ def test_counts_and_ratios_equal_sklearn(stars, threshold):
     else:
         assert row["precision"] is None
         assert row["precision_interval"] is None
-
-
-@given(scored_stars())
-@example((np.array([1, 0]), np.array([0.1, np.nextafter(0.1, 0)])))  # no float lies between
-@example((np.array([1, 0]), np.array([np.nextafter(0.1, 1), 0.1])))
-def test_threshold_maximises_f1_over_all_cuts(stars):
-    y, score = stars
-    threshold = metrics.tune_threshold(y, score)
-
-    def f1(called):
-        return 2 * np.sum(y * called) / (np.sum(y) + np.sum(called))
-
-    best = max(f1(score >= cut) for cut in score)  # every distinct calling
-    assert f1(score >= threshold) == pytest.approx(best, abs=1e-12)
-
-
-def test_threshold_is_the_middle_of_the_widest_best_gap():
-    y = np.array([1, 1, 0, 0])
-    assert metrics.tune_threshold(y, [0.9, 0.8, 0.2, 0.1]) == pytest.approx(0.5)
-    # Calling one star or four has F1 2/3 each; the gap beneath decides.
-    y = [1, 0, 0, 1, 0]
-    assert metrics.tune_threshold(y, [0.9, 0.3, 0.2, 0.1, 0.0]) == pytest.approx(0.6)
-    assert metrics.tune_threshold(y, [0.9, 0.8, 0.7, 0.6, 0.0]) == pytest.approx(0.3)
-    assert metrics.tune_threshold([0, 1], [0.7, 0.3]) == 0.3  # all are called: nothing is below
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_threshold_refuses_scores_that_are_not_finite(bad):
-    with pytest.raises(ValueError, match="1 of 3 scores are not finite"):
-        metrics.tune_threshold([1, 0, 0], [0.5, bad, 0.1])
-    with pytest.raises(ValueError, match="without a host"):
-        metrics.tune_threshold([0, 0], [0.5, 0.1])
 
 
 def test_f1_is_not_the_published_slip():

@@ -41,8 +41,16 @@ def test_a_diverged_network_is_refused():
         def predict(self, x, **options):
             return np.array([[0.5], [np.nan], [0.5]], np.float32)
 
-    with pytest.raises(DataError, match="published network has diverged.*--learning-rate"):
-        keras_tools.predict(Diverged(), np.zeros((3, 64)))
+        def get_weights(self):
+            return self.weights
+
+    network = Diverged()
+    network.weights = [np.zeros(3), np.array([np.nan])]
+    with pytest.raises(DataError, match="published network has weights .* training diverged"):
+        keras_tools.predict(network, np.zeros((3, 64)))
+    network.weights.pop()  # the light curves are to blame, not the training
+    with pytest.raises(DataError, match="though its weights are: a light curve holds values"):
+        keras_tools.predict(network, np.zeros((3, 64)))
 
 
 # ------------------------------------------------------------------------------- the folding

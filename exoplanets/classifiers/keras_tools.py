@@ -1,21 +1,54 @@
-"""What every network needs: settings, reproducible training, and scores of light curves."""
+"""Keras as this project uses it: started quietly, reproducible, without scores that are NaN."""
 
 import contextlib
-import dataclasses
+import json
 import os
+import signal
+import tempfile
+import zipfile
+
+import numpy as np
+
+from exoplanets.files import DataError, atomic_write
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow is imported
 
-import keras
-import numpy as np
-import tensorflow as tf
 
-from exoplanets.files import DataError
+@contextlib.contextmanager
+def quiet():
+    """Keep from the user what libraries write to standard error, unless they raise an error.
+
+    TensorFlow's messages about drivers and processors come from C++: only redirecting the file
+    descriptor stops them. They are shown after all if the block fails.
+    """
+    console, handler = os.dup(2), signal.getsignal(signal.SIGINT)
+    with tempfile.TemporaryFile() as kept:
+
+        def interrupt(number, frame):  # what Ctrl-C says must reach the user
+            os.dup2(console, 2)
+            if callable(handler):
+                handler(number, frame)
+
+        with contextlib.suppress(ValueError, TypeError):  # in another thread there is none
+            signal.signal(signal.SIGINT, interrupt)
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            kept.seek(0)
+            os.write(console, kept.read())
+            raise
+        finally:
+            os.dup2(console, 2)
+            os.close(console)
+            with contextlib.suppress(ValueError, TypeError):
+                signal.signal(signal.SIGINT, handler)
 
 
-def setting(default, text):
-    """A hyper-parameter: a field with its default and the help of its flag."""
-    return dataclasses.field(default=default, metadata={"help": text})
+with quiet():
+    import keras
+    import tensorflow as tf
+from tqdm.keras import TqdmCallback
 
 
 def make_reproducible(seed):
@@ -26,6 +59,7 @@ def make_reproducible(seed):
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
+    _start()
 
 
 def work_side_by_side():
@@ -36,21 +70,24 @@ def work_side_by_side():
     tf.config.experimental.enable_op_determinism()
     with contextlib.suppress(RuntimeError):  # TensorFlow runs already: slower, the same numbers
         tf.config.threading.set_intra_op_parallelism_threads(1)
+    _start()
+
+
+def _start():
+    """Let TensorFlow look for devices, which makes it talk, before anything is computed."""
+    with quiet():
+        tf.constant(0.0)
+
+
+def make_progress_bar(description):
+    """Keras callback that shows epochs on a terminal, and nothing in a file."""
+    return TqdmCallback(verbose=0, desc=description, leave=False, disable=None)
 
 
 def predict(model, x, batch_size=256):
-    """Score of each star, ndarray of shape (n_stars,), float32; refuses a diverged network."""
+    """Score of each star, ndarray of shape (n_stars,), float32; refuses one that is not finite."""
     score = model.predict(x[..., np.newaxis], batch_size=batch_size, verbose=0)[:, 0]
-    return _refuse_diverged(model, score)
-
-
-def _refuse_diverged(model, score):
-    """The scores, if all are finite."""
-    if not np.isfinite(score).all():
-        raise DataError(
-            f"the {model.name} network has diverged (a score is not finite): lower --learning-rate"
-        )
-    return score
+    return _check_scores(model, score)
 
 
 def make_scorer(model):
@@ -67,6 +104,39 @@ def make_scorer(model):
         return model(x, training=False)
 
     def score(x):
-        return _refuse_diverged(model, ask(tf.constant(x[..., np.newaxis])).numpy()[:, 0])
+        return _check_scores(model, ask(tf.constant(x[..., np.newaxis])).numpy()[:, 0])
 
     return score
+
+
+def save_model(model, path, scoring):
+    """Save a network at once, or not at all, with what scoring needs as `scoring.json` inside.
+
+    Parameters
+    ----------
+    model : keras.Model
+    path : path
+        Ends in `.keras`.
+    scoring : dict
+        JSON-ready.
+    """
+    content = json.dumps(scoring, indent=1, allow_nan=False)
+    with atomic_write(path) as temporary:
+        model.save(temporary)
+        with zipfile.ZipFile(temporary, "a") as archive:
+            archive.writestr(zipfile.ZipInfo("scoring.json"), content)  # without today's date
+
+
+def _check_scores(model, score):
+    """The scores, if all are finite; else says whether weights or light curves are to blame."""
+    if np.isfinite(score).all():
+        return score
+    if all(np.isfinite(weight).all() for weight in model.get_weights()):
+        raise DataError(
+            f"the {model.name} network gave a score that is not finite, though its weights are: "
+            "a light curve holds values that are not finite or too large"
+        )
+    raise DataError(
+        f"the {model.name} network has weights that are not finite: its training diverged (lower "
+        "the learning rate), or its file is damaged"
+    )

@@ -23,8 +23,9 @@ import tensorflow as tf
 from keras import layers
 from tqdm.keras import TqdmCallback
 
+from exoplanets.classifiers.base import setting
 from exoplanets.classifiers.keras_layers import DURATIONS, Fold, Matched
-from exoplanets.classifiers.keras_tools import make_reproducible, setting
+from exoplanets.classifiers.keras_tools import make_reproducible
 from exoplanets.files import DataError, atomic_write, say
 from exoplanets.lightcurves.injection import TrainingSample
 

@@ -7,6 +7,8 @@ Throughout, `y` is 1 for a host and 0 for a non-host, a star is called a host if
 import numpy as np
 from scipy import special, stats
 
+from exoplanets.classifiers.base import tune_threshold  # noqa: F401
+
 N_RESAMPLES = 1000
 CONFIDENCE = 0.95
 METRICS = ("accuracy", "precision", "recall", "f1", "average_precision", "roc_auc")
@@ -43,41 +45,6 @@ def wilson(part, whole):
         return None
     interval = stats.binomtest(int(part), int(whole)).proportion_ci(CONFIDENCE, method="wilson")
     return [float(interval.low), float(interval.high)]
-
-
-def tune_threshold(y, score):
-    """The threshold that maximises F1: the middle of the widest gap between best cuts.
-
-    Parameters
-    ----------
-    y, score : ndarray of shape (n_stars,)
-
-    Returns
-    -------
-    float
-        Half-way between the lowest score called a host and the next one below; the lowest score
-        itself if all are called.
-
-    Raises
-    ------
-    ValueError
-        If there is no host, or a score is not finite: NaN would win every comparison.
-    """
-    y, score = np.asarray(y) == 1, np.asarray(score, float)
-    if not y.any():
-        raise ValueError("a threshold cannot be tuned without a host")
-    if not np.isfinite(score).all():
-        raise ValueError(f"{np.sum(~np.isfinite(score))} of {len(score)} scores are not finite")
-    order = np.argsort(-score, kind="stable")
-    value, hits = score[order], np.cumsum(y[order])
-    last = np.append(np.flatnonzero(np.diff(value)), len(value) - 1)  # of each run of ties
-    f1_of_cut = 2 * hits[last] / (last + 1 + y.sum())
-    below = np.append(value[last[:-1] + 1], value[-1])
-    best = np.flatnonzero(f1_of_cut == f1_of_cut.max())
-    widest = best[np.argmax((value[last] - below)[best])]
-    called, next_below = value[last[widest]], below[widest]
-    middle = (called + next_below) / 2
-    return float(middle if middle > next_below else called)  # neighbouring floats have no middle
 
 
 def rank_statistics(y, score, weights=None):

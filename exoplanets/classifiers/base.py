@@ -1,0 +1,219 @@
+"""What every classifier has in common: a name, settings, `fit`, `score` and a threshold.
+
+A new classifier is one file with a subclass of `Classifier` and one line in `registry.py`. It then
+appears in the results table, the cross-validation, the vetting and the figures.
+
+Throughout, a star is called a host if `score >= threshold`.
+"""
+
+import copy
+import dataclasses
+import math
+
+import numpy as np
+
+
+def setting(default, text, low=-math.inf, high=math.inf, choices=None):
+    """A hyper-parameter: a field with its default, the help of its flag and its range.
+
+    Parameters
+    ----------
+    default : int, float, str, or tuple of int
+    text : str
+        One sentence for `--help-all`.
+    low, high : float
+        Least and greatest value, both allowed; of each element of a tuple.
+    choices : tuple of str, optional
+        Allowed values of a text.
+    """
+    metadata = {"help": text, "low": low, "high": high, "choices": choices}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def check_setting(field, value):
+    """Check one number or text of a `setting` against its range.
+
+    Parameters
+    ----------
+    field : dataclasses.Field
+    value : int, float or str
+
+    Raises
+    ------
+    ValueError
+        With the rest of a sentence that begins with the setting's name.
+    """
+    limits = field.metadata
+    if limits["choices"]:
+        if value not in limits["choices"]:
+            raise ValueError(f"must be {' or '.join(limits['choices'])}, not '{value}'")
+    # A NaN fails both comparisons.
+    elif not (limits["low"] <= value <= limits["high"] and math.isfinite(value)):
+        raise ValueError(
+            f"must lie between {limits['low']:g} and {limits['high']:g}, not {value:g}"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Hyper-parameters of a classifier; a subclass adds one `setting` per line.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of its range. The message names the setting, the range and the value.
+    """
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            values = value if isinstance(value, tuple) else (value,)
+            if not values:
+                raise ValueError(f"{field.name} must have at least one value")
+            for each in values:
+                try:
+                    check_setting(field, each)
+                except ValueError as error:
+                    raise ValueError(f"{field.name} {error}") from None
+
+
+class Classifier:
+    """Something that gives each star a score; a subclass has its own `score` and perhaps `fit`.
+
+    Parameters
+    ----------
+    settings : Settings, optional
+        The class's defaults unless given.
+    campaign : exoplanets.lightcurves.clock.Campaign, optional
+        Clock and shared systematics of the stars: what a classifier needs that injects transits
+        into raw flux and equalises the result by itself.
+
+    Attributes
+    ----------
+    name : str
+        Of the results table, such as "transit".
+    light_curves : {"distributed", "equalised"}
+        The kind of light curves that it reads.
+    settings_class : type or None
+        Its subclass of `Settings`; each setting becomes a flag.
+    learns_from_hosts : bool
+        True if labels of hosts teach it. The vetting then leaves out the hosts of the fit stars.
+    is_slow : bool
+        True if a star takes so long that the vetting gives it fewer stars.
+    color : str or None
+        In every figure; None takes one from a cycle.
+    file : str or None
+        Name in the data directory under which it is saved; None if it is not saved.
+    threshold : float or None
+        Set by `tune`.
+    history : pandas.DataFrame or None
+        Set by `fit`: a row per epoch with a column `epoch`.
+    """
+
+    name = ""
+    light_curves = "equalised"
+    settings_class = None
+    learns_from_hosts = False
+    is_slow = False
+    color = None
+    file = None
+
+    def __init__(self, settings=None, campaign=None):
+        self.settings = settings or (self.settings_class and self.settings_class())
+        self.campaign = campaign
+        self.threshold = None
+        self.history = None
+
+    @property
+    def key(self):
+        """(name, light_curves): what tells two classifiers of a comparison apart."""
+        return self.name, self.light_curves
+
+    def copy(self):
+        """Another one with the same settings, to be fitted to other stars."""
+        other = copy.copy(self)
+        other.threshold = other.history = None
+        return other
+
+    def fit(self, stars, validation, seed):
+        """Learn from some stars; nothing to do unless a subclass says so.
+
+        Parameters
+        ----------
+        stars, validation : exoplanets.stars.Stars
+            The stars to learn from, and those that may stop the training.
+        seed : int
+            Of all that is random.
+
+        Returns
+        -------
+        Classifier
+            Itself.
+        """
+        return self
+
+    def score(self, stars):
+        """Score stars: the higher, the more likely a host.
+
+        Parameters
+        ----------
+        stars : exoplanets.stars.Stars
+
+        Returns
+        -------
+        ndarray of shape (n_stars,), float64
+            Finite.
+        """
+        raise NotImplementedError
+
+    def tune(self, y, score):
+        """Set the threshold that maximises F1 on these stars; see `tune_threshold`."""
+        self.threshold = tune_threshold(y, score)
+        return self
+
+    def save(self, path, scoring):
+        """Save it, with what scoring needs; called only where `file` is given.
+
+        Parameters
+        ----------
+        path : path
+        scoring : dict
+            JSON-ready: `threshold`, `calibration`, `provenance`.
+        """
+        raise NotImplementedError
+
+
+def tune_threshold(y, score):
+    """The threshold that maximises F1: the middle of the widest gap between best cuts.
+
+    Parameters
+    ----------
+    y, score : ndarray of shape (n_stars,)
+        Labels (1 for a host), and scores.
+
+    Returns
+    -------
+    float
+        Half-way between the lowest score called a host and the next one below; the lowest score
+        itself if all are called.
+
+    Raises
+    ------
+    ValueError
+        If there is no host, or a score is not finite: NaN would win every comparison.
+    """
+    y, score = np.asarray(y) == 1, np.asarray(score, float)
+    if not y.any():
+        raise ValueError("a threshold cannot be tuned without a host")
+    if not np.isfinite(score).all():
+        raise ValueError(f"{np.sum(~np.isfinite(score))} of {len(score)} scores are not finite")
+    order = np.argsort(-score, kind="stable")
+    value, hits = score[order], np.cumsum(y[order])
+    last = np.append(np.flatnonzero(np.diff(value)), len(value) - 1)  # of each run of ties
+    f1_of_cut = 2 * hits[last] / (last + 1 + y.sum())
+    below = np.append(value[last[:-1] + 1], value[-1])
+    best = np.flatnonzero(f1_of_cut == f1_of_cut.max())
+    widest = best[np.argmax((value[last] - below)[best])]
+    called, next_below = value[last[widest]], below[widest]
+    middle = (called + next_below) / 2
+    return float(middle if middle > next_below else called)  # neighbouring floats have no middle
