@@ -11,31 +11,35 @@ FLAGS ?=
 VENV := .venv
 RUN := $(VENV)/bin/python
 DIRS := --data-dir $(DATA_DIR) --plots-dir $(PLOTS_DIR) $(FLAGS)
-# The options of this run: when they change, so do the inputs of every stage.
+# The options of this run: when they change, every stage runs again.
 OPTIONS := $(DATA_DIR)/.options
 TABLES := $(wildcard $(foreach t,exoTrain exoTest,$(DATA_DIR)/$(t).csv $(DATA_DIR)/$(t).csv.gz \
 	$(DATA_DIR)/$(t).csv.zip $(DATA_DIR)/$(t).zip) $(DATA_DIR)/archive.zip)
-LIBRARY := $(wildcard exoplanets/*.py exoplanets/*/*.py) exoplanets/figures/house.mplstyle
+INPUTS := $(TABLES) $(OPTIONS) requirements.txt
+# A script and the modules that it imports, and no others.
+code = $(1) $(shell $(PYTHON) -m exoplanets.commands.dependencies $(1))
+# What each script writes last: if it was killed, its stage runs again.
 FIGURES := $(PLOTS_DIR)/starfluxspectra.png
-ANALYSIS := $(PLOTS_DIR)/kde1plot.png
+ANALYSIS := $(DATA_DIR)/leaks.json
 SPLIT := $(DATA_DIR)/preprocessed_data.pkl
 METRICS := $(DATA_DIR)/metrics.json
 
 .PHONY: all setup test lint benchmark clean FORCE
 .DELETE_ON_ERROR:
 
-all: $(FIGURES) $(ANALYSIS) $(SPLIT) $(METRICS)
+all: $(METRICS)
 
-$(FIGURES): data_visualization.py $(LIBRARY) $(TABLES) $(OPTIONS) | setup
+$(FIGURES): $(call code,data_visualization.py) $(INPUTS) | setup
 	$(RUN) $< $(DIRS)
 
-$(ANALYSIS): data_analysis.py $(FIGURES)
+# The first script fetches the light curves, so the others wait for it; its figure does not matter.
+$(ANALYSIS): $(call code,data_analysis.py) $(INPUTS) | $(FIGURES)
 	$(RUN) $< $(DIRS)
 
-$(SPLIT): data_preprocessing.py $(ANALYSIS)
+$(SPLIT): $(call code,data_preprocessing.py) $(INPUTS) $(ANALYSIS)
 	$(RUN) $< $(DIRS)
 
-$(METRICS): cnn_classifier.py $(SPLIT)
+$(METRICS): $(call code,cnn_classifier.py) $(OPTIONS) $(SPLIT) | $(ANALYSIS)
 	$(RUN) $< $(DIRS)
 
 $(OPTIONS): FORCE

@@ -1,0 +1,39 @@
+"""Print the files that a script imports, for `make`: only their change runs its stage again.
+
+    python3 -m exoplanets.commands.dependencies data_analysis.py
+
+It needs nothing but Python itself, since `make` asks before any package is installed.
+"""
+
+import ast
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+STYLES = "exoplanets/figures/house.mplstyle"  # read by every figure
+
+
+def find_imported(path):
+    """Modules of the library that a Python file imports, also inside functions; a set of paths."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    files = {ROOT / f"{name.replace('.', '/')}.py" for name in names}
+    return {file for file in files if file.is_file() and file != path}
+
+
+def find_dependencies(script):
+    """Every file of the library that a script imports, directly or not; sorted, from the root."""
+    seen, ahead = set(), find_imported(ROOT / script)
+    while ahead:
+        file = ahead.pop()
+        seen.add(file)
+        ahead |= find_imported(file) - seen
+    return sorted(file.relative_to(ROOT).as_posix() for file in seen)
+
+
+if __name__ == "__main__":
+    print(*find_dependencies(sys.argv[1]), STYLES)
