@@ -1,0 +1,211 @@
+"""The file of scores: what it holds after a run, after a kill, and beside other files."""
+
+import csv
+import errno
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import ROOT
+
+from exoplanets.evaluation import score_file
+from exoplanets.evaluation.score_file import COLUMNS, MEASURED, open_scores
+from exoplanets.files import DataError
+
+
+def make_row(light_curve, name=None, score="0.500000", network="net", campaign=""):
+    cells = dict.fromkeys(COLUMNS, "") | {
+        "name": name or light_curve,
+        "score": score,
+        "called": "1",
+        "network": network,
+        "campaign": campaign,
+        "light_curve": light_curve,
+    }
+    return cells, True
+
+
+def write(path, *rows, network="net", campaign=""):
+    """One run that writes some rows; returns what it knew before."""
+    with open_scores(path, network, campaign) as scores:
+        known = dict(scores.known)
+        scores.write(rows)
+    return known
+
+
+def write_and_die(path, *rows):
+    """A run that ends in the middle, as one that is killed does."""
+    with open_scores(path, "net", "") as scores:
+        scores.write(rows)
+        raise ZeroDivisionError
+
+
+def read(path):
+    with open(path, newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_the_file_holds_the_stars_of_this_run_in_their_order(tmp_path):
+    path = tmp_path / "scores.csv"
+    assert write(path, make_row("b"), make_row("a")) == {}
+    assert [row["name"] for row in read(path)] == ["b", "a"]
+    assert set(write(path, make_row("c"), make_row("a"))) == {"a", "b"}
+    assert [row["name"] for row in read(path)] == ["c", "a"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["scores.csv", "scores.previous.csv"]
+
+
+def test_stars_not_asked_for_again_are_kept_beside_it(tmp_path, capsys):
+    path = tmp_path / "scores.csv"
+    write(path, make_row("a"), make_row("b"))
+    before = path.read_bytes()
+    write(path, make_row("a"), make_row("b"), make_row("c"))
+    assert not (tmp_path / "scores.previous.csv").exists()  # nothing would be lost
+    before = path.read_bytes()
+    capsys.readouterr()
+    write(path, make_row("b"))
+    assert (tmp_path / "scores.previous.csv").read_bytes() == before
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "2 rows that were not asked for" in said
+    assert "scores.previous.csv" in said
+
+
+def test_a_run_that_writes_no_row_changes_nothing(tmp_path):
+    path = tmp_path / "scores.csv"
+    write(path, make_row("a"))
+    before = path.read_bytes()
+    write(path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+    write(tmp_path / "other.csv")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_only_rows_of_the_same_network_and_campaign_are_known(tmp_path):
+    path = tmp_path / "scores.csv"
+    write(path, make_row("a", score="0.250000"))
+    assert write(path, network="other") == {}
+    assert write(path, campaign="other") == {}
+    known = write(path)
+    assert known["a"][MEASURED.index("score")] == "0.250000"
+
+
+@pytest.mark.parametrize("n_cut", [0, 1, 5, 30, 45, 60])
+def test_what_a_killed_run_measured_is_known_but_for_a_cut_row(tmp_path, n_cut):
+    path, unfinished = tmp_path / "scores.csv", tmp_path / "scores.unfinished.csv"
+    last = make_row("b", name="b\nin two lines, with a comma")
+    with pytest.raises(ZeroDivisionError):
+        write_and_die(path, make_row("a"), last)
+    assert not path.exists()
+    content = unfinished.read_bytes()
+    unfinished.write_bytes(content[: len(content) - n_cut])
+    known = write(path, make_row("a"), last, make_row("c"))
+    assert set(known) == ({"a"} if n_cut else {"a", "b"})
+    assert [row["name"] for row in read(path)] == ["a", last[0]["name"], "c"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_cut_row_is_not_joined_to_the_next(tmp_path):
+    path, unfinished = tmp_path / "scores.csv", tmp_path / "scores.unfinished.csv"
+    for rows in ([make_row("a"), make_row("b")], [make_row("c")]):
+        with pytest.raises(ZeroDivisionError):
+            write_and_die(path, *rows)
+        unfinished.write_bytes(unfinished.read_bytes()[:-3])
+    assert set(write(path)) == {"a"}
+
+
+@pytest.mark.parametrize("end", [0, 3, len(score_file.HEADER)])
+def test_a_run_killed_in_its_header_is_gone_on_with(tmp_path, end):
+    (tmp_path / "scores.unfinished.csv").write_bytes(score_file.HEADER[:end])
+    write(tmp_path / "scores.csv", make_row("a"))
+    assert [row["name"] for row in read(tmp_path / "scores.csv")] == ["a"]
+
+
+@pytest.mark.parametrize("which", ["scores.csv", "scores.unfinished.csv", "scores.previous.csv"])
+@pytest.mark.parametrize("content", [b"a,b\n1,2", b"PK\x03\x04", b"SIMPLE  =", b"\x00", b"name\n"])
+def test_a_file_of_another_kind_is_refused_untouched(tmp_path, which, content):
+    (tmp_path / which).write_bytes(content)
+    with pytest.raises(DataError, match="is left as it was") as caught:
+        write(tmp_path / "scores.csv", make_row("a"))
+    assert which in str(caught.value)
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {which: content}
+
+
+def test_a_folder_or_a_path_that_cannot_be_is_refused(tmp_path):
+    (tmp_path / "scores.csv").mkdir()
+    with pytest.raises(DataError, match=r"scores\.csv' is not an ordinary file"):
+        write(tmp_path / "scores.csv")
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(DataError, match=r"scores\.csv' cannot be written: File exists"):
+        write(tmp_path / "file" / "scores.csv")
+
+
+HOLD = """
+import sys
+from exoplanets.evaluation.score_file import open_scores
+with open_scores(sys.argv[1], "net", ""):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_of_two_runs_on_one_file_the_second_refuses(tmp_path):
+    path = tmp_path / "scores.csv"
+    write(path, make_row("a"))
+    before = path.read_bytes()
+    command = [sys.executable, "-c", HOLD, str(path)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+    ) as other:
+        assert other.stdout.readline() == b"held\n"
+        with pytest.raises(DataError, match="is being written by another run"):
+            write(path, make_row("b"))
+        assert path.read_bytes() == before
+        other.stdin.close()
+    assert other.returncode == 0
+    write(path, make_row("b"))
+    assert [row["name"] for row in read(path)] == ["b"]
+
+
+NAMES = [
+    "a\nb", "a\rb", "a\r\nb", "a\u2028b", 'a"b', "a,b", "星", "\udcff", " a ", "-1.5", "=1+1",
+    "+1", "@SUM(A1)", "\tx", "a'b", "0123",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_any_name_is_one_row_and_survives_a_second_run(tmp_path, name):
+    path = tmp_path / "scores.csv"
+    cell = score_file.make_text_cell(name)
+    rows = [make_row("a", name=cell), make_row("b")]
+    write(path, *rows)
+    content = path.read_bytes()
+    assert set(write(path, *rows)) == {"a", "b"}
+    assert path.read_bytes() == content
+    found = read(path)
+    assert len(found) == 2
+    assert found[0]["name"].lstrip("'") == name.encode("utf-8", "backslashreplace").decode()
+    assert found[0]["name"][0] not in "=+-@\t\r"
+    assert pd.read_csv(path, dtype=str, keep_default_na=False)["name"][0] == found[0]["name"]
+
+
+def test_numbers_stay_numbers(tmp_path):
+    cells, is_new = make_row("a")
+    write(tmp_path / "scores.csv", (cells | {"epoch_days": "-1.500000"}, is_new))
+    assert pd.read_csv(tmp_path / "scores.csv")["epoch_days"].dtype == np.float64
+
+
+class FullDisk:
+    """In the place of an open file."""
+
+    def write(self, content):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_is_one_line(tmp_path):
+    scores = score_file.Scores(tmp_path / "scores.csv", {}, FullDisk(), FullDisk())
+    with pytest.raises(DataError, match=r"scores\.csv' cannot be written: No space left"):
+        scores.write([make_row("a")])
