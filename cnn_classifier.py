@@ -64,7 +64,7 @@ from exoplanets.files import DataError, atomic_write, run, say, write_text
 from exoplanets.lightcurves import probes
 from exoplanets.lightcurves.split import SPLIT_FILE, load_split, split_rows
 from exoplanets.sources import kaggle
-from exoplanets.stars import TABLES, describe
+from exoplanets.stars import TABLES, as_tables, describe
 
 FEWEST_BATCHES = 16  # an epoch: running averages of momentum 0.99 forget the start in five epochs
 PACKAGES = ("numpy", "scipy", "pandas", "scikit-learn", "imbalanced-learn", "keras", "tensorflow")
@@ -222,7 +222,7 @@ def load_tables(data_dir, split, simulated):
             f"'{data_dir / SPLIT_FILE}' holds real stars: run "
             "`python data_preprocessing.py --simulated` first"
         )
-    tables = kaggle.load(data_dir, simulated=source == "simulated")
+    tables = as_tables(*kaggle.load(data_dir, simulated=source == "simulated"))
     if tables.provenance != split["provenance"]:
         raise DataError(
             f"the light curves in '{data_dir}' are not those of '{SPLIT_FILE}': run "

@@ -1,79 +1,92 @@
 """Step 2: what is wrong with the data.
 
-Reads the light-curve tables, shows how the first fluxes of a star relate, finds outlier stars,
-removes them, shows how far the classes overlap, and audits how the labels leak through the way the
-files were made, before and after equalisation (`exoplanets/lightcurves/equalise.py`):
+Shows how the first fluxes of a star relate, finds outlier stars, shows how far the classes overlap
+without them, and audits how the labels leak through the way the files were made, before and after
+equalisation (`exoplanets/lightcurves/equalise.py`):
 
     python data_analysis.py
     python data_analysis.py --sigmas 30 --min-cadences 1
 
 Writes `plots/pairplot.png`, `pairplot_out.png` (without outlier stars), `kde1plot.png` and
-`leaks.png`, and `data/leaks.json`.
+`leaks.png`, `data/equalised.npz` (what step 3 need not compute again), and `data/leaks.json`.
 """
+
+from exoplanets.commands.options import add_outlier_options, begin, make_parser
+
+
+def make_command_line():
+    """Make the parser of this script."""
+    parser = make_parser(__doc__)
+    add_outlier_options(parser, sigmas=60.0, min_cadences=2)  # those of the published study
+    return parser
+
+
+if __name__ == "__main__":
+    begin(make_command_line)  # --help and mistakes are answered before the slow imports
 
 import json
 
 import numpy as np
 
-from exoplanets.commands.options import add_outlier_options, make_parser
 from exoplanets.evaluation import metrics
-from exoplanets.figures.audit import FILE_LEAKS, N_PAIRED, draw_density, draw_leaks, draw_pairs
+from exoplanets.figures.audit import N_PAIRED, draw_density, draw_leaks, draw_pairs
 from exoplanets.figures.style import save_figure
-from exoplanets.files import atomic_write, run
+from exoplanets.files import check_writable, run, write_text
 from exoplanets.lightcurves import probes
-from exoplanets.lightcurves.equalise import equalise_table, spread_order
-from exoplanets.lightcurves.outliers import find_outlier_stars, print_outliers
+from exoplanets.lightcurves.equalise import spread_order
+from exoplanets.lightcurves.gaps import fill_gaps
+from exoplanets.lightcurves.prepared import prepare
 from exoplanets.sources import kaggle
-from exoplanets.stars import TABLES, describe
+from exoplanets.stars import LIGHT_CURVES, TABLES, concatenate, describe
 
 FEW_HOSTS = 10  # below, a bootstrap interval of the AUC says little
+FIGURES = ("pairplot", "pairplot_out", "kde1plot", "leaks")
 
 
-def audit(tables, seed):
+# --------------------------------------------------------------------------------- the audit
+def audit(stars, seed):
     """Measure every probe on all labelled stars, as distributed and equalised.
 
     Parameters
     ----------
-    tables : stars.Tables
+    stars : Stars
+        Of both tables, in the order of their files, with curves.
     seed : int
         Of the bootstrap.
 
     Returns
     -------
     dict
-        The content of `leaks.json`: `n_hosts`, `n_non_hosts` and, per probe, its name, meaning
-        and, for each kind of light curve, the ROC AUC of label against probe, its 95 % stratified
-        bootstrap interval and the best F1 of a single cut.
-    list of str
-        Stars that could not be equalised, and why.
+        The content of `leaks.json`: `n_hosts`, `n_non_hosts`; `probes`, per probe its name, leak,
+        meaning, reference and, for each kind of light curve, the ROC AUC of label against probe,
+        its 95 % stratified bootstrap interval and the best F1 of a single cut; `without_learning`,
+        what the worst leak alone would score on the test table (see `score_leak`).
     """
     rng = np.random.default_rng(seed)
-    y = np.concatenate([tables.train.is_host, tables.test.is_host])
-    as_distributed = probes.measure_all([tables.train.flux, tables.test.flux])
-    curves, kept, notes = [], [], []
-    for name in TABLES:
-        table = getattr(tables, name)
-        made, rows, dropped = equalise_table(table.flux)
-        order = spread_order(len(rows))  # as step 3 passes them on
-        curves.append(made[order])
-        kept.append(table.is_host[rows][order])
-        notes += [f"{name} row {row}: {why}" for row, why in dropped]
-    y_equalised = np.concatenate(kept)
-    equalised = probes.measure_all(curves)
+    tables = [stars.select(stars.table == name) for name in TABLES]
+    mixed = [table.select(spread_order(len(table))) for table in tables]  # as step 3 passes them on
+    y = {"distributed": stars.y, "equalised": concatenate(mixed).y}
+    values = {
+        "distributed": probes.measure_all([fill_gaps(table.flux) for table in tables]),
+        "equalised": probes.measure_all([table.curves for table in mixed]),
+    }
     described = []
     for probe in probes.PROBES:
-        described.append(
-            {
-                "name": probe.name,
-                "leak": probe.leak,
-                "meaning": probe.meaning,
-                "reference": probe.reference,
-                "distributed": describe_probe(y, as_distributed[probe.name], rng),
-                "equalised": describe_probe(y_equalised, equalised[probe.name], rng),
-            }
-        )
-    content = {"n_hosts": int(y.sum()), "n_non_hosts": int((~y).sum()), "probes": described}
-    return content, notes
+        told = {
+            kind: describe_probe(y[kind], values[kind][probe.name], rng) for kind in LIGHT_CURVES
+        }
+        names = ("name", "leak", "meaning", "reference", "of_file")
+        described.append({name: getattr(probe, name) for name in names} | told)
+    # The worst leak is one that a network can see: in a single star, and in its light curve.
+    seen = [probe for probe in probes.PROBES if probe.of_file and probe.of_one_star]
+    told = {probe["name"]: probe["distributed"]["auc"] for probe in described}
+    worst = max(seen, key=lambda probe: told[probe.name])
+    return {
+        "n_hosts": int(stars.is_host.sum()),
+        "n_non_hosts": int((~stars.is_host).sum()),
+        "probes": described,
+        "without_learning": score_leak(stars, worst.name, values["distributed"][worst.name]),
+    }
 
 
 def describe_probe(y, value, rng):
@@ -85,7 +98,31 @@ def describe_probe(y, value, rng):
     return {"auc": roc_auc, "interval": interval, "best_f1": metrics.f1(tp, fp, fn)}
 
 
-def print_leaks(leaks, tables):
+def score_leak(stars, name, value):
+    """Call every star a host whose probe reaches a cut, and count how right that is.
+
+    Parameters
+    ----------
+    stars : Stars
+    name : str
+        Of the probe.
+    value : ndarray of shape (n_stars,)
+        The probe of every star.
+
+    Returns
+    -------
+    dict
+        `probe`; `cut`, the threshold of highest F1 on the training stars; `tp`, `fp`, `fn`, `tn`
+        and `f1` on the test stars.
+    """
+    train, test = stars.table == "train", stars.table == "test"
+    cut = float(metrics.tune_threshold(stars.y[train], value[train]))
+    counts = metrics.count(stars.y[test], value[test] >= cut)
+    tp, fp, fn, _ = counts.values()
+    return {"probe": name, "cut": cut, **counts, "f1": metrics.f1(tp, fp, fn)}
+
+
+def print_leaks(leaks):
     """Print the audit, and what its worst leak alone would score on the official test set."""
     n_hosts, n_others = leaks["n_hosts"], leaks["n_non_hosts"]
     print(f"leak audit: {n_hosts} hosts against {n_others} non-hosts, ROC AUC (0.5: tells nothing)")
@@ -94,58 +131,64 @@ def print_leaks(leaks, tables):
     width = max(len(probe["name"]) for probe in leaks["probes"])
     for probe in leaks["probes"]:
         cells = []
-        for kind in ("distributed", "equalised"):
+        for kind in LIGHT_CURVES:
             low, high = probe[kind]["interval"]
             cells.append(f"{kind} {probe[kind]['auc']:.3f} [{low:.2f}, {high:.2f}]")
-        print(f"  {probe['name']:{width}}  {'  '.join(cells)}")
-    aucs = {p["name"]: p["distributed"]["auc"] for p in leaks["probes"] if p["leak"] in FILE_LEAKS}
-    worst = next(probe for probe in probes.PROBES if probe.name == max(aucs, key=aucs.get))
-    cut = metrics.tune_threshold(tables.train.is_host, worst.measure(tables.train.flux))
-    called = worst.measure(tables.test.flux) >= cut
-    tp, fp, fn, _ = metrics.count(tables.test.is_host, called).values()
+        print(f"  {probe['leak']} {probe['name']:{width}}  {'  '.join(cells)}")
+    told = leaks["without_learning"]
     print(
-        f"  without any learning, '{worst.name} >= {cut:g}', a cut chosen on training stars, finds "
-        f"{tp} of {tp + fn} hosts of the test table with {fp} false alarm{'' if fp == 1 else 's'}: "
-        f"F1 {metrics.f1(tp, fp, fn):.2f}"
+        f"  without any learning, '{told['probe']} >= {told['cut']:g}', a cut chosen on training "
+        f"stars, finds {told['tp']} of {told['tp'] + told['fn']} hosts of the test table with "
+        f"{told['fp']} false alarm{'' if told['fp'] == 1 else 's'}: F1 {told['f1']:.2f}"
     )
 
 
-def main(argv=None):
-    parser = make_parser(__doc__)
-    add_outlier_options(parser)
-    args = parser.parse_args(argv)
+# --------------------------------------------------------------------------------- the figures
+def draw_all(prepared, leaks):
+    """Draw the figures of this step.
 
-    tables = kaggle.load(args.data_dir, args.simulated)
-    flux, is_host = tables.train.flux, tables.train.is_host
-    print(f"data: {describe(tables.provenance)}")
-    outliers = find_outlier_stars(flux, args.sigmas, args.min_cadences)
-    print_outliers(outliers, is_host, args.sigmas, args.min_cadences)
-
-    kept = np.setdiff1d(np.arange(len(flux)), outliers)
-    n = len(outliers)
+    Returns
+    -------
+    dict of str to matplotlib.figure.Figure
+        Name of the file, without its ending, to figure.
+    """
+    train = prepared.stars.table == "train"
+    everyone = prepared.stars.select(train)
+    kept = prepared.stars.select(train & ~prepared.is_outlier)
+    n = len(everyone) - len(kept)
     without = f"{n} outlier star{'' if n == 1 else 's'} removed"
-    first, kept_first = flux[:, :N_PAIRED], flux[kept, :N_PAIRED]
-    figures = {
-        "pairplot": draw_pairs(first, is_host, "First five fluxes, training stars"),
+    return {
+        "pairplot": draw_pairs(
+            everyone.flux[:, :N_PAIRED], everyone.is_host, "First five fluxes, training stars"
+        ),
         "pairplot_out": draw_pairs(
-            kept_first, is_host[kept], f"First five fluxes, training stars, {without}"
+            kept.flux[:, :N_PAIRED], kept.is_host, f"First five fluxes, training stars, {without}"
         ),
         "kde1plot": draw_density(
-            kept_first[:, 0], is_host[kept], f"First flux, training stars, {without}"
+            kept.flux[:, 0], kept.is_host, f"First flux, training stars, {without}"
         ),
+        "leaks": draw_leaks(leaks),
     }
-    leaks, notes = audit(tables, args.seed)
-    for note in notes:
-        print(f"not equalised: {note}")
-    print_leaks(leaks, tables)
-    figures["leaks"] = draw_leaks(leaks)
-    for name, figure in figures.items():
-        save_figure(figure, args.plots_dir / f"{name}.png", tables.provenance)
+
+
+def main(argv=None):
+    args = make_command_line().parse_args(argv)
+    figure_paths = {name: args.plots_dir / f"{name}.png" for name in FIGURES}
     path = args.data_dir / "leaks.json"
-    with atomic_write(path) as temporary:
-        content = {"provenance": tables.provenance | {"seed": args.seed}} | leaks
-        temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
-    print(f"results: {path}")
+    check_writable(*figure_paths.values(), path)
+
+    stars, provenance = kaggle.load(args.data_dir, args.simulated)
+    print(f"data: {describe(provenance)}")
+    prepared = prepare(
+        stars, provenance, args.data_dir, args.sigmas, args.min_cadences, decide=True
+    )
+    print("\n".join(prepared.describe()))
+    leaks = audit(prepared.stars, args.seed)
+    print_leaks(leaks)
+    for name, figure in draw_all(prepared, leaks).items():
+        save_figure(figure, figure_paths[name], provenance)
+    content = {"provenance": provenance | {"seed": args.seed}} | leaks
+    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")  # last: all is there
 
 
 if __name__ == "__main__":

@@ -1,70 +1,82 @@
 """Step 1: what the stars look like.
 
-Reads the light-curve tables (`exoplanets/sources/kaggle.py` says where from), prints their shapes
-and classes, and draws light curves of hosts and non-hosts:
+Finds the light curves (`exoplanets/sources/kaggle.py` says where), prints how many there are of
+each class, and draws some hosts and non-hosts:
 
-    python data_visualization.py                 # the first three of each
-    python data_visualization.py --stars 5       # the first five of each
-    python data_visualization.py --rows 3,7,40   # these rows of exoTrain.csv (the first is 0)
+    python data_visualization.py                 # the first three of each class
+    python data_visualization.py --stars 5       # the first five of each class
+    python data_visualization.py --rows 3,7,40   # these rows of exoTrain.csv; the first row is 0
 
-Writes `plots/starfluxspectra.png`.
+Writes `plots/starfluxspectra.png`, and `data/source.json`, so that later steps take the same stars.
 """
 
-import argparse
+from exoplanets.commands.options import begin, make_parser, parse_positive, parse_rows
+
+
+def make_command_line():
+    """Make the parser of this script."""
+    parser = make_parser(__doc__)
+    choice = parser.add_mutually_exclusive_group()
+    choice.add_argument(
+        "--stars",
+        type=parse_positive,
+        default=3,
+        metavar="N",
+        help="draw the first N stars of each class (default: %(default)s)",
+    )
+    choice.add_argument(
+        "--rows", type=parse_rows, help="draw these rows of the training table instead"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    begin(make_command_line)  # --help and mistakes are answered before the slow imports
 
 import numpy as np
 
-from exoplanets.commands.options import make_parser, parse_positive
 from exoplanets.figures.light_curves import draw_light_curves, first_of_each
 from exoplanets.figures.style import save_figure
-from exoplanets.files import DataError, run
+from exoplanets.files import DataError, check_writable, run
 from exoplanets.sources import kaggle
-from exoplanets.stars import CADENCE_DAYS, describe
+from exoplanets.stars import CADENCE_DAYS, TABLES, describe
 
 
-def print_shapes(tables):
+def print_shapes(stars):
     """Print the shape of both tables and their stars per label."""
-    print(f"data: {describe(tables.provenance)}")
-    for name, table in (("train", tables.train), ("test", tables.test)):
-        n_stars, n_cadences = table.flux.shape
-        hosts = int(table.is_host.sum())
+    n_cadences = stars.flux.shape[1]
+    for name in TABLES:
+        is_host = stars.is_host[stars.table == name]
         print(
-            f"{name}: {n_stars} stars x {n_cadences} cadences "
-            f"({n_cadences * CADENCE_DAYS:.0f} days): {hosts} hosts (LABEL 2), "
-            f"{n_stars - hosts} non-hosts (LABEL 1)"
+            f"{name}: {len(is_host)} stars x {n_cadences} cadences "
+            f"({n_cadences * CADENCE_DAYS:.0f} days): {is_host.sum()} hosts (LABEL 2), "
+            f"{(~is_host).sum()} non-hosts (LABEL 1)"
         )
 
 
-def parse_rows(text):
-    """Row numbers from text such as `3,7,40`, in the order given."""
-    try:
-        rows = [int(part) for part in text.split(",")]
-    except ValueError:
-        rows = []
-    if not rows or min(rows) < 0:
-        raise argparse.ArgumentTypeError(f"'{text}' is no list of row numbers such as 3,7,40")
-    return rows
+def choose_rows(rows, n_stars, is_host, file):
+    """Rows of the training table to draw: those asked for, or the first of each class."""
+    if rows is None:
+        return first_of_each(is_host, n_stars)
+    if max(rows) >= len(is_host):
+        raise DataError(f"row {max(rows)} is not in '{file}': its rows are 0 to {len(is_host) - 1}")
+    return np.array(rows)
 
 
 def main(argv=None):
-    parser = make_parser(__doc__)
-    choice = parser.add_mutually_exclusive_group()
-    choice.add_argument("--stars", type=parse_positive, default=3, help="how many of each class")
-    choice.add_argument("--rows", type=parse_rows, help="these rows of the training table instead")
-    args = parser.parse_args(argv)
+    args = make_command_line().parse_args(argv)
+    path = args.plots_dir / "starfluxspectra.png"
+    check_writable(path)
 
-    tables = kaggle.load(args.data_dir, args.simulated)
-    print_shapes(tables)
-    train = tables.train
-    rows = np.array(args.rows) if args.rows else first_of_each(train.is_host, args.stars)
-    if rows.max() >= len(train.labels):
-        raise DataError(
-            f"row {rows.max()} is not in '{train.file}': its rows are 0 to {len(train.labels) - 1}"
-        )
+    stars, provenance = kaggle.load(args.data_dir, args.simulated, first_step=True)
+    print(f"data: {describe(provenance)}")
+    print_shapes(stars)
+    train = stars.select(stars.table == "train")
+    rows = choose_rows(args.rows, args.stars, train.is_host, provenance["train"]["file"])
     figure = draw_light_curves(
         train.flux[rows], train.is_host[rows], rows, "Light curves as distributed"
     )
-    save_figure(figure, args.plots_dir / "starfluxspectra.png", tables.provenance)
+    save_figure(figure, path, provenance)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -16,20 +17,64 @@ def say(message):
     print(message, file=sys.stderr, flush=True)
 
 
+def accept_any_text():
+    """Let the console show every name of a file, escaped if it has no letters for it."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def stop(*_):
+    """End the process at an interrupt: one line, exit code 130. For the time before `run`."""
+    name = Path(sys.argv[0]).name
+    os.write(2, f"{name}: interrupted; nothing half-written was left\n".encode(errors="replace"))
+    os._exit(130)
+
+
 def run(main):
     """Exit with what `main` returns; a user's mistake becomes one line and exit code 2."""
+    name = Path(sys.argv[0]).name
+    accept_any_text()
     try:
-        sys.exit(main())
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # from here on, clean up first
+        code = main()
+        sys.stdout.flush()  # a full disk shows only now
     except DataError as error:
-        say(f"{Path(sys.argv[0]).name}: {error}")
-        sys.exit(2)
+        say(f"{name}: {error}")
+        code = 2
     except OSError as error:
         where = f" '{error.filename}'" if error.filename else ""
-        say(f"{Path(sys.argv[0]).name}: cannot use{where}: {error.strerror or error}")
-        sys.exit(2)
+        say(f"{name}: cannot use{where}: {error.strerror or error}")
+        code = 2
     except KeyboardInterrupt:
-        say(f"{Path(sys.argv[0]).name}: interrupted; nothing half-written was left")
-        sys.exit(130)
+        stop()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is written: only Python has to end
+    sys.exit(code)
+
+
+def check_writable(*paths):
+    """Refuse, before any work is done, results that could not be written.
+
+    Parameters
+    ----------
+    *paths : path
+        Files that are to be written; folders that do not exist yet will be made.
+
+    Raises
+    ------
+    DataError
+        Naming the first that cannot be written, and why.
+    """
+    for path in map(Path, paths):
+        if path.is_dir():
+            raise DataError(f"'{path}' is a folder: a file is to be written there, remove it")
+        folder = path.parent
+        while not folder.exists():
+            folder = folder.parent
+        if not folder.is_dir():
+            raise DataError(f"'{folder}' is a file: a folder is needed for '{path.name}'")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise DataError(f"'{folder}' cannot be written to, and '{path.name}' is to go there")
 
 
 @contextlib.contextmanager
@@ -42,8 +87,8 @@ def atomic_write(path):
     handle, name = tempfile.mkstemp(
         dir=path.parent, prefix=f".{path.stem}-", suffix=f".partial{path.suffix}"
     )
-    os.close(handle)
     try:
+        os.close(handle)
         yield Path(name)
         os.chmod(name, 0o666 & ~_umask())  # mkstemp makes private files; ours are ordinary ones
         os.replace(name, path)

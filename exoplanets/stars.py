@@ -177,6 +177,18 @@ class Tables:
         return described
 
 
+def as_tables(stars, provenance):
+    """The stars of `kaggle.load` as `Tables`, for code that does not take `Stars` yet."""
+    tables = {}
+    for name in TABLES:
+        part, about = stars.select(stars.table == name), provenance[name]
+        labels = np.where(part.is_host, HOST, NON_HOST).astype(np.int8)
+        tables[name] = Table(
+            part.flux, labels, *(about[k] for k in ("file", "sha256", "n_missing"))
+        )
+    return Tables(**tables, source=provenance["source"])
+
+
 def describe(provenance):
     """One line naming the data, for the console, every figure and every results file.
 

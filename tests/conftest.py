@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from exoplanets.sources import survey
+from exoplanets.sources import kaggle, survey
 
 # The same examples on every run, and no deadline: a busy machine is no failure.
 settings.register_profile("house", deadline=None, derandomize=True)
@@ -75,6 +75,12 @@ def _written(stars, tmp_path_factory):
     write_table(folder / "exoTrain.csv", stars.train_labels, stars.train_flux)
     write_table(folder / "exoTest.csv", stars.test_labels, stars.test_flux)
     return folder
+
+
+@pytest.fixture(scope="session")
+def labelled(_written):
+    """`stars` as step 2 gets them: the table of stars, and its provenance."""
+    return kaggle.load(_written)
 
 
 @pytest.fixture

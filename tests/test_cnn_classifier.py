@@ -28,7 +28,7 @@ from exoplanets.files import DataError
 from exoplanets.lightcurves import probes
 from exoplanets.lightcurves.split import SPLIT_FILE, load_split, split_rows
 from exoplanets.sources import kaggle
-from exoplanets.stars import TABLES
+from exoplanets.stars import TABLES, as_tables
 
 ROWS = {  # network, light curves
     ("repeat_count", "distributed"),
@@ -124,7 +124,7 @@ def prepared(_written, tmp_path_factory):
     dirs = ["--data-dir", folder / "data", "--plots-dir", folder / "plots"]
     data_preprocessing.main([str(option) for option in dirs])
     split = load_split(folder / "data" / SPLIT_FILE)
-    return dirs, split, kaggle.load(folder / "data")
+    return dirs, split, as_tables(*kaggle.load(folder / "data"))
 
 
 class Memory:
@@ -321,7 +321,7 @@ def test_counting_repeats_is_perfect_on_leaking_stars(results):
 
 def test_results_carry_their_provenance(results, finished):
     provenance = results["provenance"]
-    assert provenance["data"] == kaggle.load(finished / "data").provenance
+    assert provenance["data"] == kaggle.load(finished / "data")[1]
     assert provenance["seed"] == 5
     assert provenance["preprocessing"] == {"seed": 0, "sigmas": 60, "min_cadences": 2}
     settings = provenance["settings"]["published"]
@@ -394,6 +394,7 @@ def test_nothing_else_is_left_behind(finished):
     assert made == {
         "preprocessed_data.pkl", "leaks.json", "metrics.json", "test_predictions.csv",
         "training_history.csv", "published.keras", "transit.keras", "stars.csv",
+        "source.json", "parsed.npz", "equalised.npz",
     }  # fmt: skip
 
 

@@ -1,78 +1,19 @@
-"""data_analysis.py: the outlier rule, its limit, and figures that stay readable."""
+"""data_analysis.py: the outliers by name, the audit of leaks, and what it hands on."""
 
 import json
-from types import SimpleNamespace
+import re
 
 import numpy as np
-import pandas as pd
 import pytest
 from conftest import write_table
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import data_analysis as step
 from exoplanets.evaluation import metrics
-from exoplanets.figures.audit import compress, draw_density, draw_leaks, draw_pairs
+from exoplanets.figures.audit import draw_density, draw_leaks, draw_pairs
 from exoplanets.lightcurves import probes
-from exoplanets.lightcurves.outliers import find_outlier_stars, largest_deviation, print_outliers
+from exoplanets.lightcurves.outliers import OutlierRule
+from exoplanets.lightcurves.prepared import prepare
 from exoplanets.sources import kaggle
-
-
-def brute_force(flux, sigmas, min_cadences):
-    """The rule as a reader would write it."""
-    frame = pd.DataFrame(flux)
-    deviant = (frame - frame.mean()).abs() > sigmas * frame.std()
-    return np.flatnonzero(deviant.sum(axis=1) >= min_cadences)
-
-
-@settings(max_examples=60)
-@given(
-    seed=st.integers(0, 10**6),
-    n_stars=st.integers(3, 60),
-    n_cadences=st.integers(1, 12),
-    sigmas=st.sampled_from([0.7, 1.3, 2.1, 3.3]),
-    min_cadences=st.integers(1, 4),
-    missing=st.sampled_from([0, 0.2]),
-)
-def test_rule_equals_pandas(seed, n_stars, n_cadences, sigmas, min_cadences, missing):
-    rng = np.random.default_rng(seed)
-    flux = rng.standard_t(1.5, (n_stars, n_cadences))  # heavy tails: some do deviate
-    flux[rng.random(flux.shape) < missing] = np.nan
-    found = find_outlier_stars(flux, sigmas, min_cadences)
-    np.testing.assert_array_equal(found, brute_force(flux, sigmas, min_cadences))
-
-
-def test_deviant_cadences_count_across_the_whole_light_curve():
-    flux = np.random.default_rng(1).normal(size=(50, 700))
-    flux[7, [3, 690]] = 1e4  # far apart
-    flux[9, 300] = 1e4  # one only
-    before = flux.copy()
-    assert find_outlier_stars(flux, sigmas=6).tolist() == [7]
-    assert find_outlier_stars(flux, sigmas=6, min_cadences=1).tolist() == [7, 9]
-    np.testing.assert_array_equal(flux, before)  # tables are shared: not changed
-
-
-@settings(max_examples=60)
-@given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=40).filter(lambda v: np.ptp(v) > 1))
-def test_no_value_deviates_more_than_the_limit_and_a_single_one_reaches_it(values):
-    n = len(values)
-    limit = largest_deviation(n)
-    assert np.abs(values - np.mean(values)).max() / np.std(values, ddof=1) <= limit * (1 + 1e-9)
-    spike = np.arange(n) == 0
-    assert (spike - spike.mean()).max() / np.std(spike, ddof=1) == pytest.approx(limit)
-
-
-def test_sixty_sigma_reaches_only_one_dominating_star_among_at_least_3602():
-    def flagged(n_stars, n_wild):
-        flux = np.zeros((n_stars, 2))
-        flux[:n_wild] = 1e6
-        return find_outlier_stars(flux).tolist()
-
-    assert largest_deviation(5087) == pytest.approx(71.3, abs=0.05)
-    assert flagged(5087, 1) == [0]
-    assert flagged(5087, 2) == []  # two equal ones reach 50.4
-    assert flagged(3602, 1) == [0]
-    assert flagged(3601, 1) == []
 
 
 def test_main_names_the_outliers_states_the_limit_and_draws_without_them(
@@ -86,15 +27,15 @@ def test_main_names_the_outliers_states_the_limit_and_draws_without_them(
     flux = stars.train_flux.copy()
     flux[3, 100:104] = 9e6  # a host among them: what follows it must keep its class
     write_table(data_dir / "exoTrain.csv", stars.train_labels, flux)
-    expected = brute_force(flux, 6, 3)
+    expected = np.flatnonzero(OutlierRule(6, 3).find(flux))
     assert 3 in expected
     assert len(expected) > 1
     step.main([*dirs, "--sigmas", "6", "--min-cadences", "3"])
     out = capsys.readouterr().out
-    assert "(at least 3 cadences more than 6 standard deviations from" in out
+    assert "(at least 3 values more than 6 standard deviations from " in out
     assert f"mean over stars): {len(expected)}\n" in out
     for row in expected:
-        assert f"  row {row} ({'host' if row < 8 else 'non-host'})\n" in out
+        assert f"  train row {row} ({'host' if row < 8 else 'non-host'})\n" in out
     assert "among 100 stars one value can deviate by at most 9.9 standard deviations, two" in out
     assert "equal ones by 7.0: this rule can flag several at once\n" in out
     everyone, without, density = drawn.values()
@@ -108,119 +49,48 @@ def test_main_names_the_outliers_states_the_limit_and_draws_without_them(
     assert figures == {"pairplot.png", "pairplot_out.png", "kde1plot.png", "leaks.png"}
 
 
-@pytest.mark.parametrize(
-    ("sigmas", "reach"),
-    [
-        (60, "can flag none"),
-        (9.9, "can flag none"),
-        (9.8, "can flag only a single star that dominates its cadence"),
-        (7.0, "can flag only a single star that dominates its cadence"),
-        (6.9, "can flag several at once"),
-    ],
-)
-def test_the_rule_says_how_far_it_reaches_and_keeps_its_word(sigmas, reach, capsys):
-    print_outliers(np.array([], int), np.zeros(100, bool), sigmas, 2)
-    assert f": this rule {reach}\n" in capsys.readouterr().out
-    flagged = []
-    for n_wild in (1, 2):
-        flux = np.zeros((100, 2))
-        flux[:n_wild] = 1e6  # the most that so many stars can deviate
-        flagged.append(len(find_outlier_stars(flux, sigmas, 2)))
-    expected = {"can flag none": [0, 0], "can flag several at once": [1, 2]}
-    assert flagged == expected.get(reach, [1, 0])
-
-
-@given(st.floats(-1e7, 1e7), st.floats(-1e7, 1e7))
-def test_compressed_flux_keeps_order_and_sign(one, two):
-    low, high = sorted([one, two])
-    assert compress(low) <= compress(high)
-    assert compress(-one) == -compress(one)
-    assert compress(1e6) == pytest.approx(compress(1e5) + 1, abs=1e-6)  # a decade
-
-
-def test_pair_plot_shows_every_star_hosts_on_top():
-    flux = np.random.default_rng(2).normal(size=(60, 5)) * 10.0 ** np.arange(60)[:, None] / 1e50
-    flux = np.clip(flux, -1e6, 1e6)
-    is_host = np.arange(60) < 6
-    figure = draw_pairs(flux, is_host, "title")
-    below = [a for a in figure.axes if len(a.collections) == 2 and a.get_xlabel() != ""]
-    assert len(below) >= 4
-    others, hosts = below[0].collections
-    assert (len(hosts.get_offsets()), len(others.get_offsets())) == (6, 54)
-    assert hosts.get_zorder() > others.get_zorder()
-    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["6 hosts", "54 non-hosts"]
-    labels = [a.get_xlabel() for a in figure.axes if a.xaxis.get_visible() and a.get_xlabel()]
-    assert labels == [f"FLUX.{i} (e$^-$/s)" for i in range(1, 6)]
-    ticks = [t.get_text() for t in below[0].get_xticklabels()]
-    assert "0" in ticks
-    assert len(ticks) <= 5  # readable although fluxes span many decades
-
-
-@pytest.mark.parametrize("n_hosts", [1, 2])
-def test_figures_bear_few_hosts_missing_values_and_constants(n_hosts):
-    flux = np.random.default_rng(3).normal(0, 100, (30, 5))
-    flux[4, 0] = np.nan
-    flux[:n_hosts] = 7.0
-    is_host = np.arange(30) < n_hosts
-    draw_pairs(flux, is_host, "title")  # a warning would be an error here
-    figure = draw_density(flux[:, 0], is_host, "title")
-    labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
-    assert labels[-1] == f"non-host ({29 - n_hosts} stars)"  # one has no first flux
-
-
-def test_each_class_has_a_density_of_unit_area():
-    rng = np.random.default_rng(4)
-    flux = np.concatenate([rng.normal(0, 5, 10), rng.normal(50, 200, 90)])
-    figure = draw_density(flux, np.arange(100) < 10, "title")
-    axis = figure.axes[0]
-    areas = []
-    for fill in axis.collections:
-        path = fill.get_paths()[0].vertices
-        x, y = path[:, 0], path[:, 1]
-        areas.append(abs(np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y)) / 2)
-    assert len(areas) == 2
-    assert areas == pytest.approx([1, 1], abs=0.02)
-    labels = [text.get_text() for text in axis.get_legend().get_texts()]
-    assert labels == ["non-host (90 stars)", "host (10 stars)"]
-    assert "e$^-$/s" in axis.get_xlabel()
-
-
-# ---------------------------------------------------------------------------------- the audit
+# --------------------------------------------------------------------------------- the audit
 @pytest.fixture(scope="module")
-def audited(_written, tmp_path_factory):
-    """The small survey's tables and its audit."""
-    tables = kaggle.load(_written)
-    return tables, *step.audit(tables, seed=0)
+def ready(labelled, tmp_path_factory):
+    """The small survey's stars, equalised."""
+    return prepare(*labelled, tmp_path_factory.mktemp("ready")).stars
 
 
-def test_leaks_have_the_agreed_schema(rounds, audited):
+@pytest.fixture(scope="module")
+def leaks(ready):
+    """The small survey's audit."""
+    return step.audit(ready, seed=0)
+
+
+def test_leaks_have_the_agreed_schema(rounds, leaks):
     folder, ((said, files), _) = rounds
-    leaks = json.loads(files["leaks.json"])
-    assert set(leaks) == {"provenance", "n_hosts", "n_non_hosts", "probes"}
-    assert leaks["provenance"] == kaggle.load(folder / "data").provenance | {"seed": 0}
-    assert (leaks["n_hosts"], leaks["n_non_hosts"]) == (13, 127)
-    assert [probe["name"] for probe in leaks["probes"]] == [p.name for p in probes.PROBES]
-    for probe in leaks["probes"]:
-        assert set(probe) == {"name", "leak", "meaning", "reference", "distributed", "equalised"}
+    content = json.loads(files["leaks.json"])
+    assert set(content) == {"provenance", "n_hosts", "n_non_hosts", "probes", "without_learning"}
+    assert content["provenance"] == kaggle.load(folder / "data")[1] | {"seed": 0}
+    assert (content["n_hosts"], content["n_non_hosts"]) == (13, 127)
+    assert [probe["name"] for probe in content["probes"]] == [p.name for p in probes.PROBES]
+    for probe in content["probes"]:
+        assert set(probe) == {
+            "name", "leak", "meaning", "reference", "of_file", "distributed", "equalised"
+        }  # fmt: skip
         for kind in ("distributed", "equalised"):
             assert set(probe[kind]) == {"auc", "interval", "best_f1"}
             low, high = probe[kind]["interval"]
             assert 0 <= low <= probe[kind]["auc"] <= high <= 1
             assert 0 <= probe[kind]["best_f1"] <= 1
-    _, content, notes = audited
-    assert notes == []
-    assert leaks["probes"] == json.loads(json.dumps(content["probes"]))
-    assert "results: " in said["data_analysis"].stdout
+    assert content["probes"] == json.loads(json.dumps(leaks["probes"]))
+    lines = said["data_analysis"].stdout.splitlines()
+    assert lines[-1].startswith("results: ")  # its last file: all figures are there by then
+    assert lines[-2].startswith("figure: ")
 
 
-def test_the_audit_finds_the_leak_before_and_not_after(audited):
-    _, content, _ = audited
-    repeats = content["probes"][0]
+def test_the_audit_finds_the_leak_before_and_not_after(leaks):
+    repeats = leaks["probes"][0]
     assert repeats["name"] == "exact repeats"
     assert repeats["distributed"] == {"auc": 1, "interval": [1, 1], "best_f1": 1}
     assert repeats["equalised"]["auc"] == 0.5  # none left: every star ties
     assert repeats["equalised"]["best_f1"] == pytest.approx(2 * 13 / (13 + 140))  # call all
-    position = next(probe for probe in content["probes"] if probe["name"] == "row position")
+    position = next(probe for probe in leaks["probes"] if probe["name"] == "row position")
     assert position["distributed"]["auc"] > 0.9
     low, high = position["equalised"]["interval"]
     assert low <= 0.5 <= high
@@ -236,60 +106,84 @@ def test_best_f1_is_that_of_the_best_single_cut():
     assert found["auc"] == metrics.rank_statistics(y, value)[0][0]
 
 
-def test_the_summary_says_what_the_worst_leak_alone_would_score(audited, capsys):
-    tables, content, _ = audited
-    step.print_leaks(content, tables)
+def test_the_summary_says_what_the_worst_leak_alone_would_score(leaks, ready, capsys):
+    step.print_leaks(leaks)
     out = capsys.readouterr().out
     assert "leak audit: 13 hosts against 127 non-hosts" in out
-    cut = metrics.tune_threshold(
-        tables.train.is_host, probes.count_repeats(tables.train.flux)
-    )  # of training stars alone
+    train = ready.select(ready.table == "train")
+    cut = metrics.tune_threshold(train.y, probes.count_repeats(train.flux))  # of these alone
     assert (
         f"without any learning, 'exact repeats >= {cut:g}', a cut chosen on training stars, finds "
         "5 of 5 hosts of the test table with 0 false alarms: F1 1.00\n"
     ) in out
-    for probe in content["probes"]:
+    for probe in leaks["probes"]:
         auc = probe["equalised"]["auc"]
         assert any(
-            line.split("  ")[1].startswith(probe["name"]) and f"equalised {auc:.3f} [" in line
+            line.split("  ")[1].startswith(f"{probe['leak']} {probe['name']}")
+            and f"equalised {auc:.3f} [" in line
             for line in out.splitlines()[1:-1]
         ), probe["name"]
     assert "fewer than" not in out
-    step.print_leaks(content | {"n_hosts": 9}, tables)
+    step.print_leaks(leaks | {"n_hosts": 9})
     assert "fewer than 10 hosts: the intervals are too coarse" in capsys.readouterr().out
 
 
-def test_the_cut_of_the_worst_leak_is_not_chosen_on_test_stars(audited, capsys):
-    tables, content, _ = audited
-    flux = np.array(tables.test.flux)
-    flux[[0, 20]] = flux[[20, 0]]  # a host without repeats, and a non-host with them
-    repeats = probes.count_repeats(flux)
-    flux[1] = np.random.default_rng(0).normal(size=flux.shape[1])
-    flux[1, : int(np.sort(repeats)[-8])] = 3.0  # a host that a lower cut would find
-    test = SimpleNamespace(flux=flux, is_host=tables.test.is_host)
-    step.print_leaks(content, SimpleNamespace(train=tables.train, test=test))
-    cut = metrics.tune_threshold(tables.train.is_host, probes.count_repeats(tables.train.flux))
-    assert probes.count_repeats(flux)[1] < cut
-    assert metrics.tune_threshold(test.is_host, probes.count_repeats(flux)) != cut
-    out = capsys.readouterr().out
-    assert f">= {cut:g}', a cut" in out
-    assert "finds 3 of 5 hosts of the test table with 1 false alarm: F1 0.67" in out
+def test_the_cut_of_the_worst_leak_is_not_chosen_on_test_stars(ready):
+    value = np.where(ready.is_host, 9.0, 1.0)
+    test = np.flatnonzero(ready.table == "test")
+    hosts, others = test[ready.is_host[test]], test[~ready.is_host[test]]
+    value[hosts[:2]], value[others[0]] = 4.0, 9.0  # a lower cut would find them
+    told = step.score_leak(ready, "a probe", value)
+    assert (told["probe"], told["cut"], told["tp"], told["fn"], told["fp"]) == (
+        "a probe", 5, 3, 2, 1
+    )  # fmt: skip
+    assert told["f1"] == pytest.approx(2 / 3)
+    assert metrics.tune_threshold(ready.y[test], value[test]) < 4
 
 
-def test_stars_that_cannot_be_equalised_are_named(data_dir, dirs, stars, capsys):
+def test_a_new_leak_is_one_entry(ready, monkeypatch, capsys):
+    """A probe of a class of its own is in the file, on the console and in the figure."""
+
+    def count_sevens(flux):
+        return np.count_nonzero(flux == -777.5, axis=1).astype(float)
+
+    probe = probes.Probe("sevens", "L7", count_sevens, "Somebody wrote sevens into one class.")
+    monkeypatch.setattr(probes, "PROBES", (*probes.PROBES, probe))
+    flux = ready.flux.copy()
+    flux[ready.is_host, 5] = -777.5
+    flux[ready.is_host, 1:4] = 1.5  # so that no other leak is worse
+    found = step.audit(ready.replace(flux=flux), seed=0)
+    told = found["probes"][-1]
+    assert (told["name"], told["leak"], told["distributed"]["auc"]) == ("sevens", "L7", 1)
+    step.print_leaks(found)
+    assert "  L7 sevens " in capsys.readouterr().out
+    (axis,) = draw_leaks(found).axes
+    assert "sevens (L7)" in [label.get_text() for label in axis.get_yticklabels()]
+    assert "L5, L7: how the file was made" in axis.get_title(loc="left")
+
+
+def test_missing_values_are_part_of_the_schema(data_dir, dirs, stars, capsys):
+    """An empty cell, a column without any value, dead and constant stars: the step goes on."""
     flux = stars.train_flux.copy()
-    flux[30, 100:300] = 7.0  # 199 repeats of 640: too few cadences are left
+    flux[:, 2] = np.nan
+    flux[9, 0] = np.nan
+    flux[30] = np.nan
+    flux[31] = 4.0
+    flux[32, 100:300] = 7.0  # 199 repeats of 640: too few cadences are left
     write_table(data_dir / "exoTrain.csv", stars.train_labels, flux)
     step.main(dirs)
     out = capsys.readouterr().out
-    assert "not equalised: train row 30: only 44" in out
+    assert "left out: train row 30: 100% of its values are missing" in out
+    assert "left out: train row 31: only 1 of 640" in out
+    assert re.search(r"left out: train row 32: only 4\d\d of 640", out)
+    leaks = json.loads((data_dir / "leaks.json").read_text())
+    assert (leaks["n_hosts"], leaks["n_non_hosts"]) == (13, 124)
 
 
-def test_leak_figure_shows_every_probe_with_its_interval(audited):
-    _, content, _ = audited
-    (axis,) = draw_leaks(content).axes
+def test_leak_figure_shows_every_probe_with_its_interval(leaks):
+    (axis,) = draw_leaks(leaks).axes
     names = [label.get_text() for label in axis.get_yticklabels()]
-    listed = content["probes"][::-1]  # the first on top
+    listed = leaks["probes"][::-1]  # the first on top
     assert names == [f"{probe['name']} ({probe['leak']})" for probe in listed]
     drawn = [line for line in axis.lines if line.get_marker() in ("s", "o")]
     for line, kind in zip(drawn, ("distributed", "equalised"), strict=True):

@@ -140,7 +140,7 @@ def test_no_function_is_defined_twice():
     homes = {}
     for name in MODULES:
         for function in functions(name):
-            if function.name != "main":
+            if function.name not in ("main", "make_command_line"):  # one in every script
                 homes.setdefault(function.name, []).append(name)
     assert {k: v for k, v in homes.items() if len(v) > 1} == {}
 

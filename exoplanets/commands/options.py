@@ -1,64 +1,109 @@
-"""The options that the scripts share."""
+"""The options that the scripts share, and how a script answers before its slow imports.
+
+Nothing slow is imported here: `--help` and a mistyped option are answered at once.
+"""
 
 import argparse
 import dataclasses
+import math
+import signal
 from pathlib import Path
 
+from exoplanets.files import accept_any_text, stop
+
+VERSION = "1.0.0"
 ROOT = Path(__file__).resolve().parents[2]
+LARGEST_SEED = 2**32 - 1  # NumPy, scikit-learn and Keras take no larger one
 
 
-def make_parser(description):
-    """Return the parser of a script, with the options that all four share."""
+def begin(make_command_line):
+    """Answer --help, --version and a mistake in the options; from now on Ctrl-C is one line.
+
+    A script calls this before its slow imports, and parses again in `main`.
+
+    Parameters
+    ----------
+    make_command_line : callable
+        Returns the script's parser.
+    """
+    signal.signal(signal.SIGINT, stop)
+    accept_any_text()
+    make_command_line().parse_args()
+
+
+def make_parser(docstring):
+    """Make the parser of a script, with the options that all four share.
+
+    Parameters
+    ----------
+    docstring : str
+        Of the script: its first line is the description, its commands are the examples.
+    """
+    lines = docstring.splitlines()
+    examples = [line for line in lines if line.startswith("    python ")]
     parser = argparse.ArgumentParser(
-        description=description.partition("\n")[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        description=lines[0],
+        epilog="\n".join(["examples:", *examples]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,  # --plots is no short form of --plots-dir
     )
+    parser.add_argument("--version", action="version", version=VERSION)
     add_directories(parser)
-    parser.add_argument("--seed", type=int, default=0, help="of everything drawn at random")
     parser.add_argument(
-        "--simulated", action="store_true", help="use the simulated survey, whatever else is there"
+        "--seed",
+        type=parse_seed,
+        default=0,
+        metavar="N",
+        help="fixes everything that is drawn at random (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--simulated",
+        action="store_true",
+        help="take the stars of the simulated survey, even if there are real ones",
     )
     return parser
 
 
 def add_directories(parser):
-    """Give a parser the two directories that everything is read from and written to."""
+    """Give a parser the two folders that everything is read from and written to."""
     parser.add_argument(
-        "--data-dir", type=Path, default=ROOT / "data", help="where light curves and results live"
+        "--data-dir",
+        type=Path,
+        default=ROOT / "data",
+        metavar="DIR",
+        help="folder of the light curves and the results (default: data/)",
     )
-    parser.add_argument("--plots-dir", type=Path, default=ROOT / "plots", help="where figures go")
-
-
-def parse_positive(text):
-    """A whole number of at least 1."""
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is no whole number of at least 1")
-    return int(text)
-
-
-def parse_folds(text):
-    """A whole number of at least 2."""
-    if not text.isdigit() or int(text) < 2:
-        raise argparse.ArgumentTypeError(f"'{text}' is no number of folds, 2 or more")
-    return int(text)
-
-
-def add_outlier_options(parser):
-    """Give a parser the two numbers of the outlier rule."""
     parser.add_argument(
-        "--sigmas", type=float, default=60, help="standard deviations that make a cadence deviant"
+        "--plots-dir",
+        type=Path,
+        default=ROOT / "plots",
+        metavar="DIR",
+        help="folder of the figures (default: plots/)",
+    )
+
+
+def add_outlier_options(parser, sigmas=None, min_cadences=None):
+    """Give a parser the two numbers of the outlier rule; by default they are those of step 2."""
+    parser.add_argument(
+        "--sigmas",
+        type=parse_positive_number,
+        default=sigmas,
+        metavar="X",
+        help="a value is deviant if it lies more than X standard deviations from the mean of its "
+        f"cadence over all stars (default: {f'{sigmas:g}' if sigmas else 'as in step 2'})",
     )
     parser.add_argument(
         "--min-cadences",
         type=parse_positive,
-        default=2,
-        help="deviant cadences that make an outlier",
+        default=min_cadences,
+        metavar="N",
+        help="a star with at least N deviant values is an outlier "
+        f"(default: {min_cadences or 'as in step 2'})",
     )
 
 
 def add_settings(parser, settings):
-    """Give a parser one flag per hyper-parameter."""
+    """Give a parser one option per hyper-parameter of a dataclass of settings."""
     group = parser.add_argument_group(settings.__doc__.partition(";")[0])
     for field in dataclasses.fields(settings):
         flag = f"--{field.name.replace('_', '-')}"
@@ -77,3 +122,51 @@ def read_settings(args, settings):
     values = {field.name: getattr(args, field.name) for field in dataclasses.fields(settings)}
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
     return settings(**values)
+
+
+def parse_positive(text):
+    """A whole number of at least 1."""
+    number = _parse_whole(text)
+    if number is None or number < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number of at least 1")
+    return number
+
+
+def parse_folds(text):
+    """A whole number of at least 2."""
+    number = _parse_whole(text)
+    if number is None or number < 2:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of folds, 2 or more")
+    return number
+
+
+def parse_seed(text):
+    """A whole number from 0 to `LARGEST_SEED`."""
+    number = _parse_whole(text)
+    if number is None or number > LARGEST_SEED:
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number from 0 to {LARGEST_SEED}")
+    return number
+
+
+def parse_positive_number(text):
+    """A finite number above 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number above 0")
+    return number
+
+
+def parse_rows(text):
+    """Row numbers from text such as `3,7,40`, in the order given."""
+    rows = [_parse_whole(part.strip()) for part in text.split(",")]
+    if None in rows:
+        raise argparse.ArgumentTypeError(f"'{text}' is no list of row numbers such as 3,7,40")
+    return rows
+
+
+def _parse_whole(text):
+    """A whole number of at most 18 decimal digits, or None."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None

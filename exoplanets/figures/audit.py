@@ -2,12 +2,10 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
-import seaborn as sns
+from scipy.stats import gaussian_kde
 
 from exoplanets.figures.style import COLORS, house_style
 
-FILE_LEAKS = ("L1", "L2", "L3", "L4")  # visible in a star alone, and no property of the star
 N_PAIRED = 5  # fluxes in a pair plot
 TICKS = (0, 1e2, 1e4, 1e6)  # e-/s, either side of zero on an axis of compressed flux
 
@@ -43,35 +41,30 @@ def draw_pairs(flux, is_host, title):
     -------
     matplotlib.figure.Figure
     """
-    names = [f"FLUX.{i}" for i in range(1, N_PAIRED + 1)]
-    frame = pd.DataFrame(compress(flux[:, :N_PAIRED]), columns=names)
-    frame["class"] = np.where(is_host, "host", "non-host")
-    with house_style(), plt.rc_context({"figure.constrained_layout.use": False}):
-        grid = sns.PairGrid(
-            frame.sort_values("class", ascending=False, kind="stable"),  # drawn last: hosts
-            hue="class",
-            hue_order=["non-host", "host"],
-            palette=COLORS,
-            vars=names,
-            corner=True,
-            height=1.75,
-            hue_kws={"marker": ["o", "D"], "s": [7, 16], "alpha": [0.35, 0.95], "zorder": [1, 2]},
+    value = compress(flux[:, :N_PAIRED])
+    with house_style():
+        figure, axes = plt.subplots(
+            N_PAIRED, N_PAIRED, figsize=(1.75 * N_PAIRED, 1.75 * N_PAIRED), sharex="col"
         )
-        grid.map_lower(plt.scatter, linewidth=0)
-        grid.map_diag(
-            sns.kdeplot,
-            common_norm=False,
-            warn_singular=False,
-            fill=True,
-            alpha=0.25,
-            linewidth=1.2,
-        )
-        for i, name in enumerate(names):
-            grid.axes[-1, i].set_xlabel(f"{name} (e$^-$/s)")
-            _label_compressed(grid.axes[-1, i].xaxis, every=2)
+        for i in range(N_PAIRED):
+            for j in range(N_PAIRED):
+                axis = axes[i, j]
+                if j > i:
+                    axis.remove()
+                elif j == i:
+                    _draw_densities(axis, value[:, i], is_host)
+                    axis.set_yticks([])
+                else:
+                    _draw_points(axis, value[:, j], value[:, i], is_host)
+                    axis.sharey(axes[i, 0])
+                    axis.tick_params(labelleft=j == 0)
+        for i in range(N_PAIRED):
+            axes[-1, i].set_xlabel(f"FLUX.{i + 1} (e$^-$/s)")
+            _label_compressed(axes[-1, i].xaxis, every=2)
             if i:
-                grid.axes[i, 0].set_ylabel(f"{name} (e$^-$/s)")
-                _label_compressed(grid.axes[i, 0].yaxis)
+                axes[i, 0].set_ylabel(f"FLUX.{i + 1} (e$^-$/s)")
+                _label_compressed(axes[i, 0].yaxis)
+        figure.align_ylabels()
         counts = {"host": int(is_host.sum()), "non-host": int((~is_host).sum())}
         handles = [
             plt.Line2D(
@@ -79,11 +72,40 @@ def draw_pairs(flux, is_host, title):
             )
             for name, mark in (("host", "D"), ("non-host", "o"))
         ]
-        figure = grid.figure
         figure.legend(handles=handles, loc="upper right", bbox_to_anchor=(0.97, 0.93), fontsize=11)
         figure.suptitle(title, x=0.02, ha="left", fontsize=12)
-        figure.subplots_adjust(top=0.94, bottom=0.09, left=0.1, right=0.98)
     return figure
+
+
+def _draw_points(axis, x, y, is_host):
+    """Scatter plot of two fluxes by class, the rare class on top."""
+    for name, member, marker, size, alpha in (
+        ("non-host", ~is_host, "o", 7, 0.35),
+        ("host", is_host, "D", 16, 0.95),
+    ):
+        axis.scatter(
+            x[member],
+            y[member],
+            s=size,
+            c=COLORS[name],
+            marker=marker,
+            alpha=alpha,
+            linewidth=0,
+            zorder=2 if name == "host" else 1,
+        )
+
+
+def _draw_densities(axis, value, is_host):
+    """Kernel density estimate of each class, to unit area; Scott's bandwidth."""
+    for name, member in (("non-host", ~is_host), ("host", is_host)):
+        known = value[member & ~np.isnan(value)]
+        if len(np.unique(known)) < 2:  # a density needs some spread
+            continue
+        density = gaussian_kde(known)
+        margin = 3 * density.factor * known.std(ddof=1)
+        x = np.linspace(known.min() - margin, known.max() + margin, 200)
+        axis.fill_between(x, density(x), color=COLORS[name], alpha=0.25, linewidth=0)
+        axis.plot(x, density(x), color=COLORS[name], lw=1.2)
 
 
 def draw_density(flux, is_host, title):
@@ -102,14 +124,10 @@ def draw_density(flux, is_host, title):
     """
     with house_style():
         figure, axis = plt.subplots(figsize=(7.5, 4.2))
+        _draw_densities(axis, compress(flux), is_host)
         for name, member, lift in (("non-host", ~is_host, 0), ("host", is_host, 1)):
             value = compress(flux[member])
             value = value[~np.isnan(value)]
-            label = f"{name} ({len(value)} stars)"
-            if len(np.unique(value)) > 1:  # a density needs some spread
-                sns.kdeplot(
-                    x=value, ax=axis, color=COLORS[name], fill=True, alpha=0.25, label=label
-                )
             axis.plot(
                 value,
                 np.full(len(value), -0.02 - 0.02 * lift),
@@ -119,18 +137,34 @@ def draw_density(flux, is_host, title):
                 alpha=0.9 if lift else 0.3,
                 transform=axis.get_xaxis_transform(),
                 clip_on=False,
+                label=f"{name} ({len(value)} star{'' if len(value) == 1 else 's'})",
             )
         _label_compressed(axis.xaxis)
         axis.tick_params(axis="x", pad=14)
         axis.set_xlabel("FLUX.1 (e$^-$/s, linear below 10, logarithmic above)")
         axis.set_ylabel("density (per unit of axis)")
         axis.set_title(title)
-        axis.legend()
+        axis.legend(
+            handles=[
+                plt.Line2D([], [], color=COLORS[name], label=line.get_label())
+                for name, line in zip(COLORS, axis.lines[-2:], strict=True)
+            ]
+        )
     return figure
+
+
+def _list_leaks(probes, of_file):
+    """Classes of leaks that are traces of the file, or not: "L1, L2"."""
+    return ", ".join(sorted({p["leak"] for p in probes if p["of_file"] == of_file})) or "none"
 
 
 def draw_leaks(leaks):
     """ROC AUC of every probe, before and after equalisation, with intervals.
+
+    Parameters
+    ----------
+    leaks : dict
+        The content of `leaks.json`.
 
     Returns
     -------
@@ -167,8 +201,9 @@ def draw_leaks(leaks):
         )
         axis.set_title(
             "How well numbers that have nothing to do with transits tell hosts from non-hosts\n"
-            f"{leaks['n_hosts']} hosts, {leaks['n_non_hosts']} non-hosts; L1 to L5: how the file "
-            "was made, L6: noise colour",
+            f"{leaks['n_hosts']} hosts, {leaks['n_non_hosts']} non-hosts; "
+            f"{_list_leaks(listed, True)}: how the file was made; "
+            f"{_list_leaks(listed, False)}: what the stars are",
             fontsize=10,
         )
         figure.legend(loc="outside upper right", ncols=2)

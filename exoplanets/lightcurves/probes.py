@@ -144,11 +144,15 @@ class Probe(NamedTuple):
     ----------
     name : str
     leak : str
-        L1 to L6.
+        Class of leak that it measures, such as "L1".
     find : callable
         From light curves, ndarray of shape (n_stars, n_cadences), to ndarray of shape (n_stars,).
     meaning : str
     reference : str
+    of_file : bool
+        True for a trace of how the file was made, False for a property of the stars themselves.
+    of_one_star : bool
+        True if the light curve of one star is enough to measure it.
     """
 
     name: str
@@ -156,10 +160,12 @@ class Probe(NamedTuple):
     find: Callable
     meaning: str
     reference: str = ""
+    of_file: bool = True
+    of_one_star: bool = True
 
     def measure(self, flux):
         """The probe of every star of one table, ndarray of shape (n_stars,)."""
-        if self.find is find_position:  # the only one that is no matter of a star alone
+        if not self.of_one_star:
             return self.find(flux)
         blocks = [flux[start : start + BLOCK] for start in range(0, len(flux), BLOCK)]
         with ThreadPoolExecutor() as pool:
@@ -216,12 +222,14 @@ PROBES = (
         "L5",
         find_position,
         "Hosts stand together in the file: a filter across rows blurs them into each other.",
+        of_one_star=False,
     ),
     Probe(
         "lag-1 autocorrelation",
         "L6",
         find_lag_one,
         "Hosts are other stars: brighter, with less white noise.",
+        of_file=False,
     ),
     Probe(
         "smoothness",
@@ -229,6 +237,7 @@ PROBES = (
         find_smoothness,
         "Hosts are other stars: their noise is redder.",
         "von Neumann 1941, Ann. Math. Stat. 12, 367",
+        of_file=False,
     ),
 )
 

@@ -1,106 +1,29 @@
-"""What step 3 passes on: filled, balanced, held out, pickled, and checked when it is loaded."""
+"""What step 3 passes on to step 4: how the stars are split, and the pickle, checked when loaded."""
 
+import json
 import pickle
+import re
 from typing import ClassVar
 
 import numpy as np
-from imblearn.over_sampling import SMOTE
-from imblearn.under_sampling import RandomUnderSampler
 from sklearn.model_selection import train_test_split
 
 from exoplanets.files import DataError, atomic_write
+from exoplanets.lightcurves.equalise import spread_order
+from exoplanets.lightcurves.gaps import fill_gaps
+from exoplanets.lightcurves.resampling import balance
+from exoplanets.sources.copies import find_digest
+from exoplanets.stars import LIGHT_CURVES, SPLITS, Stars, describe
 
 SPLIT_FILE = "preprocessed_data.pkl"
-LAYOUT = 2  # raised whenever the pickle's layout changes
+LAYOUT = 3  # raised whenever the pickle's layout changes
 VALIDATION_SHARE = 0.2
-HOSTS_PER_NON_HOST_SMOTE = 1 / 10
-HOSTS_PER_NON_HOST = 1 / 5
-SMOTE_NEIGHBORS = 5
-DTYPES = ("f4", "f8", "i1", "i4", "i8", "b1")  # what an array passed on may hold
+PARTS = (*LIGHT_CURVES, "campaign", "stars")  # of the pickle that hold arrays
+DTYPES = ("f4", "f8", "i1", "i4", "i8", "b1")  # what an array passed on may hold, beside text
+TABLE_OF = {"train": "train", "validation": "train", "test": "test"}  # file of each split's stars
 
 
-def fill_missing(flux):
-    """Fill the missing values of each star by linear interpolation in time.
-
-    Before its first and after its last known value a star keeps that value.
-
-    Parameters
-    ----------
-    flux : ndarray of shape (n_stars, n_cadences)
-        e-/s, NaN where missing; not changed.
-
-    Returns
-    -------
-    filled_flux : ndarray of shape (n_stars, n_cadences)
-        Without NaN, except in stars that have no known value at all. `flux` itself where nothing
-        is missing.
-    was_missing : ndarray of shape (n_stars, n_cadences)
-        True where a value was filled in.
-    """
-    was_missing = np.isnan(flux)
-    if not was_missing.any():
-        return flux, was_missing
-    filled_flux = np.array(flux)
-    cadences = np.arange(flux.shape[1])
-    for star in np.flatnonzero(was_missing.any(axis=1)):
-        gone = was_missing[star]
-        if not gone.all():
-            filled_flux[star, gone] = np.interp(cadences[gone], cadences[~gone], flux[star, ~gone])
-    return filled_flux, was_missing
-
-
-def balance(x, y, seed):
-    """Balance a training set as the published study does: SMOTE, then random under-sampling.
-
-    SMOTE (Chawla et al. 2002, JAIR 16, 321) makes hosts up to 1 per 10 non-hosts, between a host
-    and one of its five nearest; random under-sampling then drops non-hosts down to 5 per host. A
-    step whose aim is already met is skipped; both report what they could not do.
-
-    Parameters
-    ----------
-    x : ndarray of shape (n_stars, n_cadences)
-    y : ndarray of shape (n_stars,)
-        1 host, 0 non-host.
-    seed : int
-
-    Returns
-    -------
-    x, y : ndarray
-        Balanced.
-    source : ndarray of shape (n_balanced,)
-        Index into the input; -1 for a host that SMOTE made.
-    notes : list of str
-        What was skipped or lowered, and why.
-    """
-    notes = []
-    source = np.arange(len(y))
-    n_hosts, n_others = int(np.sum(y == 1)), int(np.sum(y == 0))
-    neighbors = min(SMOTE_NEIGHBORS, n_hosts - 1)
-    if int(n_others * HOSTS_PER_NON_HOST_SMOTE) <= n_hosts:
-        notes.append(f"SMOTE skipped: {n_hosts} hosts are already 1 per 10 of {n_others} non-hosts")
-    elif neighbors < 1:
-        notes.append("SMOTE skipped: it interpolates between hosts, and there is only one")
-    else:
-        if neighbors < SMOTE_NEIGHBORS:
-            notes.append(f"SMOTE neighbours lowered to {neighbors}: there are only {n_hosts} hosts")
-        smote = SMOTE(
-            sampling_strategy=HOSTS_PER_NON_HOST_SMOTE, k_neighbors=neighbors, random_state=seed
-        )
-        x, y = smote.fit_resample(x, y)
-        source = np.concatenate([source, np.full(len(y) - len(source), -1)])  # made ones come last
-    if np.sum(y == 1) >= np.sum(y == 0) * HOSTS_PER_NON_HOST:
-        notes.append(
-            f"under-sampling skipped: {np.sum(y == 1)} hosts are already 1 per 5 of "
-            f"{np.sum(y == 0)} non-hosts"
-        )
-    else:
-        sampler = RandomUnderSampler(sampling_strategy=HOSTS_PER_NON_HOST, random_state=seed)
-        sampler.fit_resample(np.zeros((len(y), 1)), y)
-        kept = np.sort(sampler.sample_indices_)
-        x, y, source = x[kept], y[kept], source[kept]
-    return x, y, source, notes
-
-
+# --------------------------------------------------------------------------------- the split
 def split_rows(is_host, seed):
     """Rows of the stars to fit on and of those held out, 20 % of each class, sorted."""
     rows = np.arange(len(is_host))
@@ -121,11 +44,122 @@ def split_rows(is_host, seed):
     return np.sort(fit), np.sort(held_out)
 
 
+def fill_missing(flux):
+    """Filled flux and where it was missing, for code that still takes the mask."""
+    return fill_gaps(flux), np.isnan(flux)
+
+
+def split_stars(stars, is_outlier, seed):
+    """Split the stars: train, validation and test.
+
+    Parameters
+    ----------
+    stars : Stars
+        Of both tables, with curves.
+    is_outlier : ndarray of shape (n_stars,), bool
+        Training stars that are left out.
+    seed : int
+
+    Returns
+    -------
+    Stars
+        With `split`; split after split, and in each in an order in which the place of a star
+        tells nothing (`equalise.spread_order`).
+    """
+    rows = {"test": np.flatnonzero(stars.table == "test")}
+    train = np.flatnonzero((stars.table == "train") & ~is_outlier)
+    fit, held_out = split_rows(stars.is_host[train], seed)
+    rows["train"], rows["validation"] = train[fit], train[held_out]
+    order = np.concatenate([rows[name][spread_order(len(rows[name]))] for name in SPLITS])
+    names = np.repeat(SPLITS, [len(rows[name]) for name in SPLITS])
+    return stars.select(order).replace(split=names)
+
+
+def make_distributed(stars, seed):
+    """The view `distributed`: flux as distributed, gaps filled, the train part balanced.
+
+    Parameters
+    ----------
+    stars : Stars
+        With `split`.
+    seed : int
+
+    Returns
+    -------
+    view : dict of ndarray
+        Per split `x_*`, float32, e-/s; `y_*`, int8, 1 for a host; `row_*`, int64, row in the
+        star's file, -1 for a host that SMOTE made.
+    notes : list of str
+        What the balancing did not do, and why.
+    """
+    view = {}
+    for name in SPLITS:
+        part = np.flatnonzero(stars.split == name)
+        part = part[np.argsort(stars.row[part])]  # in the order of the file, as in the study
+        view[f"x_{name}"] = fill_gaps(stars.flux[part]).astype(np.float32)
+        view[f"y_{name}"] = stars.y[part]
+        view[f"row_{name}"] = stars.row[part]
+    view["x_train"], view["y_train"], source, notes = balance(
+        view["x_train"], view["y_train"], seed
+    )
+    view["row_train"] = np.where(source >= 0, view["row_train"][source], -1)
+    return view, notes
+
+
+def make_equalised(stars):
+    """The view `equalised`: the equalised curves of the same stars, none resampled.
+
+    Returns
+    -------
+    dict of ndarray
+        As of `make_distributed`; `x_*` dimensionless.
+    """
+    view = {}
+    for name in SPLITS:
+        part = stars.select(stars.split == name)
+        view |= {f"x_{name}": part.curves, f"y_{name}": part.y, f"row_{name}": part.row}
+    return view
+
+
+def to_stars(split, kind):
+    """The stars of one view of a loaded split, as one table.
+
+    Parameters
+    ----------
+    split : dict
+        See `load_split`.
+    kind : {"distributed", "equalised"}
+
+    Returns
+    -------
+    Stars
+        Split after split. "equalised": as distributed (float32, NaN where missing), with `cadence`
+        and `curves`. "distributed": `flux` is the view's, gaps filled and the train part balanced.
+    """
+    if kind == "equalised":
+        return Stars(**split["stars"], curves=_join_splits(split["equalised"], "x"))
+    view = split["distributed"]
+    lengths = [len(view[f"y_{name}"]) for name in SPLITS]
+    return Stars(
+        table=np.repeat([TABLE_OF[name] for name in SPLITS], lengths),
+        row=_join_splits(view, "row"),
+        is_host=_join_splits(view, "y") == 1,
+        flux=_join_splits(view, "x"),
+        split=np.repeat(SPLITS, lengths),
+    )
+
+
+def _join_splits(view, name):
+    """One kind of array of a view, of all splits."""
+    return np.concatenate([view[f"{name}_{split}"] for split in SPLITS])
+
+
+# -------------------------------------------------------------------------------- the pickle
 class _DType:
-    """What a pickle says of an array's type: one of `DTYPES`, nothing else."""
+    """What a pickle says of an array's type: one of `DTYPES`, or text; nothing else."""
 
     def __init__(self, code, align=False, copy=True):
-        if code not in DTYPES:
+        if code not in DTYPES and not re.fullmatch(r"U\d{1,3}", str(code)):
             raise pickle.UnpicklingError(f"it holds an array of type {str(code)[:20]}")
         self.code = code
 
@@ -153,13 +187,45 @@ class _PlainUnpickler(pickle.Unpickler):
         return self.known[module, name]
 
 
-def save_split(path, split):
-    """Pickle a split; see `load_split`. Protocol 5 writes contiguous arrays as plain bytes."""
-    plain = dict(split)
-    for view in ("distributed", "equalised"):
-        plain[view] = {name: np.ascontiguousarray(value) for name, value in split[view].items()}
+def save_split(path, provenance, settings, stars, distributed):
+    """Pickle what step 4 needs; see `load_split`.
+
+    Parameters
+    ----------
+    path : path
+    provenance : dict
+        Of the tables.
+    settings : dict
+        Seed and outlier rule of this step.
+    stars : Stars
+        See `split_stars`.
+    distributed : dict of ndarray
+        See `make_distributed`.
+    """
+    # Through JSON, so that the same content always gives the same bytes.
+    provenance, settings = json.loads(json.dumps([provenance, settings]))
+    names = ("table", "row", "is_host", "split")
+    split = {
+        "layout": LAYOUT,
+        "provenance": provenance,
+        "settings": settings,
+        "distributed": distributed,
+        "equalised": make_equalised(stars),
+        "campaign": {},
+        "stars": {name: getattr(stars, name) for name in names}
+        | {"flux": stars.flux.astype(np.float32)},
+    }
+    for part in PARTS:
+        split[part] = {name: np.asarray(a, order="C") for name, a in split[part].items()}
+    split["sha256"] = _find_digest(split)
     with atomic_write(path) as temporary, open(temporary, "wb") as stream:
-        pickle.dump(plain, stream, protocol=5)
+        pickle.dump(split, stream, protocol=5)
+
+
+def _find_digest(split):
+    """SHA-256 of all that a split holds."""
+    arrays = {f"{part} {name}": array for part in PARTS for name, array in split[part].items()}
+    return find_digest(arrays, json.dumps([split["provenance"], split["settings"]]))
 
 
 def load_split(path):
@@ -173,12 +239,15 @@ def load_split(path):
     Returns
     -------
     dict
-        `layout`, `provenance`, `settings`, and a dict of arrays per view.
+        `layout`; `provenance` of the tables; `settings` of step 3; the views `distributed` and
+        `equalised` (`make_distributed`, `make_equalised`); `campaign`, the arrays of a `Campaign`;
+        and `stars`: `table`, `row`, `is_host`, `split` and `flux` (float32, NaN where missing)
+        of every star, in the order of `equalised`.
 
     Raises
     ------
-    files.DataError
-        If it is missing, damaged, of another layout, or holds anything but plain arrays.
+    DataError
+        If it is missing, damaged, of another layout, or holds anything but such arrays.
     """
     again = "run `python data_preprocessing.py` first"
     try:
@@ -187,11 +256,63 @@ def load_split(path):
     except FileNotFoundError:
         raise DataError(f"'{path}' is missing: {again}") from None
     except OSError as error:
-        raise DataError(f"'{path}' cannot be read: {error.strerror}") from error
+        raise DataError(f"'{path}' cannot be read: {error.strerror or error}") from error
     except Exception as error:  # a damaged pickle can raise almost anything
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise DataError(f"'{path}' is not this project's pickle ({reason}): {again}") from error
-    parts = {"layout", "provenance", "settings", "distributed", "equalised"}
-    if not isinstance(split, dict) or set(split) != parts or split["layout"] != LAYOUT:
+    if not isinstance(split, dict) or split.get("layout") != LAYOUT:
         raise DataError(f"'{path}' has another layout than this version's: {again}")
+    if problem := _find_problem(split):
+        raise DataError(f"'{path}' is damaged ({problem}): {again}")
     return split
+
+
+def _find_problem(split):
+    """What is wrong with the content of a split, or None."""
+    try:
+        if split["sha256"] != _find_digest(split):
+            return "its content changed since it was written"
+        describe(split["provenance"])
+        for kind in LIGHT_CURVES:
+            if problem := _check_view(split[kind]):
+                return f"{kind}: {problem}"
+        for name, array in split["campaign"].items():
+            if not np.isfinite(array).all():
+                return f"the campaign's {name} is not finite"
+        return _check_stars(split)
+    except Exception as error:  # another type, a missing name: whatever the content makes of this
+        return " ".join(f"{type(error).__name__} {error}".split())[:120]
+
+
+def _check_view(view):
+    """What is wrong with a view, or None."""
+    width = view["x_test"].shape[1]
+    for name in SPLITS:
+        x, y, row = (view[f"{part}_{name}"] for part in ("x", "y", "row"))
+        if x.dtype != np.float32 or y.dtype != np.int8 or row.dtype != np.int64:
+            return f"{name} arrays of another type"
+        if x.shape != (len(y), width) or y.shape != row.shape or y.ndim != 1:
+            return f"{name} arrays of different lengths"
+        if not np.isfinite(x).all():
+            return f"x_{name} is not finite"
+        if not np.isin(y, (0, 1)).all():
+            return f"a label in y_{name} is neither 0 nor 1"
+        if len(np.unique(y)) < 2:
+            return f"{name} stars of one class only"
+    return None
+
+
+def _check_stars(split):
+    """What is wrong with the table of stars, or None."""
+    stars, view = split["stars"], split["equalised"]
+    flux = stars["flux"]
+    if flux.dtype != np.float32 or np.isinf(flux).any():
+        return "an infinite flux"
+    for name in SPLITS:
+        mine = stars["split"] == name
+        if not (stars["table"][mine] == TABLE_OF[name]).all():
+            return f"{name} stars of another table"
+        same = np.array_equal(stars["row"][mine], view[f"row_{name}"])
+        if not same or not np.array_equal(stars["is_host"][mine], view[f"y_{name}"] == 1):
+            return f"{name} stars differ between the views"
+    return None

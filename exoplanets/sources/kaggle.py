@@ -1,16 +1,17 @@
-"""The light-curve tables: find, download and verify them.
+"""The labelled stars of the run: where they come from, read once and kept for the next step.
 
 The public set "Kepler labelled time series data" [1]_ is two CSV files, `exoTrain.csv` and
 `exoTest.csv`: one star a row, `LABEL` (2 host, 1 non-host), then `FLUX.1` ... `FLUX.3197`, the
 K2 Campaign 3 flux [2]_ minus about its median, in e-/s, one value every 29.4244 minutes.
 
-`load` looks for them in this order, and says which it took:
+`load` looks for stars in this order, and says which it took:
 
-1. the data directory: `exoTrain.csv` (or `.csv.gz`, `.csv.zip`, `.zip`) and `exoTest.csv`, or
+1. the data directory: `exoTrain.csv` and `exoTest.csv` (or `.csv.gz`, `.csv.zip`, `.zip`), or
    Kaggle's `archive.zip` as downloaded;
 2. Kaggle, through `kagglehub` (public, no account needed), checked against the known SHA-256;
-3. the simulated survey of `exoplanets/sources/survey.py`, generated once and named as such
-   everywhere.
+3. the simulated survey (`exoplanets/sources/survey.py`), made once and named as such everywhere.
+
+The first step chooses the source and notes it in `source.json`; later steps keep to it.
 
 References
 ----------
@@ -20,129 +21,321 @@ References
 
 import contextlib
 import hashlib
+import json
 import shutil
+import subprocess
+import sys
+import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
 
-from exoplanets import transits
 from exoplanets.files import DataError, atomic_write, say
-from exoplanets.sources.table import (
-    is_whole,
-    open_copy,
-    parse_once,
-    read_json,
-    stack_columns,
-    write_json,
-)
-from exoplanets.stars import SIMULATED_SEED, TABLES, Tables
+from exoplanets.sources.copies import read_copy, write_copy
+from exoplanets.sources.formats import COMPRESSIONS, TABLE_FORMATS, read_table
+from exoplanets.stars import HOST, NON_HOST, SIMULATED_SEED, TABLES, Stars
 
 KAGGLE_HANDLE = "keplersmachines/kepler-labelled-time-series-data"
 KAGGLE_SHA256 = {
     "exoTrain.csv": "6f04167636d2fcdce44af6fd5cbef359d8af033ce8457d8c8e917fdb822e044c",
     "exoTest.csv": "0b9f9aabcaf4058fd38d99431e61e29eeb031d5073c3b74f6139a917356bd163",
 }
+SILENCE = 30.0  # seconds without a byte from Kaggle, after which it is given up
+PACKAGE = Path(__file__).resolve().parents[1]
+RECIPE = (PACKAGE / "sources" / "survey.py", PACKAGE / "transits.py")  # make the simulated survey
+COPY_LAYOUT = 2  # raised whenever what the copies hold changes
+STEP_1 = "`python data_visualization.py`"
+# The download is a process of its own, so that it can be ended when nothing arrives any more.
+DOWNLOAD = """
+import json, sys
+try:
+    import kagglehub
+    found = kagglehub.dataset_download(sys.argv[1], output_dir=sys.argv[2])
+    print("\\n" + json.dumps({"folder": str(found)}))
+except Exception as error:
+    print("\\n" + json.dumps({"error": str(error) or type(error).__name__}))
+"""
 
 
-def load(data_dir, simulated=False):
-    """Return the two tables from the first source that has them.
+def load(data_dir, simulated=False, *, first_step=False):
+    """Return the labelled stars of both tables.
 
     Parameters
     ----------
     data_dir : path
-        Where the tables are looked for, downloaded to, and kept in parsed form.
+        Where the tables are looked for, downloaded to, and kept as arrays.
     simulated : bool
         Use the simulated survey whatever else there is.
+    first_step : bool
+        True chooses the source, by a download if need be, and notes it. False takes the source
+        that was chosen, and never downloads.
 
     Returns
     -------
-    Tables
+    stars : Stars
+        Of the training table, then of the test table, each in the order of its file.
+    provenance : dict
+        `source` ("kaggle": Kaggle's very bytes; "user": other bytes of the same schema;
+        "simulated"), and per table `file`, `sha256`, `n_stars`, `n_hosts`, `n_cadences` and
+        `n_missing`; JSON-ready.
 
     Raises
     ------
     DataError
-        If a table that is there cannot be used; see the message.
+        If there are no stars, or a table that is there cannot be used.
     """
     data_dir = Path(data_dir)
-    if simulated:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        return _simulated(data_dir)
     if data_dir.exists() and not data_dir.is_dir():
         raise DataError(f"'{data_dir}' is a file: --data-dir takes the directory it lies in")
-    if not data_dir.is_dir():
+    if simulated:
+        data_dir.mkdir(parents=True, exist_ok=True)
+    elif not data_dir.is_dir():
         raise DataError(
             f"data directory '{data_dir}' does not exist: create it, or correct --data-dir"
         )
-    found = {name: _find(data_dir, csv) for name, csv in TABLES.items()}
-    if not any(found.values()):
+    files = _find_files(data_dir)
+    if first_step:
+        stars, provenance = _choose(data_dir, files, simulated)
+        _note_source(data_dir, provenance["source"])
+        return stars, provenance
+
+    chosen = _read_source(data_dir)
+    if simulated and chosen in ("kaggle", "user"):
+        raise DataError(
+            f"step 1 used the stars of '{data_dir}': run {STEP_1[:-1]} --simulated` first"
+        )
+    if simulated or chosen == "simulated":
+        if files and not simulated:
+            say(f"keeping to the simulated survey, as step 1 did (not: run {STEP_1} again)")
+        return _load_simulated(data_dir)
+    if not files:
+        raise DataError(f"'{data_dir}' holds no light curves: run {STEP_1} first")
+    return _load_files(data_dir, files)
+
+
+def _choose(data_dir, files, simulated):
+    """The stars of the first source that has any."""
+    if simulated:
+        return _load_simulated(data_dir)
+    if not files:
         try:
             _download(data_dir)
         except Exception as error:  # offline, refused, damaged: any failure means the next source
             reason = " ".join(str(error).split())[:100] or type(error).__name__
             say(f"Kaggle gave no light curves ({reason}): using the simulated survey instead")
-            return _simulated(data_dir)
-        found = {name: _find(data_dir, csv) for name, csv in TABLES.items()}
+            return _load_simulated(data_dir)
+        files = _find_files(data_dir)
+    return _load_files(data_dir, files)
+
+
+def _note_source(data_dir, source):
+    """Note which source the first step chose."""
+    try:
+        with atomic_write(data_dir / "source.json") as temporary:
+            temporary.write_text(json.dumps({"source": source}) + "\n")
+    except OSError as error:  # a read-only directory
+        say(f"the source of the stars is not noted in '{data_dir}' ({error.strerror or error})")
+
+
+def _read_source(data_dir):
+    """The source that the first step chose, or None."""
+    path = data_dir / "source.json"
+    if not path.exists():
+        return None
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        source = json.loads(path.read_text())["source"]
+        if source in ("kaggle", "user", "simulated"):
+            return source
+    raise DataError(f"'{path}' is damaged: run {STEP_1} again")
+
+
+# ------------------------------------------------------------------------------- local files
+def _find_files(data_dir):
+    """Per table, the path of the file that holds it and the table's name in an archive.
+
+    Returns
+    -------
+    dict of str to (path, str)
+        Empty if there is no table at all.
+    """
+    found = {}
     for name, csv in TABLES.items():
-        if not found[name]:
-            other = next(str(path) for path in found.values() if path)
-            raise DataError(f"'{data_dir / csv}' is missing, though '{other}' is there: add it")
-    tables = {name: parse_once(found[name], csv) for name, csv in TABLES.items()}
-    lengths = {name: table.flux.shape[1] for name, table in tables.items()}
-    if lengths["train"] != lengths["test"]:
+        stem = csv.removesuffix(".csv")
+        for suffix in TABLE_FORMATS:
+            member = stem + suffix
+            packed = [member + compression for compression in COMPRESSIONS]
+            for file in (member, *packed, f"{stem}.zip", "archive.zip"):
+                if name not in found and (data_dir / file).is_file():
+                    found[name] = data_dir / file, member
+    if len(found) == 1:
+        (missing,) = TABLES.keys() - found.keys()
+        ((there, _),) = found.values()
+        raise DataError(f"'{data_dir / TABLES[missing]}' is missing, though '{there}' is: add it")
+    return found
+
+
+def _load_files(data_dir, files):
+    """The stars of both files, from their copy as arrays if the files have not changed."""
+    identity = [COPY_LAYOUT]
+    for path, _ in files.values():
+        stat = path.stat()
+        # ctime cannot be set by hand: it tells a changed file even if size and mtime were kept.
+        identity += [path.name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
+    copy = data_dir / "parsed.npz"
+    arrays, note = read_copy(copy, lambda note: note["identity"] == identity)
+    if arrays is None:
+        arrays, provenance = _parse(files)
+        note = {"identity": identity, "provenance": provenance}
+        try:
+            write_copy(copy, arrays, note)
+        except OSError as error:  # a read-only or full directory: slower next time, nothing else
+            say(f"no copy of the tables was kept in '{data_dir}' ({error.strerror or error})")
+    return _make_stars(arrays, note["provenance"])
+
+
+def _parse(files):
+    """Labels and flux of both tables, and their provenance."""
+    is_host, flux, provenance = [], [], {}
+    for name, (path, member) in files.items():
+        digest = hashlib.sha256()
+        blocks = list(_read_labelled(path, member, digest))
+        labels = np.concatenate([block.labels for block in blocks])
+        for label, kind in ((HOST, "hosts (LABEL 2)"), (NON_HOST, "non-hosts (LABEL 1)")):
+            if not (labels == label).any():
+                raise DataError(f"'{path}' has no {kind}: both classes are needed")
+        is_host.append(labels == HOST)
+        flux += [block.flux for block in blocks]
+        provenance[name] = {
+            "file": path.name,
+            "sha256": digest.hexdigest(),
+            "n_stars": len(labels),
+            "n_hosts": int(is_host[-1].sum()),
+            "n_cadences": flux[-1].shape[1],
+            "n_missing": int(sum(np.isnan(block.flux).sum() for block in blocks)),
+        }
+    lengths = [provenance[name]["n_cadences"] for name in files]
+    if lengths[0] != lengths[1]:
+        (train, _), (test, _) = files.values()
         raise DataError(
-            f"'{found['train']}' has {lengths['train']} flux values a star and '{found['test']}' "
-            f"has {lengths['test']}: both tables must have the same length"
+            f"'{train}' has {lengths[0]} flux values a star and '{test}' has {lengths[1]}: both "
+            "tables must have the same length"
         )
-    known = all(tables[name].sha256 == KAGGLE_SHA256[csv] for name, csv in TABLES.items())
-    return Tables(**tables, source="kaggle" if known else "user")
+    known = all(provenance[name]["sha256"] == KAGGLE_SHA256[csv] for name, csv in TABLES.items())
+    provenance = {"source": "kaggle" if known else "user", **provenance}
+    return {"is_host": np.concatenate(is_host), "flux": np.concatenate(flux)}, provenance
 
 
-def _find(data_dir, csv):
-    """Path of the file that holds a table, or None."""
-    names = [csv, f"{csv}.gz", f"{csv}.zip", csv.replace(".csv", ".zip"), "archive.zip"]
-    return next((data_dir / name for name in names if (data_dir / name).is_file()), None)
+def _read_labelled(path, member, digest):
+    """Yield the blocks of a training or test table; its first bad row is an error."""
+    try:
+        for block in read_table(path, member, digest):
+            if block.labels is None:
+                raise DataError("has no LABEL column: hosts (2) and non-hosts (1) must be labelled")
+            wrong = np.flatnonzero(~np.isin(block.labels, (HOST, NON_HOST)))
+            problems = {
+                int(
+                    i
+                ): f"has the label {block.labels[i]:g}: only 2 (host) and 1 (non-host) are known"
+                for i in wrong
+            } | block.problems
+            if problems:
+                first = min(problems)
+                raise DataError(f"row {block.start + first} {problems[first]}")
+            yield block
+    except DataError as error:
+        raise DataError(f"'{path}' {error}") from error
 
 
+def _make_stars(arrays, provenance):
+    """The stars of both tables."""
+    counts = [provenance[name]["n_stars"] for name in TABLES]
+    return Stars(
+        table=np.repeat(list(TABLES), counts),
+        row=np.concatenate([np.arange(count) for count in counts]),
+        is_host=arrays["is_host"],
+        flux=arrays["flux"],
+    ), provenance
+
+
+# ------------------------------------------------------------------------------------ Kaggle
 def _download(data_dir):
     """Fetch both tables from Kaggle into the data directory; raise if anything is amiss."""
-    import kagglehub  # here, so that local files need neither it nor its start-up time
-
     say(f"downloading {KAGGLE_HANDLE} from Kaggle (about 55 MB) ...")
-    folder = Path(kagglehub.dataset_download(KAGGLE_HANDLE))
-    with contextlib.ExitStack() as stack:
-        for csv, expected in KAGGLE_SHA256.items():
-            temporary = stack.enter_context(atomic_write(data_dir / csv))
-            shutil.copyfile(folder / csv, temporary)
-            with open(temporary, "rb") as stream:
-                actual = hashlib.file_digest(stream, "sha256").hexdigest()
-            if actual != expected:
-                raise DataError(f"{csv} has SHA-256 {actual[:12]}..., not {expected[:12]}...")
+    with tempfile.TemporaryDirectory(prefix=".kaggle-", dir=data_dir) as folder:
+        arrived = Path(_run_download(folder))
+        with contextlib.ExitStack() as stack:
+            for csv, expected in KAGGLE_SHA256.items():
+                temporary = stack.enter_context(atomic_write(data_dir / csv))
+                shutil.copyfile(arrived / csv, temporary)
+                with open(temporary, "rb") as stream:
+                    actual = hashlib.file_digest(stream, "sha256").hexdigest()
+                if actual != expected:
+                    raise DataError(f"{csv} has SHA-256 {actual[:12]}..., not {expected[:12]}...")
 
 
-def _simulated(data_dir):
-    """The simulated survey, from its copy in the data directory or made now."""
-    from exoplanets.sources import (
-        survey,  # here, so that real stars need not wait for what it imports
+def _run_download(folder):
+    """Run the download into a folder as long as bytes arrive; return where the files are."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", DOWNLOAD, KAGGLE_HANDLE, folder], stdout=subprocess.PIPE, text=True
     )
+    try:
+        size, since = 0, time.monotonic()
+        while child.poll() is None:
+            time.sleep(0.1)
+            if (now := _measure(folder)) != size:
+                size, since = now, time.monotonic()
+            elif time.monotonic() - since > SILENCE:
+                raise DataError(f"nothing arrived for {SILENCE:g} s")
+        said = child.stdout.read().splitlines()
+    finally:
+        child.kill()
+        child.wait()
+        child.stdout.close()
+    said = json.loads(said[-1]) if said else {"error": "the download broke off"}
+    if "error" in said:
+        raise DataError(said["error"])
+    return said["folder"]
 
-    kept = {name: data_dir / f"simulated_{name}.npy" for name in TABLES}
-    code = [Path(module.__file__).read_bytes() for module in (survey, transits)]
-    recipe = hashlib.sha256(b"".join(code)).hexdigest()
-    stamp = data_dir / "simulated.json"
-    known = read_json(stamp)
-    if known.get("recipe") != recipe or not all(is_whole(kept[n], known.get(n, {})) for n in kept):
+
+def _measure(folder):
+    """Bytes of all files below a folder, in which files come and go."""
+    total = 0
+    for path in Path(folder).rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            total += path.stat().st_size
+    return total
+
+
+# ---------------------------------------------------------------------- the simulated survey
+def _load_simulated(data_dir):
+    """The simulated survey, from its copy in the data directory or made now."""
+    recipe = hashlib.sha256(b"".join(path.read_bytes() for path in RECIPE)).hexdigest()
+    copy = data_dir / "simulated.npz"
+    arrays, note = read_copy(copy, lambda note: note["recipe"] == recipe)
+    if arrays is None:
+        from exoplanets.sources import survey  # here: real stars need not wait for its imports
+
         say(f"simulating the survey (seed {SIMULATED_SEED}), once: about 20 s ...")
-        made = survey.simulate(seed=SIMULATED_SEED)
-        known = {"recipe": recipe}
-        for name in TABLES:
-            array = stack_columns(getattr(made, f"{name}_labels"), getattr(made, f"{name}_flux"))
-            with atomic_write(kept[name]) as temporary:
-                np.save(temporary, array)
-            known[name] = {
-                "sha256": hashlib.sha256(array).hexdigest(),
-                "bytes": kept[name].stat().st_size,
-                "n_missing": 0,
+        simulated = survey.simulate(seed=SIMULATED_SEED)
+        tables = [
+            (getattr(simulated, f"{name}_labels"), getattr(simulated, f"{name}_flux"))
+            for name in TABLES
+        ]
+        arrays = {
+            "is_host": np.concatenate([labels == HOST for labels, _ in tables]),
+            "flux": np.concatenate([flux for _, flux in tables]),
+        }
+        provenance = {"source": "simulated"}
+        for name, (labels, flux) in zip(TABLES, tables, strict=True):
+            provenance[name] = {
+                "file": copy.name,
+                "sha256": hashlib.sha256(np.ascontiguousarray(flux)).hexdigest(),
+                "n_stars": len(labels),
+                "n_hosts": int((labels == HOST).sum()),
+                "n_cadences": flux.shape[1],
+                "n_missing": int(np.isnan(flux).sum()),
             }
-        write_json(stamp, known)
-    tables = {name: open_copy(path, path.name, known[name]) for name, path in kept.items()}
-    return Tables(**tables, source="simulated")
+        note = {"recipe": recipe, "provenance": provenance}
+        write_copy(copy, arrays, note)
+    return _make_stars(arrays, note["provenance"])

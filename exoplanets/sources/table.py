@@ -1,262 +1,265 @@
-"""Tables of labelled light curves: parsed once, checked, and kept in parsed form."""
+"""The one reader of tables in the schema of the Kaggle set, for training and for scoring.
+
+A table is a CSV file with one star a row: an optional column ``LABEL`` (2 host, 1 non-host), then
+``FLUX.1``, ``FLUX.2``, ...: flux minus about its median, e-/s, one value per cadence. An empty cell
+is a value that was not measured.
+
+`read_csv` streams a table as blocks of rows, in flat memory whatever its size. A row that cannot
+be used is reported in its place and the rest goes on: training stops at the first such row, scoring
+names it and scores the others.
+
+Errors about a whole file are a `DataError` whose text begins with the verb ("is empty: ..."): who
+knows the file's name puts it in front.
+"""
 
 import contextlib
 import gzip
-import hashlib
 import io
-import itertools
-import json
-import warnings
+import re
 import zipfile
-from pathlib import Path
+import zlib
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from exoplanets.files import DataError, atomic_write, say
-from exoplanets.stars import HOST, NON_HOST, Table
+from exoplanets.files import DataError
 
-PARSED_LAYOUT = 1  # raised whenever the parsed copy's layout changes
+FEWEST_CADENCES = 64  # fewer hold no transit, and no network of this repository accepts them
+LARGEST_FLUX = 1e15  # e-/s; no star gives as much, and its square still fits float32
+BLOCK_BYTES = 1 << 21  # read at a time: about 50 stars of 3197 cadences
+LONGEST_LINE = 1 << 24  # bytes: no row is longer, binary junk is
 LFS_POINTER = b"version https://git-lfs"
-NPY_MAGIC = b"\x93NUMPY"
-ROWS_PER_CHUNK = 256  # 6.5 MB of float64 flux at a time
-MIN_CADENCES = 64  # fewer hold no transit, and no network of this repository accepts them
 
 
-def parse_once(path, csv):
-    """A table from its parsed copy, which is made or renewed when the file has changed.
+class RowBlock(NamedTuple):
+    """Neighbouring rows of a table.
 
-    The copy, `<csv>.<sha>.npy`, is named after the content it was parsed from; `<csv>.parsed.json`
-    is written last and names it, so that a reader always finds a whole copy or none.
+    Attributes
+    ----------
+    start : int
+        Row of the first; the first row after the header is 0.
+    labels : ndarray of shape (n_rows,), or None
+        NaN where the cell is empty; None if the table has no column LABEL.
+    flux : ndarray of shape (n_rows, n_cadences)
+        float64, e-/s; NaN where missing, and in all of a row that cannot be used.
+    problems : dict of int to str
+        Per row of this block that cannot be used (the first is 0), what is wrong with it.
     """
-    note = path.parent / f"{csv}.parsed.json"
-    stat = path.stat()
-    # ctime cannot be set by hand: it tells a changed file even if size and mtime were kept.
-    identity = [PARSED_LAYOUT, path.name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
-    known = read_json(note)
-    if known.get("identity") == identity and is_whole(path.parent / known["copy"], known):
-        return open_copy(path.parent / known["copy"], path.name, known)
-    return _parse(path, csv, note, identity)
+
+    start: int
+    labels: np.ndarray | None
+    flux: np.ndarray
+    problems: dict
 
 
-def _parse(path, csv, note, identity):
-    """Parse a table chunk by chunk, into its parsed copy where the directory can be written."""
-    with open(path, "rb") as stream:
-        _check_start(stream.read(len(LFS_POINTER)), path)
-    digest = hashlib.sha256()
-    chunks, n_missing = [], 0
-    with _reported(path, csv), _open_csv(path, csv) as raw:
-        _check_header(raw, path)
-        with _open_csv(path, csv) as stream:
-            for chunk in _read_chunks(_Digesting(stream, digest), path, csv):
-                n_missing += int(np.isnan(chunk).sum())
-                chunks.append(np.ascontiguousarray(chunk))  # so that a star's values lie together
-    if not any(map(len, chunks)):
-        raise DataError(f"'{path}' has a header and no stars: fetch the file again")
-    array = np.concatenate(chunks)
-    del chunks
-    _check_labels(array[:, 0], path)
-    known = {"identity": identity, "sha256": digest.hexdigest(), "n_missing": n_missing}
-    known["copy"] = f"{csv}.{known['sha256'][:16]}.npy"
-    copy = path.parent / known["copy"]
-    try:
-        with atomic_write(copy) as temporary:
-            np.save(temporary, array)
-        known["bytes"] = copy.stat().st_size
-        write_json(note, known)
-        for stale in path.parent.glob(f"{csv}.{'[0-9a-f]' * 16}.npy"):
-            if stale != copy:
-                stale.unlink(missing_ok=True)
-    except OSError as error:  # a read-only or full directory: slower next time, nothing else
-        say(f"no parsed copy of '{path}' was kept ({error.strerror})")
-        return Table(
-            array[:, 1:], array[:, 0].astype(np.int8), path.name, known["sha256"], n_missing
-        )
-    return open_copy(copy, path.name, known)
-
-
-def open_copy(copy, file, known):
-    """The table of a parsed copy, memory-mapped."""
-    array = np.asarray(np.load(copy, mmap_mode="r", allow_pickle=False))  # a plain view
-    labels = np.asarray(array[:, 0]).astype(np.int8)
-    return Table(array[:, 1:], labels, file, known["sha256"], known["n_missing"])
-
-
-def stack_columns(labels, flux):
-    """Labels and flux as the one array of a parsed copy, shape (n_stars, 1 + n_cadences)."""
-    return np.column_stack([np.asarray(labels, float), flux])
-
-
-def is_whole(copy, known):
-    """Whether a copy is there at its full size, and not the zeros that a crash can leave."""
-    if not copy.is_file() or copy.stat().st_size != known.get("bytes"):
-        return False
-    with open(copy, "rb") as stream:
-        return stream.read(len(NPY_MAGIC)) == NPY_MAGIC
-
-
-def read_json(path):
-    """A dict from a JSON file; empty if the file is absent, damaged or no dict."""
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}  # absent or damaged: made anew
-    return content if isinstance(content, dict) else {}
-
-
-def write_json(path, content):
-    """Write a JSON file at once, or not at all."""
-    with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n")
-
-
-class _Digesting(io.RawIOBase):
-    """A binary stream that digests what is read through it, so that a file is read once."""
-
-    def __init__(self, stream, digest):
-        self._stream, self._digest = stream, digest
-
-    def readable(self):
-        return True
-
-    def read(self, size=-1):
-        data = self._stream.read(size)
-        self._digest.update(data)
-        return data
-
-    def readinto(self, buffer):
-        data = self.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-
-def _open_csv(path, csv):
-    """The CSV's bytes, uncompressed."""
-    if path.suffix == ".gz":
-        return gzip.open(path, "rb")
-    if path.suffix == ".zip":
-        archive = zipfile.ZipFile(path)
-        member = next((m for m in archive.namelist() if Path(m).name == csv), None)
-        if member is None:
-            raise DataError(f"'{path}' holds no '{csv}': it holds {archive.namelist()[:5]}")
-        return archive.open(member)
-    return open(path, "rb")
-
-
+# ---------------------------------------------------------------------------- bytes of a file
 @contextlib.contextmanager
-def _reported(path, csv):
-    """Turn what parsing can raise into one line that names the file and the place in it."""
+def open_bytes(path, member=None):
+    """Open a file, or a member of a zip archive, as a stream of its uncompressed bytes.
+
+    Parameters
+    ----------
+    path : path
+        Ending in `.gz` or `.zip` if it is compressed.
+    member : str, optional
+        Name of the file in a zip archive, without folders. By default the archive has to hold a
+        single file.
+
+    Yields
+    ------
+    binary stream
+
+    Raises
+    ------
+    DataError
+        If the file is empty, a Git LFS pointer, damaged, or cannot be read; also when the damage
+        is found while the stream is read.
+    """
+    path = Path(path)
     try:
-        yield
-    except (
-        EOFError,
-        gzip.BadGzipFile,
-        zipfile.BadZipFile,
-        zipfile.zlib.error,
-        RuntimeError,  # an encrypted archive, or one of an unknown method
-    ) as error:
-        raise DataError(f"'{path}' is damaged or truncated ({error}): fetch it again") from error
+        with open(path, "rb") as stream:
+            _check_start(stream.read(len(LFS_POINTER)))
+        suffix = path.suffix.lower()
+        if suffix == ".zip":
+            with zipfile.ZipFile(path) as archive, archive.open(_find(archive, member)) as stream:
+                yield stream
+        else:
+            with gzip.open(path, "rb") if suffix == ".gz" else open(path, "rb") as stream:
+                yield stream
+    except (EOFError, gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
+        # zipfile has only RuntimeError for an encrypted member, or one of an unknown method
+        raise DataError(f"is damaged or truncated ({error}): fetch it again") from error
     except OSError as error:
-        raise DataError(f"'{path}' cannot be read: {error.strerror or error}") from error
-    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
-        reason = " ".join(str(error).rpartition("C error: ")[2].split())
-        raise DataError(
-            f"'{path}' has rows of unequal length ({reason}): fetch it again"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"'{path}' is not a text file: fetch it again") from error
-    except ValueError as error:
-        raise DataError(_first_text(path, csv) or f"'{path}' cannot be parsed: {error}") from error
+        raise DataError(f"cannot be read: {error.strerror or error}") from error
 
 
-def _check_start(start, path):
-    """Refuse, from its first bytes, a file that is not the table at all."""
+def _check_start(start):
+    """Refuse, from its first bytes, a file that is no data at all."""
     if not start.strip():
-        raise DataError(f"'{path}' is empty: fetch it again")
+        raise DataError("is empty: fetch it again")
     if start == LFS_POINTER:
         raise DataError(
-            f"'{path}' is a Git LFS pointer, not the table: run `git lfs pull` where it came from, "
-            "or delete it to download the set"
+            "is a Git LFS pointer, not the table: run `git lfs pull` where it came from, or delete "
+            "it to download the set"
         )
 
 
-def _check_header(stream, path):
-    """Refuse other columns than LABEL, FLUX.1, FLUX.2, ..."""
-    line = stream.readline(1 << 20)
-    _check_start(line.strip(), path)
-    names = line.decode("utf-8-sig").strip().replace('"', "").split(",")
-    if "LABEL" not in names:
-        raise DataError(
-            f"'{path}' has no LABEL column: its first line begins '{line[:40].decode()}'"
+def _find(archive, member):
+    """Full name of a member of an archive: the one nearest to the archive's top."""
+    names = [name for name in archive.namelist() if not name.endswith("/")]
+    names = [name for name in names if "__MACOSX" not in PurePosixPath(name).parts]
+    fitting = [name for name in names if member in (None, PurePosixPath(name).name)]
+    if not fitting:
+        raise DataError(f"holds no '{member or 'file'}': it holds {names[:5]}")
+    depth = min(name.count("/") for name in fitting)
+    nearest = [name for name in fitting if name.count("/") == depth]
+    if len(nearest) > 1:
+        raise DataError(f"holds {nearest[:5]}: unpack the one that is meant")
+    return nearest[0]
+
+
+# ------------------------------------------------------------------------------------- tables
+def is_table(first_line):
+    """Whether the first line of a file, as bytes, is the header of a table of this schema."""
+    try:
+        names = _split_header(first_line)
+    except DataError:
+        return False
+    return any(re.fullmatch(r"FLUX\.\d+", name) for name in names)
+
+
+def read_csv(stream, fewest=FEWEST_CADENCES):
+    """Read a table block by block.
+
+    Parameters
+    ----------
+    stream : binary stream
+        The CSV from its first byte, uncompressed.
+    fewest : int
+        Flux columns that the table must have.
+
+    Yields
+    ------
+    RowBlock
+
+    Raises
+    ------
+    DataError
+        If the file is no table of this schema, or has no rows.
+    """
+    line = stream.readline(LONGEST_LINE)
+    _check_start(line)
+    names = _split_header(line)
+    labelled = names[0] == "LABEL"
+    _check_header(names, labelled, fewest)
+    start = 0
+    for lines in _read_lines(stream):
+        cells, problems = _read_rows(lines, names)
+        labels, flux = (cells[:, 0], cells[:, 1:]) if labelled else (None, cells)
+        yield RowBlock(start, labels, flux, problems)
+        start += len(lines)
+    if not start:
+        raise DataError("has a header and no stars: fetch it again")
+
+
+def _split_header(line):
+    """Column names of a first line, in capitals."""
+    try:
+        text = line.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise DataError("is not a text file: fetch it again") from None
+    return [name.strip().strip('"').upper() for name in text.strip().split(",")]
+
+
+def _check_header(names, labelled, fewest):
+    """Refuse other columns than LABEL, if it is there, and FLUX.1, FLUX.2, ..."""
+    n_cadences = len(names) - labelled
+    expected = ["LABEL"] * labelled + [f"FLUX.{i + 1}" for i in range(n_cadences)]
+    for name, right in zip(names, expected, strict=True):
+        if name != right:
+            right = "LABEL' or 'FLUX.1" if right == "FLUX.1" and not labelled else right
+            raise DataError(f"has a column {name[:40]!a} where '{right}' is expected")
+    if n_cadences < fewest:
+        raise DataError(f"has {n_cadences} flux columns: at least {fewest} cadences are needed")
+
+
+def _read_lines(stream):
+    """Yield lists of lines that are not blank, a few MB at a time."""
+    rest = b""
+    while block := stream.read(BLOCK_BYTES):
+        *lines, rest = (rest + block).split(b"\n")
+        if len(rest) > LONGEST_LINE:
+            raise DataError(f"has a line of over {LONGEST_LINE >> 20} MB: fetch it again")
+        if lines := [line for line in lines if line.strip()]:
+            yield lines
+    if rest.strip():
+        yield [rest]
+
+
+def _read_rows(lines, names):
+    """Numbers of some rows, (n_rows, n_columns), and per row that cannot be used why."""
+    cells, problems = np.full((len(lines), len(names)), np.nan), {}
+    whole = []
+    for row, line in enumerate(lines):
+        n_cells = line.count(b",") + 1
+        if n_cells == len(names):
+            whole.append(row)
+        else:
+            problems[row] = f"has {n_cells} cells, the header {len(names)}: fetch the file again"
+
+    def parse(rows):
+        cells[rows] = _read_cells([lines[row] for row in rows]).reshape(-1, len(names))
+
+    try:
+        if whole:
+            parse(whole)
+    except ValueError:  # some row has text: parsed one by one, no other row is lost
+        for row in whole:
+            try:
+                parse([row])
+            except ValueError:
+                problems[row] = _describe_text(lines[row], names)
+    impossible = ~(np.abs(cells) <= LARGEST_FLUX) & ~np.isnan(cells)
+    for row in np.flatnonzero(impossible.any(axis=1)):
+        column = impossible[row].argmax()
+        value, cells[row] = cells[row, column], np.nan
+        what = f"the value {value:g}" if np.isfinite(value) else "an infinite value"
+        problems[row] = (
+            f"has {what} in {names[column]}, which no star can have: leave the cell empty if the "
+            "value is missing"
         )
-    expected = ["LABEL", *(f"FLUX.{i}" for i in range(1, len(names)))]
-    wrong = next(((a, b) for a, b in zip(names, expected, strict=True) if a != b), None)
-    if wrong:
-        raise DataError(f"'{path}' has a column '{wrong[0]}' where '{wrong[1]}' is expected")
-    if len(names) <= MIN_CADENCES:
-        raise DataError(
-            f"'{path}' has {len(names) - 1} flux columns: at least {MIN_CADENCES} are needed"
-        )
+    return cells, problems
 
 
-def _read_chunks(stream, path, csv):
-    """Yield blocks of stars, ndarray of shape (n, 1 + n_cadences), float64, checked."""
-    row = 0
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", pd.errors.ParserWarning)  # a longer row is no "warning"
-        reader = pd.read_csv(stream, dtype=np.float64, chunksize=ROWS_PER_CHUNK, index_col=False)
-        for frame in reader:
-            chunk = frame.to_numpy()
-            if np.isinf(chunk).any():
-                star, column = np.argwhere(np.isinf(chunk))[0]
-                raise DataError(
-                    f"'{path}' has an infinite value in row {row + star}, {frame.columns[column]}: "
-                    "leave the cell empty if the value is missing"
-                )
-            # pandas pads a short row with NaN: only its own text tells it from missing values.
-            for star in np.flatnonzero(np.isnan(chunk[:, -1])):
-                _check_width(path, csv, row + star, chunk.shape[1])
-            row += len(chunk)
-            yield chunk
+def _read_cells(lines):
+    """All cells of some lines, as one array of float64.
+
+    pandas' C parser reads a single long column about three times as fast as many short ones.
+    """
+    text = b"\n".join([*lines, b""]).replace(b",", b"\n")
+    frame = pd.read_csv(
+        io.BytesIO(text),
+        names=["cell"],  # not from the first line, which may be empty
+        dtype=np.float64,
+        skip_blank_lines=False,
+        low_memory=False,
+    )
+    if len(frame) != text.count(b"\n"):
+        raise ValueError("a cell breaks the line")
+    return frame["cell"].to_numpy()
 
 
-def _check_width(path, csv, row, width):
-    """Refuse a row with fewer cells than the header, such as the last one of a cut-off file."""
-    with _open_csv(path, csv) as stream:
-        lines = (line for line in stream if line.strip())
-        cells = next(itertools.islice(lines, row + 1, None)).count(b",") + 1
-    if cells != width:
-        raise DataError(
-            f"'{path}' is truncated or uneven: row {row} has {cells} cells, the header {width}; "
-            "fetch it again"
-        )
-
-
-def _first_text(path, csv):
-    """Message naming the first cell that is no number, or None."""
-    with _open_csv(path, csv) as stream:
-        row = 0
-        for frame in pd.read_csv(stream, dtype=str, chunksize=ROWS_PER_CHUNK, index_col=False):
-            numbers = frame.apply(pd.to_numeric, errors="coerce")
-            bad = (numbers.isna() & frame.notna()).to_numpy()
-            if bad.any():
-                star, column = np.argwhere(bad)[0]
-                text = frame.iat[star, column][:40]
-                return (
-                    f"'{path}' has text in row {row + star}, {frame.columns[column]}: '{text}' is "
-                    "not a number"
-                )
-            row += len(frame)
-    return None
-
-
-def _check_labels(labels, path):
-    """Refuse labels other than 1 and 2, and a table without both."""
-    wrong = labels[~np.isin(labels, (HOST, NON_HOST))]
-    if len(wrong):
-        raise DataError(
-            f"'{path}' has the label {wrong[0]:g}: only 2 (host) and 1 (non-host) are known"
-        )
-    for label, name in ((HOST, "hosts (LABEL 2)"), (NON_HOST, "non-hosts (LABEL 1)")):
-        if not (labels == label).any():
-            raise DataError(f"'{path}' has no {name}: both classes are needed")
+def _describe_text(line, names):
+    """What is wrong with a row: its first cell that is no number, found by bisection."""
+    cells, low, high = line.split(b","), 0, len(names)
+    while high - low > 1:
+        middle = (low + high) // 2
+        try:
+            _read_cells(cells[low:middle])
+            low = middle
+        except ValueError:
+            high = middle
+    text = cells[low].decode("latin-1")[:40]
+    return f"has text in {names[low]}: {text!a} is not a number"

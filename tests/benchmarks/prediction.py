@@ -26,7 +26,7 @@ from exoplanets.commands.predict import SHIPPED_MODEL
 from exoplanets.evaluation import metrics, prediction
 from exoplanets.lightcurves import equalise
 from exoplanets.sources import kaggle
-from exoplanets.stars import describe
+from exoplanets.stars import as_tables, describe
 
 PART = 25_000
 
@@ -79,7 +79,7 @@ def main(argv=None):
 
 def print_skill(folder):
     """ROC AUC and average precision of the shipped network on all labelled stars of a directory."""
-    tables = kaggle.load(folder)
+    tables = as_tables(*kaggle.load(folder))
     curves, y = [], []
     for table in (tables.train, tables.test):
         made, rows, _ = equalise.equalise_table(table.flux)

@@ -1,0 +1,171 @@
+"""The stars made ready once for steps 2 and 3: equalised, and judged by the outlier rule.
+
+Step 2 computes, step 3 takes what step 2 kept in `equalised.npz`, if it belongs to the same stars
+and to this version of the code.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from exoplanets.files import DataError, say
+from exoplanets.lightcurves.equalise import equalise_table
+from exoplanets.lightcurves.gaps import MOSTLY_MISSING, find_missing_share
+from exoplanets.lightcurves.outliers import OutlierRule
+from exoplanets.sources.copies import read_copy, write_copy
+from exoplanets.stars import TABLES, Stars
+
+FILE = "equalised.npz"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Stars that can be used, ready for the audit and the split.
+
+    Attributes
+    ----------
+    stars : Stars
+        With `curves`; in the order of the files.
+    is_outlier : ndarray of shape (n_stars,), bool
+        Training stars that `rule` flags.
+    rule : OutlierRule
+    left_out : list of str
+        The stars that cannot be used, and why.
+    """
+
+    stars: Stars
+    is_outlier: np.ndarray
+    rule: OutlierRule
+    left_out: list
+
+    def describe(self):
+        """Lines for the console: what was left out, and the outliers by name."""
+        n_stars = int(np.sum(self.stars.table == "train"))
+        outliers = self.stars.select(self.is_outlier)
+        return [
+            f"equalised: {len(self.stars)} stars, {self.stars.curves.shape[1]} cadences each",
+            *(f"  left out: {line}" for line in self.left_out),
+            f"outlier stars (at least {self.rule.min_cadences} values more than "
+            f"{self.rule.sigmas:g} standard deviations from their cadence's mean over stars): "
+            f"{len(outliers)}",
+            *(
+                f"  {name} ({'host' if is_host else 'non-host'})"
+                for name, is_host in zip(outliers.names, outliers.is_host, strict=True)
+            ),
+            f"  {self.rule.describe_reach(n_stars)}",
+        ]
+
+
+def prepare(stars, provenance, data_dir, sigmas=None, min_cadences=None, *, decide=False):
+    """Equalise all stars and find the outliers among the training stars, or read what was kept.
+
+    Parameters
+    ----------
+    stars : Stars
+        Of both tables.
+    provenance : dict
+        Of the tables; see `kaggle.load`.
+    data_dir : path
+        Where the result is kept for later steps.
+    sigmas : float, optional
+    min_cadences : int, optional
+        Of the `OutlierRule`; by default those that were kept, or else the published study's.
+    decide : bool
+        Keep the rule for later steps even if another was kept before.
+
+    Returns
+    -------
+    Prepared
+
+    Raises
+    ------
+    DataError
+        If one class has no star that can be used.
+    """
+    path = Path(data_dir) / FILE
+    key = _digest_inputs(provenance)
+    arrays, note = read_copy(path, lambda note: note["key"] == key)
+    kept_rule = None
+    if arrays is None:
+        say(f"equalising {len(stars)} stars ...")
+        arrays, left_out = _equalise(stars)
+        note = {"key": key, "left_out": left_out}
+    else:
+        say(f"taking the equalised stars from '{path}'")
+        kept_rule = OutlierRule(*note["rule"])
+    usable = _select(stars, arrays["rows"]).replace(curves=arrays["curves"])
+    _check_classes(usable, note["left_out"])
+
+    asked = {"sigmas": sigmas, "min_cadences": min_cadences}
+    asked = {name: value for name, value in asked.items() if value is not None}
+    rule = (kept_rule or OutlierRule())._replace(**asked)
+    if rule != kept_rule:
+        train = usable.table == "train"
+        arrays["is_outlier"] = np.zeros(len(usable), bool)
+        arrays["is_outlier"][train] = rule.find(usable.flux[train])
+        if decide or kept_rule is None:
+            _keep(path, arrays, {**note, "rule": rule})
+        else:
+            say("the outlier rule asked for differs from that of step 2")
+    return Prepared(usable, arrays["is_outlier"], rule, note["left_out"])
+
+
+def _digest_inputs(provenance):
+    """What the result depends on: the content of both tables, and the code of this layer."""
+    digest = hashlib.sha256()
+    for name in TABLES:
+        digest.update(provenance[name]["sha256"].encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _equalise(stars):
+    """Equalised curves of the stars that can be used, their rows, and why others cannot.
+
+    Returns
+    -------
+    arrays : dict of ndarray
+        `curves` and `rows` (of `stars`).
+    left_out : list of str
+    """
+    share = find_missing_share(stars.flux)
+    reasons = {
+        int(row): f"{share[row]:.0%} of its values are missing"
+        for row in np.flatnonzero(share > MOSTLY_MISSING)
+    }
+    whole = np.flatnonzero(share <= MOSTLY_MISSING)
+    try:
+        curves, rows, dropped = equalise_table(_select(stars, whole).flux)
+    except ValueError as error:  # the light curves are too short
+        raise DataError(str(error)) from error
+    reasons |= {int(whole[row]): reason for row, reason in dropped}
+    names = stars.names
+    left_out = [f"{names[row]}: {reasons[row]}" for row in sorted(reasons)]
+    return {"curves": curves, "rows": whole[rows]}, left_out
+
+
+def _select(stars, rows):
+    """The stars of some rows; without a copy of the flux if it is all of them."""
+    return stars.select(slice(None) if len(rows) == len(stars) else rows)
+
+
+def _check_classes(stars, left_out):
+    """Refuse tables of which a class has no star that can be used."""
+    for table in TABLES:
+        for label, name in ((True, "host"), (False, "non-host")):
+            if not np.any((stars.table == table) & (stars.is_host == label)):
+                raise DataError(
+                    f"no {name} of the {table} table can be used; the first star left out is "
+                    f"{left_out[0]}"
+                )
+
+
+def _keep(path, arrays, note):
+    """Keep the result for later steps, if the directory lets us."""
+    try:
+        write_copy(path, arrays, note)
+    except OSError as error:
+        say(f"'{path}' cannot be kept for the next step ({error.strerror or error})")

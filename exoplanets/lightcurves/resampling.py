@@ -1,0 +1,61 @@
+"""The balancing of the published study: SMOTE, then random under-sampling."""
+
+import numpy as np
+from imblearn.over_sampling import SMOTE
+from imblearn.under_sampling import RandomUnderSampler
+
+HOSTS_PER_NON_HOST_SMOTE = 1 / 10
+HOSTS_PER_NON_HOST = 1 / 5
+SMOTE_NEIGHBORS = 5
+
+
+def balance(x, y, seed):
+    """Balance a training set as the published study does.
+
+    SMOTE (Chawla et al. 2002, JAIR 16, 321) makes hosts up to 1 per 10 non-hosts, between a host
+    and one of its five nearest; random under-sampling then drops non-hosts down to 5 per host. A
+    step whose aim is already met is skipped; both report what they could not do.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n_stars, n_cadences)
+    y : ndarray of shape (n_stars,)
+        1 host, 0 non-host.
+    seed : int
+
+    Returns
+    -------
+    x, y : ndarray
+        Balanced.
+    source : ndarray of shape (n_balanced,)
+        Index into the input; -1 for a host that SMOTE made.
+    notes : list of str
+        What was skipped or lowered, and why.
+    """
+    notes = []
+    source = np.arange(len(y))
+    n_hosts, n_others = int(np.sum(y == 1)), int(np.sum(y == 0))
+    neighbors = min(SMOTE_NEIGHBORS, n_hosts - 1)
+    if int(n_others * HOSTS_PER_NON_HOST_SMOTE) <= n_hosts:
+        notes.append(f"SMOTE skipped: {n_hosts} hosts are already 1 per 10 of {n_others} non-hosts")
+    elif neighbors < 1:
+        notes.append("SMOTE skipped: it interpolates between hosts, and there is only one")
+    else:
+        if neighbors < SMOTE_NEIGHBORS:
+            notes.append(f"SMOTE neighbours lowered to {neighbors}: there are only {n_hosts} hosts")
+        smote = SMOTE(
+            sampling_strategy=HOSTS_PER_NON_HOST_SMOTE, k_neighbors=neighbors, random_state=seed
+        )
+        x, y = smote.fit_resample(x, y)
+        source = np.concatenate([source, np.full(len(y) - len(source), -1)])  # made ones come last
+    if np.sum(y == 1) >= np.sum(y == 0) * HOSTS_PER_NON_HOST:
+        notes.append(
+            f"under-sampling skipped: {np.sum(y == 1)} hosts are already 1 per 5 of "
+            f"{np.sum(y == 0)} non-hosts"
+        )
+    else:
+        sampler = RandomUnderSampler(sampling_strategy=HOSTS_PER_NON_HOST, random_state=seed)
+        sampler.fit_resample(np.zeros((len(y), 1)), y)
+        kept = np.sort(sampler.sample_indices_)
+        x, y, source = x[kept], y[kept], source[kept]
+    return x, y, source, notes

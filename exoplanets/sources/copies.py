@@ -1,0 +1,74 @@
+"""Arrays that one run computes and keeps on disk for the next, checked when they are read.
+
+A copy is an ordinary `.npz` file: some plain arrays, and a note in JSON that says what they are
+and holds their SHA-256. A copy that is damaged, or was not written here, is never used.
+"""
+
+import hashlib
+import json
+
+import numpy as np
+
+from exoplanets.files import atomic_write, say
+
+NOTE = "note"  # name of the array of bytes that holds the JSON
+
+
+def write_copy(path, arrays, note):
+    """Write arrays and what they are, at once or not at all.
+
+    Parameters
+    ----------
+    path : path
+        Ending in `.npz`.
+    arrays : dict of str to ndarray
+        Of numbers, text or bool.
+    note : dict
+        JSON-ready.
+    """
+    arrays = {name: np.asarray(array) for name, array in arrays.items()}
+    text = json.dumps({**note, "sha256": find_digest(arrays)})
+    with atomic_write(path) as temporary:
+        np.savez(temporary, **arrays, **{NOTE: np.frombuffer(text.encode(), np.uint8)})
+
+
+def read_copy(path, fits):
+    """Read what `write_copy` wrote.
+
+    Parameters
+    ----------
+    path : path
+    fits : callable
+        From the note, a dict, to whether this copy is the one that is wanted. The arrays are read
+        only if it is.
+
+    Returns
+    -------
+    arrays : dict of str to ndarray
+    note : dict
+        Or both None, if there is no such copy, it does not fit, or it is damaged; the last is said.
+    """
+    try:
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as stored:
+            note = json.loads(stored[NOTE].tobytes())
+            if not fits(note):
+                return None, None
+            arrays = {name: stored[name] for name in stored.files if name != NOTE}
+        if find_digest(arrays) != note["sha256"]:
+            raise ValueError("its content changed")
+    except FileNotFoundError:
+        return None, None
+    except Exception:  # a damaged file can raise almost anything
+        say(f"'{path}' is damaged, or not of this project: not used, made anew")
+        return None, None
+    return arrays, note
+
+
+def find_digest(arrays, text=""):
+    """SHA-256 of arrays with their names, types and shapes, and of some text."""
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
+        digest.update(array.reshape(-1).view(np.uint8))
+    return digest.hexdigest()

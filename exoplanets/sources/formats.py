@@ -1,0 +1,68 @@
+"""The formats in which a table of stars can come, for training and for scoring alike.
+
+A new format is a module with a reader like `table.read_csv` and one line in `TABLE_FORMATS`.
+"""
+
+import io
+from pathlib import Path
+
+from exoplanets.files import DataError
+from exoplanets.sources import table
+
+# Ending of a file's name, without that of its compression, to the reader of its bytes.
+TABLE_FORMATS = {".csv": table.read_csv}
+COMPRESSIONS = (".gz", ".zip")
+
+
+def find_format(name):
+    """Ending of a file name in `TABLE_FORMATS`, that of a compression aside; None if unknown."""
+    path = Path(name.lower())
+    suffix = Path(path.stem).suffix if path.suffix in COMPRESSIONS else path.suffix
+    return suffix if suffix in TABLE_FORMATS else None
+
+
+def read_table(path, member=None, digest=None, fewest=table.FEWEST_CADENCES):
+    """Read the stars of a file of any of `TABLE_FORMATS`.
+
+    Parameters
+    ----------
+    path : path
+    member : str, optional
+        Name of the table in a zip archive, without folders.
+    digest : hashlib object, optional
+        Fed with all of the table's bytes, uncompressed.
+    fewest : int
+        Cadences that a star must have.
+
+    Yields
+    ------
+    table.RowBlock
+
+    Raises
+    ------
+    DataError
+        If the file as a whole cannot be used; the text begins with the verb.
+    """
+    kind = find_format(member or Path(path).name)
+    if kind is None:
+        raise DataError(f"is of no known kind: {', '.join(TABLE_FORMATS)} are read")
+    with table.open_bytes(path, member) as stream:
+        if digest is not None:
+            stream = io.BufferedReader(_Digesting(stream, digest), table.BLOCK_BYTES)
+        yield from TABLE_FORMATS[kind](stream, fewest)
+
+
+class _Digesting(io.RawIOBase):
+    """A binary stream that digests what is read through it, so that a file is read once."""
+
+    def __init__(self, stream, digest):
+        self._stream, self._digest = stream, digest
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        data = self._stream.read(len(buffer))
+        self._digest.update(data)
+        buffer[: len(data)] = data
+        return len(data)

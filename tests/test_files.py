@@ -1,0 +1,186 @@
+"""exoplanets/files.py: how a script ends, what can be written, and that it is written whole."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import ROOT
+
+from exoplanets.files import DataError, atomic_write, check_writable, run, write_text
+
+
+def ending(main, capsys):
+    """Exit code of `run`, and what it said on standard error."""
+    with pytest.raises(SystemExit) as exit_:
+        run(main)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    return exit_.value.code, capsys.readouterr().err
+
+
+def raising(error):
+    def main():
+        raise error
+
+    return main
+
+
+# ----------------------------------------------------------------------------------- the end
+@pytest.mark.parametrize("code", [None, 0, 1])
+def test_exit_code_is_what_main_returns(code, capsys):
+    assert ending(lambda: code, capsys) == (code, "")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (DataError("'a.csv' is empty: fetch it again"), "'a.csv' is empty: fetch it again\n"),
+        (OSError(28, "No space left on device", "/x/y"), "cannot use '/x/y': No space left on"),
+        (OSError(28, "No space left on device"), "cannot use: No space left on device"),
+        (OSError("16 requested and 0 written"), "cannot use: 16 requested and 0 written"),
+    ],
+)
+def test_a_users_mistake_is_one_line_and_exit_code_2(error, said, capsys):
+    code, err = ending(raising(error), capsys)
+    assert code == 2
+    assert err.count("\n") == 1
+    assert said in err
+
+
+SCRIPT = """
+import sys, time
+from exoplanets.files import run
+def main():
+    print("ready", flush=True)
+    time.sleep(60)
+run(main)
+"""
+
+
+def interrupt(*command, wait):
+    """Start a command, interrupt it after a line of output; its exit code and standard error."""
+    child = subprocess.Popen(
+        [sys.executable, *command],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait(child)
+    child.send_signal(signal.SIGINT)
+    _, err = child.communicate(timeout=60)
+    return child.returncode, err
+
+
+def test_an_interrupt_is_one_line_and_exit_code_130():
+    code, err = interrupt("-c", SCRIPT, wait=lambda child: child.stdout.readline())
+    assert code == 130
+    assert err == "-c: interrupted; nothing half-written was left\n"
+
+
+STEP_2 = """
+import runpy, sys
+from exoplanets.commands import options
+begin = options.begin
+def announced(make_command_line):
+    begin(make_command_line)
+    print("ready", flush=True)
+options.begin = announced
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("delay", [0, 0.1, 0.3, 0.8, 1.5, 3.0])
+def test_a_script_can_be_interrupted_from_its_imports_on(delay, data_dir, tmp_path):
+    script = str(ROOT / "data_analysis.py")
+    dirs = ["--data-dir", str(data_dir), "--plots-dir", str(tmp_path / "plots")]
+    code, err = interrupt(
+        "-c", STEP_2, script, *dirs, wait=lambda c: c.stdout.readline() and time.sleep(delay)
+    )
+    said = [line for line in err.splitlines() if not line.endswith("...")]  # but for progress
+    assert code in (130, 0)  # 0: it was faster
+    assert said == ["data_analysis.py: interrupted; nothing half-written was left"] * (code == 130)
+    assert not list(tmp_path.rglob("*partial*"))
+
+
+def test_a_name_without_letters_for_it_is_shown_escaped():
+    done = subprocess.run(
+        [sys.executable, "-c", "from exoplanets.files import run\nrun(lambda: print('é'))"],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "\\xe9\n", "")
+
+
+# ------------------------------------------------------------------------ what can be written
+def test_what_can_be_written_passes_and_nothing_is_made(tmp_path):
+    check_writable(tmp_path / "new" / "folder" / "figure.png", tmp_path / "metrics.json")
+    (tmp_path / "old.json").write_text("{}")
+    check_writable(tmp_path / "old.json")
+    assert [path.name for path in tmp_path.iterdir()] == ["old.json"]
+
+
+def test_what_cannot_be_written_is_named(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    (tmp_path / "leaks.json").mkdir()
+    with pytest.raises(DataError, match=r"leaks.json' is a folder: a file is to be written there"):
+        check_writable(tmp_path / "leaks.json")
+    with pytest.raises(DataError, match=r"file' is a file: a folder is needed for 'a.png'"):
+        check_writable(tmp_path / "file" / "plots" / "a.png")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(DataError, match=r"cannot be written to, and 'a.png' is to go there"):
+        check_writable(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("name", ["data_visualization", "data_analysis", "data_preprocessing"])
+def test_scripts_look_before_they_work(name, data_dir, tmp_path, run_script):
+    (tmp_path / "file").touch()
+    before = sorted(path.name for path in data_dir.iterdir())
+    done = run_script(name, "--data-dir", data_dir, "--plots-dir", tmp_path / "file")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"'{tmp_path / 'file'}' is a file: a folder is needed" in done.stderr
+    assert sorted(path.name for path in data_dir.iterdir()) == before
+
+
+# ------------------------------------------------------------------------------- whole files
+def test_a_file_is_replaced_at_once_and_nothing_is_left_on_failure(tmp_path):
+    path = tmp_path / "metrics.json"
+    path.write_text("old")
+    with open(path) as reader:
+        with atomic_write(path) as temporary:
+            temporary.write_text("new")
+            assert temporary.parent == path.parent  # a rename across file systems is not atomic
+            assert temporary.suffix == ".json"  # savers choose their format by it
+            assert path.read_text() == "old"
+        assert reader.read() == "old"  # another file took its name; it was not written into
+    assert path.read_text() == "new"
+    with pytest.raises(RuntimeError), atomic_write(path) as temporary:  # noqa: PT012
+        temporary.write_text("never seen")
+        raise RuntimeError
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+    plain = tmp_path / "plain"
+    plain.touch()
+    assert path.stat().st_mode == plain.stat().st_mode  # readable by whom other files are
+
+
+def test_two_writers_do_not_mix(tmp_path):
+    path = tmp_path / "a.json"
+    with atomic_write(path) as first, atomic_write(path) as second:
+        second.write_text("second")
+        first.write_text("first")
+        assert first != second
+    assert path.read_text() == "first"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_results_file_says_where_it_is(tmp_path, capsys):
+    write_text(tmp_path / "leaks.json", "{}\n")
+    assert capsys.readouterr().out == f"results: {tmp_path / 'leaks.json'}\n"
+    assert (tmp_path / "leaks.json").read_text() == "{}\n"
