@@ -323,7 +323,9 @@ def on_true_time(stars, rows):
         cadence = np.rint(time / survey.CADENCE_DAYS).astype(int)
         full = np.interp(np.arange(n_cadences), cadence, flux)
         left = (full - ndimage.median_filter(full, 97, mode="nearest"))[cadence]
-        curve[cadence] = np.clip(left / (1.4826 * np.median(np.abs(left))), -4, 4)
+        # A steep curve is its own running median: a wild star may have no scatter at all.
+        scale = max(1.4826 * np.median(np.abs(left)), 0.01)
+        curve[cadence] = np.clip(left / scale, -4, 4)
     return curves
 
 
