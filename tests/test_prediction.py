@@ -110,7 +110,7 @@ def write_bad_files(folder, flux):
     whole = write_stars(folder / "whole.csv", flux[:1]).read_text()
     for i in range(5):
         (folder / f"empty{i}.csv").write_text(" \n" * i)
-        (folder / f"text{i}.csv").write_text(f"time,flux\n{rows[: 900 * i]}a,b\n{rows}")
+        (folder / f"text{i}.csv").write_text(f"time,flux\n{rows[: 900 * (i + 1)]}a,b\n{rows}")
         (folder / f"columns{i}.csv").write_text("red,green\n" + "1,2\n" * 600 * i)
         (folder / f"pickle{i}.npz").write_bytes(pickle.dumps({"flux": flux[i]}, protocol=i))
         (folder / f"short{i}.csv").write_text("time,flux\n" + rows[: 300 * i])
@@ -150,7 +150,7 @@ def test_tasks_are_of_many_small_files_or_of_few_large_ones(tmp_path, monkeypatc
     sizes = [1, 1, 1, 1, 1, 60, 60, 5, 500, 2]
     for i, size in enumerate(sizes):
         (tmp_path / f"{i}.csv").write_bytes(b"x" * size)
-    units = [own_stars.Unit(str(i), (tmp_path / f"{i}.csv",)) for i in range(len(sizes))]
+    units = [own_stars.Target(str(i), (tmp_path / f"{i}.csv",)) for i in range(len(sizes))]
     tasks = [[unit.name for unit in task] for task in prediction.make_tasks(units)]
     assert tasks == [["0", "1", "2", "3"], ["4", "5", "6"], ["7", "8"], ["9"]]
     assert prediction.make_tasks([]) == []

@@ -131,7 +131,7 @@ class Block(NamedTuple):
 
     Attributes
     ----------
-    stars : list of own_stars.Star or own_stars.Bad
+    stars : list of own_stars.Star or own_stars.Unreadable
     places : list of int
         Of those that can be scored.
     equalised : list of (curve, time)
@@ -147,7 +147,7 @@ def prepare_block(stars):
     """Equalise stars that were read together: a `Block`."""
     stars, places = list(stars), []
     for i, star in enumerate(stars):
-        if isinstance(star, own_stars.Bad):
+        if isinstance(star, own_stars.Unreadable):
             continue
         n_measured = int(equalise.find_measured(star.flux).sum())
         if n_measured >= equalise.SHORTEST:
@@ -157,7 +157,7 @@ def prepare_block(stars):
                 f"has {n_measured} cadences once exact repeats are dropped: at least "
                 f"{equalise.SHORTEST} are needed"
             )
-            stars[i] = own_stars.Bad(star.name, reason)
+            stars[i] = own_stars.Unreadable(star.name, reason)
     return Block(stars, places, equalise_stars([stars[i] for i in places]))
 
 
@@ -166,14 +166,14 @@ def score_block(stars, network, search_all=False):
 
     Parameters
     ----------
-    stars : list of own_stars.Star or own_stars.Bad
+    stars : list of own_stars.Star or own_stars.Unreadable
     network : Network
     search_all : bool
         Search every star for its period, not only those called hosts.
 
     Returns
     -------
-    list of str or own_stars.Bad
+    list of str or own_stars.Unreadable
         A line of the output, see `HEADER`, or the star that could not be scored.
     """
     rows, places, equalised = prepare_block(stars)
@@ -196,7 +196,7 @@ def score_blocks(blocks, network, search_all=False, n_threads=1):
 
     Yields
     ------
-    str or own_stars.Bad
+    str or own_stars.Unreadable
     """
     with ThreadPoolExecutor(n_threads) as pool:
         under_way = deque()
@@ -256,7 +256,7 @@ def score_task(units, content, search_all=False, skip=frozenset()):
 
     Parameters
     ----------
-    units : list of own_stars.Unit
+    units : list of own_stars.Target
     content : bytes
         Of the model file.
     search_all : bool
@@ -266,7 +266,7 @@ def score_task(units, content, search_all=False, skip=frozenset()):
 
     Returns
     -------
-    list of str or own_stars.Bad
+    list of str or own_stars.Unreadable
     """
     return list(score_blocks(read_task(units, skip), _network_of(content), search_all))
 
@@ -319,7 +319,7 @@ def predict_files(patterns, model_path, output, search_all=False, address=None):
     -------
     n_scored, n_skipped : int
         Stars scored now and before.
-    bad : list of own_stars.Bad
+    bad : list of own_stars.Unreadable
     """
     network = load_network(model_path)
     done = read_done(output, network.name)
@@ -343,7 +343,7 @@ def predict_files(patterns, model_path, output, search_all=False, address=None):
             stream.write(HEADER + "\n")
         with tqdm(rows, unit=" stars", desc="scoring", mininterval=0.5) as bar:
             for row in bar:
-                if isinstance(row, own_stars.Bad):
+                if isinstance(row, own_stars.Unreadable):
                     tqdm.write(str(row), file=sys.stderr)
                     bad.append(row)
                 else:

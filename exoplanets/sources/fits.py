@@ -1,0 +1,155 @@
+"""Light curves of Kepler, K2 and TESS as FITS, from the missions' pipelines and from others.
+
+Read are the archive's light curves of the three missions (PDCSAP flux), and EVEREST [1]_,
+K2SFF [2]_, K2SC [3]_ and QLP [4]_; any other binary table is read if it has columns of time and
+flux.
+
+References
+----------
+.. [1] Luger et al. 2016, AJ 152, 100.
+.. [2] Vanderburg & Johnson 2014, PASP 126, 948.
+.. [3] Aigrain, Parviainen & Pope 2016, MNRAS 459, 2408.
+.. [4] Huang et al. 2020, RNAAS 4, 204.
+"""
+
+import contextlib
+import dataclasses
+import gzip
+import io
+import re
+import warnings
+import zlib
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+
+from exoplanets.files import DataError
+from exoplanets.sources.formats import COMPRESSIONS
+from exoplanets.sources.samples import (
+    EVERY_FLAG,
+    KEPLER_FLAGS,
+    TESS_FLAGS,
+    find_columns,
+    name_target,
+    name_time_system,
+)
+from exoplanets.sources.table import open_bytes
+
+# A column that only one product has, and the name of the product.
+PRODUCTS = {
+    "KSPSAP_FLUX": "QLP",
+    "DET_FLUX": "QLP",
+    "ARCLENGTH": "K2SFF",
+    "CADN": "EVEREST",
+    "MFLAGS": "K2SC",
+}
+K2SC_TRENDS = ("TRTIME", "TREND_T")  # the star's own variation, which K2SC's flux lacks
+MISSIONS = {  # flags of useless cadences, and the time system of files that do not name it
+    "KEPLER": (KEPLER_FLAGS, "BKJD"),
+    "K2": (KEPLER_FLAGS, "BKJD"),
+    "TESS": (TESS_FLAGS, "BTJD"),
+}
+TABLE_HEADER_BYTES = 1 << 16  # more than the header of the first table has
+PARTS = {"QUARTER": "quarter", "CAMPAIGN": "campaign", "SECTOR": "sector"}
+
+
+def read_fits(path):
+    """The light curve of a FITS file, with flags for the cadences that the archive advises to drop.
+
+    Parameters
+    ----------
+    path : path
+
+    Yields
+    ------
+    Samples
+
+    Raises
+    ------
+    DataError
+        If it is damaged or no light curve.
+    """
+    with _opened(path) as hdus:
+        header, table, columns = _find_table(hdus)
+        data, names = table.data, _names(table)
+
+        def numbers(place):
+            values = np.array(data.field(place), dtype=np.float64).reshape(-1)
+            if values.size != np.size(data.field(columns.time)):
+                raise DataError(f"has pixels in the column {names[place]}: a light curve is needed")
+            return values
+
+        mission = str(header.get("TELESCOP", header.get("MISSION", ""))).upper()
+        flags, system = MISSIONS.get(mission, (EVERY_FLAG, columns.time_system))
+        if columns.quality is not None and names[columns.quality] == "MOVING":
+            flags = EVERY_FLAG
+        if "BJDREFI" in table.header:
+            zero = float(table.header["BJDREFI"]) + float(table.header.get("BJDREFF", 0))
+            system = name_time_system(f"BJD - {zero:.10g}")
+        samples = columns.make_samples(
+            numbers,
+            flags,
+            kind=columns.kind or "flux",
+            time_system=system,
+            target=name_target(header),
+            part=next((part for key, part in PARTS.items() if header.get(key) is not None), "file"),
+        )
+        trend = next((names.index(name) for name in K2SC_TRENDS if name in names), None)
+        if trend is not None and np.isfinite(numbers(trend)).any():
+            whole = samples.flux + numbers(trend) - np.nanmedian(numbers(trend))
+            notes = (*samples.notes, "K2SC's trend in time added back")
+            samples = dataclasses.replace(samples, flux=whole, notes=notes)
+    yield samples
+
+
+def find_star(path):
+    """The star that a FITS file says it is of, such as "EPIC 201912552 (K2SFF)", or None.
+
+    Files with the same answer are parts of one star; those of another pipeline are not.
+    """
+    try:
+        with open_bytes(path) as stream:
+            target = name_target(fits.Header.fromfile(stream))
+            columns = re.findall(rb"TTYPE\d+ *= *'(\w+)", stream.read(TABLE_HEADER_BYTES))
+    except Exception:  # whatever damage makes of astropy: reading the file will say what it is
+        return None
+    product = next((name for key, name in PRODUCTS.items() if key.encode() in columns), None)
+    return f"{target} ({product})" if target and product else target or None
+
+
+@contextlib.contextmanager
+def _opened(path):
+    """The parts of a FITS file; whatever damage makes of astropy becomes a DataError."""
+    with open_bytes(path) as stream, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of units and keywords that are not the standard's
+        warnings.filterwarnings("error", message=".*truncated")
+        try:
+            # astropy takes a compressed file that breaks off for one that ends there.
+            packed = Path(path).suffix.lower() in COMPRESSIONS
+            stream = io.BytesIO(stream.read()) if packed else stream
+            with fits.open(stream, memmap=False, lazy_load_hdus=True) as hdus:
+                yield hdus
+        except (DataError, EOFError, gzip.BadGzipFile, zlib.error):
+            raise  # open_bytes says what they mean
+        except Exception as error:
+            reason = " ".join(str(error).split())[:100] or type(error).__name__
+            raise DataError(f"is no whole FITS file ({reason}): fetch it again") from error
+
+
+def _find_table(hdus):
+    """The primary header, and the first table with columns of time and flux."""
+    seen = []
+    for hdu in hdus:  # one after the other: K2SFF has twenty more tables
+        if isinstance(hdu, fits.BinTableHDU):
+            columns = find_columns(_names(hdu), hdu.columns.units)
+            if not columns.missing():
+                return hdus[0].header, hdu, columns
+            seen += _names(hdu)[:5]
+    instead = f", but {seen}" if seen else ""
+    raise DataError(f"has no table with columns of time and flux{instead}: fetch a light curve")
+
+
+def _names(table):
+    """Names of a table's columns, in capitals."""
+    return [name.upper() for name in table.columns.names]

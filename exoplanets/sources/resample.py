@@ -1,0 +1,191 @@
+"""Bring light curves of any sampling to the long cadence, and join those of one star."""
+
+from collections import Counter
+from typing import NamedTuple
+
+import numpy as np
+
+from exoplanets.files import DataError
+from exoplanets.stars import CADENCE_DAYS
+
+SAME_CADENCE = 0.03  # relative: TESS's 30.0 min full frames count as long cadence
+COARSEST = 1.5  # long cadences: beyond, a transit of 1.5 h is a single point
+FINEST_DAYS = 0.5 / 86400  # no survey samples faster than once in half a second
+LONGEST_DAYS = 30 * 365.25  # one stray time must not make a grid of gigabytes
+
+
+class Curve(NamedTuple):
+    """A light curve at the long cadence, one value for every step of its clock.
+
+    Attributes
+    ----------
+    time : ndarray of shape (n_cadences,)
+        Days: the middle of each bin, or the times as given.
+    flux : ndarray of shape (n_cadences,)
+        NaN in gaps.
+    cadence : ndarray of shape (n_cadences,) or None
+        The mission's number of each long cadence, int64.
+    note : str
+        What was done, or "".
+    """
+
+    time: np.ndarray
+    flux: np.ndarray
+    cadence: np.ndarray | None = None
+    note: str = ""
+
+
+def sort_samples(time, flux, flagged=None, cadence=None):
+    """Keep samples that have a time and no flag, in order of time, each time once.
+
+    Parameters
+    ----------
+    time, flux : ndarray of shape (n_samples,)
+        Days, NaN where unknown; any linear unit, NaN where missing.
+    flagged : ndarray of shape (n_samples,), optional
+        True where the flux must not be used.
+    cadence : ndarray of shape (n_samples,), optional
+
+    Returns
+    -------
+    time, flux, cadence : ndarray of shape (n_kept,)
+        Cadence is None if it was not given.
+    dropped : Counter
+        How many of what was dropped.
+    """
+    known, dropped = np.isfinite(time), Counter()
+    dropped["rows without a time"] = int((~known & np.isfinite(flux)).sum())
+    if flagged is not None:
+        dropped["flagged cadences"] = int((flagged & known).sum())
+        known = known & ~flagged
+    ordered, first = np.unique(time[known], return_index=True)
+    dropped["repeated times"] = int(known.sum()) - first.size
+    kept = None if cadence is None else cadence[known][first]
+    return ordered, flux[known][first], kept, +dropped  # those that are not 0
+
+
+def to_long_cadence(time, flux, cadence=None):
+    """Bring a light curve to one value every 29.4244 minutes.
+
+    Finer sampling is averaged in bins on a regular grid; a bin with fewer than half of its
+    samples is missing. Sampling within 3 % of the long cadence keeps its values bit for bit, each
+    in the cell of its cadence number or, without numbers, in the cell that counting its steps
+    gives, so no beat between two clocks makes gaps; coarser sampling goes to the nearest cell.
+    Nothing is interpolated but the times of gaps.
+
+    Parameters
+    ----------
+    time : ndarray of shape (n_samples,)
+        Days, strictly increasing, finite.
+    flux : ndarray of shape (n_samples,)
+        Any linear unit; NaN where missing.
+    cadence : ndarray of shape (n_samples,), optional
+        The mission's number of each sample.
+
+    Returns
+    -------
+    Curve
+
+    Raises
+    ------
+    DataError
+        If the samples are too far apart for a transit to be seen, or the times are no days.
+    """
+    if time.size < 2:
+        raise DataError("has fewer than 2 cadences with a time: a light curve is needed")
+    step, span = np.median(np.diff(time)), time[-1] - time[0]
+    _check_sampling(step, time)
+    if step < (1 - SAME_CADENCE) * CADENCE_DAYS:
+        return Curve(*_bin(time, flux, step), note=f"resampled from {step * 1440:.1f} min")
+
+    off = abs(step / CADENCE_DAYS - 1)
+    steps = np.rint(np.diff(time) / step)
+    if cadence is not None and not (np.diff(cadence) >= 1).all():
+        cadence = None
+    if cadence is not None:
+        steps = np.diff(cadence)
+    cell = np.append(0, np.cumsum(steps)).astype(int)
+    drift = np.abs((time - time[0]) / span * cell[-1] - cell).max()
+    # Where steps are too uneven to be counted, the clock decides, as it does for other cadences.
+    if off > SAME_CADENCE or steps.min() < 1 or drift > 1 + 1e-3 * cell[-1]:
+        cadence = None
+        cell = np.rint((time - time[0]) / CADENCE_DAYS).astype(int)
+        order = np.lexsort((np.isnan(flux), cell))  # of two in a cell, one that is known
+        cell, first = np.unique(cell[order], return_index=True)
+        time, flux = time[order][first], flux[order][first]
+    number = np.arange(cell[-1] + 1)
+    placed = np.full(number.size, np.nan)
+    placed[cell] = flux
+    numbers = None if cadence is None else cadence[0].astype(np.int64) + number
+    note = f"sampled every {step * 1440:.1f} min" if off > 1e-3 else ""
+    return Curve(np.interp(number, cell, time), placed, numbers, note)
+
+
+def _check_sampling(step, time):
+    """Refuse times that cannot be days, or that are too far apart."""
+    if time[-1] - time[0] > LONGEST_DAYS:
+        years = (time[-1] - time[0]) / 365.25
+        raise DataError(
+            f"has times from {time[0]:.10g} to {time[-1]:.10g}, {years:.4g} years if they are in "
+            "days: give them in days, without stray ones"
+        )
+    if step > COARSEST * CADENCE_DAYS:
+        raise DataError(
+            f"has times {step:.4g} apart, which is {step * 1440:.1f} min if they are in days: a "
+            f"transit of 1.5 h is seen if there is a value at least every "
+            f"{COARSEST * CADENCE_DAYS * 1440:.0f} min"
+        )
+    if step < FINEST_DAYS:
+        raise DataError(
+            f"has times {step:.4g} apart, which is {step * 86400:.2g} s if they are in days: give "
+            "them in days"
+        )
+
+
+def _bin(time, flux, step):
+    """Middles of long cadences, and the means over them."""
+    start = time[0] - step / 2  # a sample's time is the middle of its exposure
+    cell = ((time - start) / CADENCE_DAYS).astype(int)
+    n_cadences, known = cell[-1] + 1, ~np.isnan(flux)
+    count = np.bincount(cell[known], minlength=n_cadences)
+    total = np.bincount(cell[known], flux[known], minlength=n_cadences)
+    enough = count >= max(1, CADENCE_DAYS / step / 2)
+    mean = np.divide(total, count, out=np.full(n_cadences, np.nan), where=enough)
+    return start + (np.arange(n_cadences) + 0.5) * CADENCE_DAYS, mean
+
+
+def join(curves):
+    """Join the parts of one star in time; a part that is there twice counts once.
+
+    A star falls on other pixels each quarter, so its level changes by percents though it did not:
+    each part is divided by its median, and all are multiplied by the median of those. Levels
+    that are not all positive (an over-subtracted sky) have no ratio; they are subtracted instead.
+
+    Parameters
+    ----------
+    curves : list of Curve
+
+    Returns
+    -------
+    curve : Curve
+    used : list of int
+        Which parts are in it, in time; the others are empty or lie within these.
+    """
+    full = [i for i, curve in enumerate(curves) if not np.isnan(curve.flux).all()]
+    if not full:
+        return curves[0], [0]
+    levels = {i: np.nanmedian(curves[i].flux) for i in full}
+    common, have_ratio = np.median([*levels.values()]), min(levels.values()) > 0
+    pieces, used, end = [], [], -np.inf
+    # Of two parts that begin together the longer one is taken.
+    for i in sorted(full, key=lambda i: (curves[i].time[0], -curves[i].time[-1])):
+        time, flux, cadence, _ = curves[i]
+        later = time > end + CADENCE_DAYS / 2
+        if later.sum() > 1:
+            flux = flux * (common / levels[i]) if have_ratio else flux - levels[i]
+            cadence = np.full(flux.size, np.nan) if cadence is None else cadence
+            pieces.append((time[later], flux[later], cadence[later]))
+            used.append(i)
+            end = time[-1]
+    joined = to_long_cadence(*map(np.concatenate, zip(*pieces, strict=True)))
+    return joined._replace(note=""), used

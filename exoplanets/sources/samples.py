@@ -1,0 +1,207 @@
+"""One light curve as its file has it, and how its columns are recognised.
+
+This is what every reader of a file format hands on; `own_stars` makes stars of it.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+# Names of columns, in order of preference: flux corrected for systematics comes before raw flux.
+TIME_COLUMNS = ("TIME", "BTJD", "BKJD", "KBJD", "BJD", "HJD", "MJD", "JD", "T", "DAYS", "DAY")
+FLUX_COLUMNS = ("FLUX", "PDCSAP_FLUX", "KSPSAP_FLUX", "DET_FLUX", "FCOR", "SAP_FLUX")
+CADENCE_COLUMNS = ("CADENCENO", "CADENCE", "CADN")
+QUALITY_COLUMNS = ("SAP_QUALITY", "QUALITY", "MOVING")
+AUXILIARY = {"ERR", "ERROR", "UNC", "SIGMA", "STD", "RAW", "BKG", "CORR", "MODEL"}  # words
+MAGNITUDE = re.compile(r"(.*_)?[A-Z]{0,4}MAG(S|NITUDES?)?(_.*)?")
+# What stands before a star's number in names, also of the archive's files.
+CATALOGUES = {
+    "KIC": "KIC[ _-]?|KPLR",
+    "EPIC": "EPIC[ _-]?|KTWO|K2_(?:LIGHTCURVE|LLC)_",
+    "TIC": r"TIC[ _-]?|TESS\d{13}-S\d{4}-",
+}
+
+# Flags of cadences without useful flux, as in the archive manuals of the two missions. Others,
+# such as Kepler's cosmic rays, are corrected in the flux.
+KEPLER_FLAGS = 1 | 2 | 4 | 8 | 32 | 256 | 16384 | 65536 | 1048576
+TESS_FLAGS = 1 | 2 | 4 | 8 | 16 | 32 | 128 | 512 | 16384
+EVERY_FLAG = -1
+
+
+class Unreadable(NamedTuple):
+    """A file, or a row of one, that cannot be used; as text, the one line that says so."""
+
+    name: str
+    reason: str
+
+    def __str__(self):
+        return f"'{self.name}' {self.reason}"
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """One light curve as it was read.
+
+    Attributes
+    ----------
+    flux : ndarray of shape (n_samples,)
+        Flux in any linear unit, or magnitudes; NaN where missing.
+    time : ndarray of shape (n_samples,) or None
+        Days, in any order; NaN where unknown.
+    flagged : ndarray of shape (n_samples,) or None
+        True where the file says that the flux must not be used.
+    cadence : ndarray of shape (n_samples,) or None
+        The mission's number of each sample; float64, NaN where unknown.
+    row : int, str or None
+        Which star of a table this is; None if the file holds one star.
+    kind : {"flux", "magnitudes", ""}
+        What the file says `flux` is; "" if it does not say.
+    time_system : str
+        Such as "BKJD".
+    target : str
+        Such as "KIC 757076"; "" if the file does not say.
+    part : {"quarter", "campaign", "sector", "file"}
+        What one of several files of a star is called.
+    notes : tuple of str
+        What the user should know about how it was read.
+    """
+
+    flux: np.ndarray
+    time: np.ndarray | None = None
+    flagged: np.ndarray | None = None
+    cadence: np.ndarray | None = None
+    row: int | str | None = None
+    kind: str = ""
+    time_system: str = "as in the file"
+    target: str = ""
+    part: str = "file"
+    notes: tuple = ()
+
+
+class Columns(NamedTuple):
+    """Which columns of a table are read: their positions, None for those that are not there."""
+
+    time: int | None
+    flux: int | None
+    quality: int | None
+    cadence: int | None
+    kind: str = ""
+    time_system: str = "as in the file"
+    flags: int = EVERY_FLAG
+    notes: tuple = ()
+
+    @property
+    def places(self):
+        """Positions of the columns that are there."""
+        return [place for place in self[:4] if place is not None]
+
+    def missing(self):
+        """What there is no column of, such as "time and flux"; "" if both are there."""
+        both = {"time": self.time, "flux": self.flux}
+        return " and ".join(name for name, place in both.items() if place is None)
+
+    def make_samples(self, numbers, flags=None, **more):
+        """Samples of these columns.
+
+        Parameters
+        ----------
+        numbers : callable
+            Gives the numbers of the column at a position, float64 with NaN for empty cells.
+        flags : int, optional
+            Bits of the quality column that make a cadence useless; as its name tells otherwise.
+        **more
+            Further attributes of `Samples`.
+        """
+        flagged = cadence = None
+        if self.quality is not None:
+            quality = np.nan_to_num(numbers(self.quality)).astype(np.int64)
+            flagged = (quality & (self.flags if flags is None else flags)) != 0
+        if self.cadence is not None:
+            cadence = numbers(self.cadence)
+        told = {"kind": self.kind, "time_system": self.time_system, "notes": self.notes}
+        return Samples(numbers(self.flux), numbers(self.time), flagged, cadence, **(told | more))
+
+
+def find_columns(headings, units=()):
+    """Find time, flux, quality and cadence number among the headings of a table.
+
+    Parameters
+    ----------
+    headings : list of str
+        As the file has them, such as "Time (BJD)" or "PDCSAP_FLUX".
+    units : list of str, optional
+        Of the columns, where the file gives them apart.
+
+    Returns
+    -------
+    Columns
+    """
+    units = [str(unit or "") for unit in units] or [""] * len(headings)
+    bare = [re.sub(r"(?<=.)[\[({].*", "", heading) for heading in headings]
+    names = [re.sub(r"[^A-Z0-9]+", "_", name.upper()).strip("_") for name in bare]
+    words = [set(name.split("_")) for name in names]
+    main = [i for i in range(len(names)) if not words[i] & AUXILIARY]
+
+    def first(wanted):
+        return next((names.index(name) for name in wanted if name in names), None)
+
+    time, flux, kind = first(TIME_COLUMNS), first(FLUX_COLUMNS), ""
+    if time is None:
+        time = next((i for i in main if words[i] & set(TIME_COLUMNS[:8])), None)
+    if flux is None:
+        flux = next((i for i in main if names[i].endswith("FLUX") or "FLUX" in words[i]), None)
+    elif names[flux] != "FLUX":
+        kind = "flux"  # a name of the missions' own pipelines
+    if flux is None:
+        flux = next((i for i in main if MAGNITUDE.fullmatch(names[i])), None)
+        kind = "magnitudes"
+    elif re.search(r"\bmag(s|nitudes?)?\b", f"{headings[flux]} {units[flux]}".lower()):
+        kind = "magnitudes"
+    usual = flux is None or names[flux] in FLUX_COLUMNS[:-1]
+    quality = first(QUALITY_COLUMNS)
+    return Columns(
+        time,
+        flux,
+        quality,
+        first(CADENCE_COLUMNS),
+        kind,
+        name_time_system("" if time is None else f"{headings[time]} {units[time]}"),
+        KEPLER_FLAGS if quality is not None and names[quality] == "SAP_QUALITY" else EVERY_FLAG,
+        () if usual else (f"flux from the column {headings[flux].strip()}",),
+    )
+
+
+def name_time_system(text):
+    """The time system that a heading or a unit tells, such as "BKJD", or "as in the file"."""
+    text = text.upper()
+    for system, signs in {"BKJD": "2454833|BKJD|KBJD", "BTJD": "2457000|BTJD"}.items():
+        if re.search(signs, text):
+            return system
+    match = re.search(r"(?<![A-Z])[BHM]?JD(?![A-Z])(\s*-\s*[\d.]+)?", text)
+    return match[0] if match else "as in the file"
+
+
+def name_target(header):
+    """The star that a file's header tells, such as "KIC 757076", or "".
+
+    Parameters
+    ----------
+    header : mapping
+        Of the archive's keywords KEPLERID, TICID and OBJECT.
+    """
+    for keyword, catalogue in {"KEPLERID": "KIC", "TICID": "TIC"}.items():
+        number = str(header.get(keyword, "")).partition("/")[0].strip()
+        if number.isdigit():  # K2's stars have their numbers, above 200 million, in KEPLERID too
+            in_k2 = keyword == "KEPLERID" and int(number) > 200_000_000
+            return f"{'EPIC' if in_k2 else catalogue} {int(number)}"
+    return find_target(str(header.get("OBJECT", "")))
+
+
+def find_target(text):
+    """The star that a name of a star or of a file tells, such as "EPIC 201912552", or ""."""
+    for catalogue, sign in CATALOGUES.items():
+        if match := re.search(rf"(?<![A-Z])(?:{sign})0*([1-9]\d*)", text.upper()):
+            return f"{catalogue} {match[1]}"
+    return ""

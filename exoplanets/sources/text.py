@@ -1,0 +1,175 @@
+"""Light curves of one star as text: columns of time and flux, separated by almost anything.
+
+Commas, semicolons (with decimal points or commas), tabs or blanks; a first line of names, names in
+a comment, or no names at all (time, flux and perhaps its error); comments after `#`; and the IPAC
+tables of the NASA Exoplanet Archive.
+"""
+
+import re
+
+import numpy as np
+import pandas as pd
+from astropy.io import ascii as astropy_ascii
+
+from exoplanets.files import DataError
+from exoplanets.sources.samples import Columns, find_columns, find_target, name_target
+from exoplanets.sources.table import LONGEST_LINE, open_bytes
+
+CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")  # bytes that no text begins with
+MISSING = ("-", "--", "---")  # beside what pandas takes for missing: "", "nan", "null", "N/A"...
+BLANKS = r"\s+"
+
+
+def read_text(path):
+    """The light curve of a text file.
+
+    Parameters
+    ----------
+    path : path
+
+    Yields
+    ------
+    Samples
+
+    Raises
+    ------
+    DataError
+        If it has no columns of time and flux, or a cell that is no number.
+    """
+    with open_bytes(path) as stream:
+        start = stream.read(4096)
+        if CONTROL.search(start):
+            raise DataError("is not a text file: fetch it again, or save it as plain UTF-8")
+        stream.seek(0)
+        yield _read_ipac(stream) if start[:1] in (b"\\", b"|") else _read_columns(stream)
+
+
+def find_archive_star(path):
+    """The star in the name of one of the archive's tables, such as "KIC 757076", or None."""
+    return find_target(path.name) if path.name.lower().startswith("kplr") else None
+
+
+def _read_columns(stream):
+    """Samples of a text with one sample a line."""
+    n_skipped, separator, decimal, columns = _find_layout(stream)
+    stream.seek(0)
+    try:
+        frame = pd.read_csv(
+            stream,
+            header=None,
+            skiprows=n_skipped,
+            usecols=columns.places,
+            dtype=np.float64,
+            sep=separator,
+            decimal=decimal,
+            comment="#",
+            na_values=MISSING,
+            skipinitialspace=True,
+            encoding_errors="replace",  # numbers have plain characters
+        )
+    except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
+        reason = " ".join(str(error).rpartition("C error: ")[2].split())
+        raise DataError(f"has no rows that can be read ({reason}): fetch it again") from None
+    except ValueError as error:
+        reason = " ".join(str(error).split())[:100]
+        raise DataError(f"has a cell that is no number ({reason}): empty it") from None
+    return columns.make_samples(lambda place: frame[place].to_numpy())
+
+
+def _find_layout(stream):
+    """How many lines to skip, separator of cells, decimal sign, and columns of a text."""
+    lines, comment, n_read = _read_head(stream)
+    # The first row is the first line with a number; a title, names and units may stand before it.
+    n_skipped, row = next((line for line in lines if _has_number(line[1])), (n_read, ""))
+    above = [text for number, text in lines if number < n_skipped]
+    separator = _find_separator(row)
+    cells = _split(row, separator)
+    decimal = "," if separator != "," and "," in row else "."
+    heads = [_split_names(text, separator, len(cells)) for text in above or [comment]]
+    found = [
+        find_columns(names, units if len(units) == len(names) else ())
+        for names, units in zip(heads, [*heads[1:], ()], strict=True)
+    ]
+    columns = next((columns for columns in found if not columns.missing()), found[0])
+    if not above and (columns.missing() or len(heads[0]) != len(cells)):
+        if not 2 <= len(cells) <= 3 or not all(map(_has_number, cells)):
+            raise DataError(
+                f"has rows of {len(cells)} values and no names of columns: name them in its first "
+                "line, as in time,flux"
+            )
+        columns = Columns(0, 1, None, None)
+    elif columns.missing():
+        raise DataError(
+            f"has no column of {columns.missing()}: its first line begins {above[0][:40]!a}; name "
+            "them there, as in time,flux"
+        )
+    return n_skipped, separator, decimal, columns
+
+
+def _read_head(stream):
+    """The first three lines with text, with their numbers; the last comment before; lines read."""
+    lines, comment, n_read = [], "", 0
+    while len(lines) < 3 and (line := stream.readline(LONGEST_LINE)):
+        if len(line) == LONGEST_LINE:
+            raise DataError(f"has a line of over {LONGEST_LINE >> 20} MB: fetch it again")
+        text = line.decode("utf-8-sig", "replace").strip()
+        if text.startswith("#"):
+            comment = comment if lines else text.lstrip("# ")
+        elif text:
+            lines.append((n_read, text.partition("#")[0]))
+        n_read += 1
+    if not lines:
+        raise DataError("has no lines but comments: fetch it again")
+    return lines, comment, n_read
+
+
+def _has_number(text):
+    """Whether one of a line's cells is a number."""
+    for cell in _split(text, _find_separator(text)):
+        try:
+            float(cell.replace(",", "."))
+        except ValueError:
+            continue
+        return True
+    return False
+
+
+def _find_separator(line):
+    """What separates the cells of a line, for pandas."""
+    return next((sign for sign in ";\t," if sign in line), BLANKS)
+
+
+def _split(line, separator):
+    """The cells of a line; of names, "Time (BJD)" is one also where blanks separate."""
+    if separator == BLANKS:
+        return re.findall(r"[^\s(\[]+(?:\s*[(\[][^)\]]*[)\]])?", line)
+    return [cell.strip().strip('"').strip() for cell in line.split(separator)]
+
+
+def _split_names(line, separator, n_cells):
+    """The names of columns; another separator than that of the rows, if only that one fits."""
+    options = [_split(line, sign) for sign in (separator, _find_separator(line), BLANKS)]
+    return next((names for names in options if len(names) == n_cells), options[1])
+
+
+def _read_ipac(stream):
+    """Samples of an IPAC table."""
+    text = stream.read().decode("utf-8", "replace")
+    try:
+        table = astropy_ascii.read(text, format="ipac", guess=False)
+    except Exception as error:  # whatever damage makes of the parser
+        reason = " ".join(str(error).split())[:100]
+        raise DataError(f"is no IPAC table ({reason}): fetch it again") from None
+    columns = find_columns(table.colnames, [table[name].unit for name in table.colnames])
+    if columns.missing():
+        raise DataError(f"has no column of {columns.missing()}: it has {table.colnames[:5]}")
+
+    def numbers(place):
+        values = np.ma.asarray(table.columns[place])
+        if values.dtype.kind not in "fiu":
+            raise DataError(f"has text in the column {table.colnames[place]}: numbers are needed")
+        return values.astype(np.float64).filled(np.nan)
+
+    keywords = table.meta.get("keywords", {})
+    header = {name.upper(): each.get("value") for name, each in keywords.items()}
+    return columns.make_samples(numbers, target=name_target(header))

@@ -1,0 +1,193 @@
+"""sources/fits.py: light curves of the archive, of other pipelines, and files that are none."""
+
+import gzip
+import warnings
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from exoplanets.files import DataError
+from exoplanets.sources.fits import find_star, read_fits
+from exoplanets.stars import CADENCE_DAYS
+
+N = 600
+TIME = 2000 + np.arange(N) * CADENCE_DAYS
+FLUX = np.random.default_rng(0).normal(1e4, 1, N).astype(np.float32)
+QUALITY = np.zeros(N, int)
+QUALITY[[100, 200, 201, 202]] = 1, 32, 8192, 1 << 24
+# The third is a cosmic ray elsewhere for Kepler, the fourth EVEREST's own: good data.
+FLAGGED = [100, 200]
+NUMBER = np.arange(N) + 7000
+
+OF_KEPLER = {"TELESCOP": "Kepler", "MISSION": "Kepler", "KEPLERID": 757076, "QUARTER": 3}
+OF_K2 = {"TELESCOP": "Kepler", "MISSION": "K2", "KEPLERID": 201912552, "CAMPAIGN": 1}
+OF_TESS = {"TELESCOP": "TESS", "TICID": 123, "SECTOR": 8}
+BKJD, BTJD = {"BJDREFI": 2454833, "BJDREFF": 0.0}, {"BJDREFI": 2457000, "BJDREFF": 0.0}
+ZEROS = np.zeros(N)
+PRODUCTS = {  # cards of the file, of its table, its columns; the star, the piece, the time system
+    "Kepler": (
+        OF_KEPLER | {"OBJECT": "KIC 757076"}, BKJD,
+        {"TIME": TIME, "TIMECORR": ZEROS, "CADENCENO": NUMBER, "SAP_FLUX": ZEROS,
+         "SAP_BKG": ZEROS, "PDCSAP_FLUX": FLUX, "PDCSAP_FLUX_ERR": ZEROS, "SAP_QUALITY": QUALITY},
+        "KIC 757076", "quarter", "BKJD",
+    ),
+    "TESS": (
+        OF_TESS, BTJD,
+        {"TIME": TIME, "CADENCENO": NUMBER, "SAP_FLUX": ZEROS, "PDCSAP_FLUX": FLUX,
+         "QUALITY": QUALITY},
+        "TIC 123", "sector", "BTJD",
+    ),
+    "EVEREST": (
+        OF_K2, BKJD,
+        {"CADN": NUMBER.astype(float), "FLUX": FLUX, "FRAW": ZEROS, "QUALITY": QUALITY,
+         "TIME": TIME, "FCOR": ZEROS},
+        "EPIC 201912552 (EVEREST)", "campaign", "BKJD",
+    ),
+    "K2SFF": (
+        OF_K2, BKJD,
+        {"T": TIME, "FRAW": ZEROS, "FCOR": FLUX, "ARCLENGTH": ZEROS,
+         "MOVING": np.isin(np.arange(N), FLAGGED).astype(int), "CADENCENO": NUMBER},
+        "EPIC 201912552 (K2SFF)", "campaign", "BKJD",
+    ),
+    "K2SC": (
+        OF_K2, {},
+        {"CADENCE": NUMBER, "QUALITY": QUALITY, "TIME": TIME, "FLUX": FLUX - 100 * np.sin(TIME),
+         "TRPOSI": ZEROS, "TRTIME": 5 + 100 * np.sin(TIME) - np.median(100 * np.sin(TIME)),
+         "MFLAGS": QUALITY},
+        "EPIC 201912552 (K2SC)", "campaign", "BKJD",
+    ),
+    "QLP": (
+        OF_TESS, BTJD,
+        {"TIME": TIME, "CADENCENO": NUMBER, "SAP_FLUX": ZEROS, "KSPSAP_FLUX": FLUX,
+         "QUALITY": QUALITY},
+        "TIC 123 (QLP)", "sector", "BTJD",
+    ),
+    "QLP since sector 56": (
+        OF_TESS, BTJD,
+        {"TIME": TIME, "CADENCENO": NUMBER, "SAP_FLUX": ZEROS, "DET_FLUX": FLUX,
+         "QUALITY": QUALITY},
+        "TIC 123 (QLP)", "sector", "BTJD",
+    ),
+    "another": (
+        {"OBJECT": "TIC 55"}, {},
+        {"BJD": TIME, "PSF_FLUX_RAW": ZEROS, "PSF_FLUX_COR": FLUX, "FLUX_ERR": ZEROS,
+         "CADENCENO": NUMBER, "QUALITY": np.isin(np.arange(N), FLAGGED).astype(int)},
+        "TIC 55", "file", "BJD",
+    ),
+}  # fmt: skip
+
+
+def write_fits(path, cards, table_cards, columns, n_more=0):
+    """Write a FITS file with a table of columns, and tables without flux after it."""
+    kinds = {"f": "E", "i": "J"}
+    made = [
+        fits.Column(name, "D" if array.dtype == float else kinds[array.dtype.kind], array=array)
+        for name, array in columns.items()
+    ]
+    primary, table = fits.PrimaryHDU(), fits.BinTableHDU.from_columns(made)
+    primary.header.update(cards)
+    table.header.update(table_cards)
+    more = [fits.BinTableHDU.from_columns([fits.Column("T", "D", array=TIME)])] * n_more
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fits.HDUList([primary, table, *more]).writeto(path, overwrite=True)
+    return path
+
+
+def write_kepler(path, time=TIME, flux=FLUX, **cards):
+    """Write a quarter of a Kepler star as the archive has them."""
+    columns = {"TIME": time, "CADENCENO": NUMBER, "PDCSAP_FLUX": flux, "SAP_QUALITY": QUALITY}
+    size = {name: array[: time.size] for name, array in columns.items()}
+    return write_fits(path, OF_KEPLER | cards, BKJD, size)
+
+
+def read(path):
+    (samples,) = read_fits(path)
+    return samples
+
+
+@pytest.mark.parametrize("name", ["a.fits", "a.fits.gz"])
+@pytest.mark.parametrize("product", PRODUCTS)
+def test_every_product_is_read_exactly(tmp_path, product, name):
+    cards, table_cards, columns, star, part, system = PRODUCTS[product]
+    path = write_fits(tmp_path / name, cards, table_cards, columns, n_more=3)
+    samples = read(path)
+    assert find_star(path) == star
+    assert samples.target == star.partition(" (")[0]
+    assert (samples.part, samples.time_system, samples.kind) == (part, system, "flux")
+    assert np.array_equal(samples.time, TIME)
+    if product == "K2SC":  # the star's own variation is added back, without changing the level
+        assert np.allclose(samples.flux, FLUX - np.median(100 * np.sin(TIME)), atol=1e-3)
+        assert samples.notes == ("K2SC's trend in time added back",)
+    else:
+        assert np.array_equal(samples.flux, FLUX)
+    assert samples.flux.dtype == np.float64 and samples.flux.dtype.isnative
+    assert samples.cadence.tolist() == NUMBER.tolist()
+    assert np.flatnonzero(samples.flagged).tolist() == FLAGGED
+
+
+def test_raw_flux_is_read_only_where_there_is_no_better_and_said(tmp_path):
+    columns = {"TIME": TIME, "SAP_FLUX": FLUX}
+    samples = read(write_fits(tmp_path / "a.fits", OF_TESS, BTJD, columns))
+    assert np.array_equal(samples.flux, FLUX)
+    assert samples.notes == ("flux from the column SAP_FLUX",)
+
+
+@pytest.mark.parametrize(
+    ("cards", "column", "system"),
+    [
+        ({"BJDREFI": 2400000, "BJDREFF": 0.5}, "TIME", "BJD - 2400000.5"),
+        ({"BJDREFI": 2455000}, "TIME", "BJD - 2455000"),
+        ({}, "BTJD", "BTJD"),
+        ({}, "TIME", "as in the file"),
+    ],
+)
+def test_the_time_system_is_what_the_file_says(tmp_path, cards, column, system):
+    path = write_fits(tmp_path / "a.fits", {}, cards, {column: TIME, "FLUX": FLUX})
+    assert read(path).time_system == system
+    assert find_star(path) is None
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.2, 0.3, 0.6, 0.9])
+def test_a_truncated_file_is_one_line(tmp_path, share, packed):
+    path = write_kepler(tmp_path / "a.fits")
+    content = path.read_bytes()
+    if packed:
+        path, content = tmp_path / "a.fits.gz", gzip.compress(content)
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(DataError, match="fetch") as error:
+        read(path)
+    assert str(error.value).isprintable() and len(str(error.value)) < 200
+    assert find_star(path) in (None, "KIC 757076")
+
+
+@pytest.mark.parametrize("damage", range(20))
+def test_a_damaged_file_is_read_or_told_in_one_line(tmp_path, damage):
+    path = write_kepler(tmp_path / "a.fits")
+    content = np.frombuffer(path.read_bytes(), np.uint8).copy()
+    rng = np.random.default_rng(damage)
+    place = rng.integers(content.size - 50)
+    content[place : place + 50] = rng.integers(256, size=50)
+    path.write_bytes(content.tobytes())
+    find_star(path)
+    try:
+        said = str(read(path).flux.ndim)
+    except DataError as error:
+        said = str(error)
+    assert said.isprintable() and len(said) < 200
+
+
+def test_images_pixels_and_other_tables_are_no_light_curves(tmp_path):
+    fits.PrimaryHDU(np.zeros((3, 3))).writeto(tmp_path / "image.fits")
+    with pytest.raises(DataError, match="has no table with columns of time and flux: fetch"):
+        read(tmp_path / "image.fits")
+    pixels = fits.Column("FLUX", "6E", array=np.ones((N, 6)))
+    table = fits.BinTableHDU.from_columns([fits.Column("TIME", "D", array=TIME), pixels])
+    fits.HDUList([fits.PrimaryHDU(), table]).writeto(tmp_path / "pixels.fits")
+    with pytest.raises(DataError, match="has pixels in the column FLUX"):
+        read(tmp_path / "pixels.fits")
+    path = write_fits(tmp_path / "other.fits", {}, {}, {"RA": TIME, "DEC": FLUX})
+    with pytest.raises(DataError, match=r"flux, but \['RA', 'DEC'\]: fetch"):
+        read(path)

@@ -1,0 +1,178 @@
+"""sources/text.py: columns of time and flux, however they are separated, named or commented."""
+
+import numpy as np
+import pytest
+from astropy.table import Table
+
+from exoplanets.files import DataError
+from exoplanets.sources import text
+from exoplanets.sources.samples import find_columns
+from exoplanets.sources.text import read_text
+
+N = 20
+TIME = 2454833.123456789 + np.arange(N) / 48
+FLUX = np.random.default_rng(0).normal(1e4, 1, N)
+
+
+def write(path, head, columns=(TIME, FLUX), between=",", decimal="."):
+    """Write columns of numbers below some lines, NaN as an empty cell."""
+    rows = np.array(columns).T.tolist()
+    cells = [["" if x != x else repr(x).replace(".", decimal) for x in row] for row in rows]
+    path.write_text(head + "".join(between.join(row) + "\n" for row in cells))
+    return path
+
+
+def read(path):
+    (samples,) = read_text(path)
+    return samples
+
+
+ERRORS = np.full(N, 0.5)
+LAYOUTS = {  # what stands above the rows, columns, what is between them; and the time system
+    "comma": ("time,flux\n", (TIME, FLUX), ",", "as in the file"),
+    "mission": ("BJD,PDCSAP_FLUX\n", (TIME, FLUX), ",", "BJD"),
+    "case": ("Btjd,Sap_Flux\n", (TIME, FLUX), ",", "BTJD"),
+    "units": ("Time (BJD),Flux (e-/s)\n", (TIME, FLUX), ",", "BJD"),
+    "unit line": ("Time,Flux\nBJD - 2454833,e-/s\n", (TIME, FLUX), ",", "BKJD"),
+    "title": ("My star\nTime (HJD),Flux\n", (TIME, FLUX), ",", "HJD"),
+    "quoted": ('"TIME","FLUX"\n', (TIME, FLUX), ",", "as in the file"),
+    "comment names": ("# made by hand\n# time,flux\n", (TIME, FLUX), ",", "as in the file"),
+    "other names": ("# BKJD  Flux\n", (TIME, FLUX), ",", "BKJD"),
+    "no names": ("", (TIME, FLUX), ",", "as in the file"),
+    "no names, comment": ("# by hand, in 2024\n\n", (TIME, FLUX), ",", "as in the file"),
+    "errors": ("", (TIME, FLUX, ERRORS), ",", "as in the file"),
+    "blanks": ("time flux\n", (TIME, FLUX), "   ", "as in the file"),
+    "blanks and units": ("# Time (BJD)  Flux (e-/s)  Err\n", (TIME, FLUX, ERRORS), " ", "BJD"),
+    "blanks, no names": ("", (TIME, FLUX, ERRORS), " ", "as in the file"),
+    "tabs": ("Time [MJD]\tFlux\n", (TIME, FLUX), "\t", "MJD"),
+    "semicolons": ("Time;Flux\n", (TIME, FLUX), ";", "as in the file"),
+    "byte order mark": ("\ufefftime,flux\n", (TIME, FLUX), ",", "as in the file"),
+    "bare mark": ("\ufeff", (TIME, FLUX), ",", "as in the file"),
+    "K2SFF": ("BJD - 2454833,Corrected Flux\n", (TIME, FLUX), " , ", "BKJD"),
+    "ecsv": (
+        "# %ECSV 1.0\n# ---\n# datatype:\n# - {name: time, datatype: float64}\ntime flux\n",
+        (TIME, FLUX),
+        " ",
+        "as in the file",
+    ),
+    "order": ("flux_err,flux,date,time\n", (ERRORS, FLUX, ERRORS, TIME), ",", "as in the file"),
+    "preferred": (
+        "time,sap_flux,pdcsap_flux,timecorr\n",
+        (TIME, ERRORS, FLUX, ERRORS),
+        ",",
+        "as in the file",
+    ),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_layout_is_read_back_exactly(tmp_path, layout):
+    head, columns, between, system = LAYOUTS[layout]
+    samples = read(write(tmp_path / "star.txt", head, columns, between))
+    assert np.array_equal(samples.flux, FLUX) and np.array_equal(samples.time, TIME)
+    assert samples.flux.dtype == samples.time.dtype == np.float64
+    assert samples.time_system == system
+    assert samples.kind == ("flux" if layout in ("mission", "case", "preferred") else "")
+
+
+def test_decimal_commas(tmp_path):
+    for head in ("Time (BKJD);Flux\n", ""):
+        path = write(tmp_path / "a.csv", head, (TIME, FLUX), ";", decimal=",")
+        samples = read(path)
+        assert np.array_equal(samples.flux, FLUX) and np.array_equal(samples.time, TIME)
+
+
+def test_missing_values_comments_and_foreign_letters(tmp_path):
+    rows = ["# K\u00f6nigsberg", "time flux", "", "1.0 5 # good", "2.0 -- ", "# 3.0 9", "4.0 nan"]
+    for encoding in ("utf-8", "latin-1"):
+        (tmp_path / "a.dat").write_text("\r\n".join(rows), encoding=encoding)
+        samples = read(tmp_path / "a.dat")
+        assert samples.time.tolist() == [1, 2, 4]
+        assert np.array_equal(samples.flux, [5, np.nan, np.nan], equal_nan=True)
+
+
+def test_quality_and_cadence_numbers(tmp_path):
+    quality = np.zeros(N)
+    quality[[3, 9]] = 1, 8192  # the second is a cosmic ray elsewhere: good data
+    columns = (TIME, FLUX, quality, np.arange(N) + 70.0)
+    path = write(tmp_path / "a.csv", "time,flux,sap_quality,cadenceno\n", columns)
+    assert np.flatnonzero(read(path).flagged).tolist() == [3]
+    assert read(path).cadence.tolist() == list(range(70, 70 + N))
+    path = write(tmp_path / "a.csv", "time,flux,quality,cadence\n", columns)
+    assert np.flatnonzero(read(path).flagged).tolist() == [3, 9]  # flags of whatever meaning
+
+
+@pytest.mark.parametrize(
+    ("heading", "kind", "note"),
+    [
+        ("mag", "magnitudes", "flux from the column mag"),
+        ("KEPMAG", "magnitudes", "flux from the column KEPMAG"),
+        ("T_magnitude", "magnitudes", "flux from the column T_magnitude"),
+        ("Flux (mag)", "magnitudes", ""),
+        ("magnesium_flux", "", "flux from the column magnesium_flux"),
+        ("detrended flux", "", "flux from the column detrended flux"),
+        ("FCOR", "flux", ""),
+    ],
+)
+def test_magnitudes_are_known_by_their_names(tmp_path, heading, kind, note):
+    samples = read(write(tmp_path / "a.csv", f"time,mag_err,{heading}\n", (TIME, ERRORS, FLUX)))
+    assert np.array_equal(samples.flux, FLUX)
+    assert samples.kind == kind and samples.notes == ((note,) if note else ())
+
+
+def test_flux_is_preferred_to_magnitudes():
+    columns = find_columns(["JD", "Tmag", "rel_flux", "quality"])
+    assert columns[:4] == (0, 2, 3, None) and columns.kind == ""
+    assert find_columns(["time", "mag_err", "flux_err"]).missing() == "flux"
+    assert find_columns(["a", "b"]).missing() == "time and flux"
+    assert find_columns(["time", "y"], ["d", "mag"]).missing() == "flux"
+    assert find_columns(["time", "flux"], ["BJD", "mag"]).kind == "magnitudes"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("a,b\n1,2\n", "no column of time and flux: its first line begins 'a,b'"),
+        ("time,b\n1,2\n", "no column of flux:"),
+        ("b,flux\n1,2\n", "no column of time:"),
+        ("<html>\n<p>Sign in", "its first line begins '<html>'"),
+        ("time,flux\n1.0,bright\n", "'bright'"),
+        ("time,flux\n1.0,2\n2.0,1 2\n", "no number"),
+        ("time,flux\n", "no rows that can be read"),
+        ("# a comment\n", "no lines but comments"),
+        ('1,2\n"1,2\n', "no rows that can be read"),
+        ("1\n2\n", "rows of 1 values and no names"),
+        ("1 2 3 4\n", "rows of 4 values and no names"),
+        ("\\KEPLERID = 5\n 1 2 3\n", "is no IPAC table"),
+        ("| TIME| FLUX|\n| double| char|\n  1.0    a b\n", "has text in the column FLUX"),
+        ("| TIME|  MAGIC|\n| double|   int|\n    1.0      2\n", "no column of flux"),
+    ],
+)
+def test_what_cannot_be_read_is_told_in_one_line(tmp_path, content, words):
+    (tmp_path / "a.tbl").write_text(content)
+    with pytest.raises(DataError) as error:
+        read(tmp_path / "a.tbl")
+    assert words in str(error.value)
+    assert str(error.value).isprintable() and len(str(error.value)) < 200
+
+
+def test_an_endless_line_is_refused_before_it_fills_the_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(text, "LONGEST_LINE", 1 << 20)
+    (tmp_path / "a.txt").write_text("time" * (1 << 20))
+    with pytest.raises(DataError, match="a line of over 1 MB"):
+        read(tmp_path / "a.txt")
+
+
+def test_an_ipac_table_as_the_archive_has_them(tmp_path):
+    flux = np.where(np.arange(N) == 4, np.nan, FLUX)
+    columns = {"TIME": TIME, "CADENCENO": np.arange(N) + 9, "SAP_FLUX": FLUX, "PDCSAP_FLUX": flux}
+    table = Table(columns | {"SAP_QUALITY": (np.arange(N) == 2) * 4, "NAME": ["a"] * N})
+    table["TIME"].unit = "BJD - 2454833"
+    table.meta["keywords"] = {"KEPLERID": {"value": 757076}, "TELESCOP": {"value": "Kepler"}}
+    table.write(tmp_path / "a.tbl", format="ascii.ipac")
+    samples = read(tmp_path / "a.tbl")
+    assert np.array_equal(samples.flux, flux, equal_nan=True)
+    assert np.array_equal(samples.time, TIME)
+    assert samples.cadence.tolist() == list(range(9, 9 + N))
+    assert np.flatnonzero(samples.flagged).tolist() == [2]
+    assert samples.target == "KIC 757076" and samples.time_system == "BKJD"
