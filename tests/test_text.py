@@ -91,6 +91,11 @@ def test_missing_values_comments_and_foreign_letters(tmp_path):
         assert np.array_equal(samples.flux, [5, np.nan, np.nan], equal_nan=True)
 
 
+def test_a_comment_among_the_rows_names_nothing(tmp_path):
+    (tmp_path / "a.dat").write_text("# by hand\n1 5\n# flux time\n2 6\n")
+    assert read(tmp_path / "a.dat").time.tolist() == [1, 2]
+
+
 def test_quality_and_cadence_numbers(tmp_path):
     quality = np.zeros(N)
     quality[[3, 9]] = 1, 8192  # the second is a cosmic ray elsewhere: good data

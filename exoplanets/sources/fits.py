@@ -82,8 +82,6 @@ def read_fits(path):
 
         mission = str(header.get("TELESCOP", header.get("MISSION", ""))).upper()
         flags, system = MISSIONS.get(mission, (EVERY_FLAG, columns.time_system))
-        if columns.quality is not None and names[columns.quality] == "MOVING":
-            flags = EVERY_FLAG
         if "BJDREFI" in table.header:
             zero = float(table.header["BJDREFI"]) + float(table.header.get("BJDREFF", 0))
             system = name_time_system(f"BJD - {zero:.10g}")
