@@ -37,7 +37,7 @@ from exoplanets.lightcurves.equalise import spread_order
 from exoplanets.lightcurves.gaps import fill_gaps
 from exoplanets.lightcurves.prepared import prepare
 from exoplanets.sources import kaggle
-from exoplanets.stars import LIGHT_CURVES, TABLES, concatenate, describe
+from exoplanets.stars import LIGHT_CURVES, TABLES, describe
 
 FEW_HOSTS = 10  # below, a bootstrap interval of the AUC says little
 FIGURES = ("pairplot", "pairplot_out", "kde1plot", "leaks")
@@ -63,12 +63,13 @@ def audit(stars, seed):
         what the worst leak alone would score on the test table (see `score_leak`).
     """
     rng = np.random.default_rng(seed)
-    tables = [stars.select(stars.table == name) for name in TABLES]
-    mixed = [table.select(spread_order(len(table))) for table in tables]  # as step 3 passes them on
-    y = {"distributed": stars.y, "equalised": concatenate(mixed).y}
+    rows = [np.flatnonzero(stars.table == name) for name in TABLES]
+    mixed = [part[spread_order(len(part))] for part in rows]  # as step 3 passes them on
+    y = {"distributed": stars.y, "equalised": stars.y[np.concatenate(mixed)]}
+    flux = fill_gaps(stars.flux)
     values = {
-        "distributed": probes.measure_all([fill_gaps(table.flux) for table in tables]),
-        "equalised": probes.measure_all([table.curves for table in mixed]),
+        "distributed": probes.measure_all([flux[part[0] : part[-1] + 1] for part in rows]),
+        "equalised": probes.measure_all([stars.curves[part] for part in mixed]),
     }
     described = []
     for probe in probes.PROBES:
@@ -153,20 +154,16 @@ def draw_all(prepared, leaks):
         Name of the file, without its ending, to figure.
     """
     train = prepared.stars.table == "train"
-    everyone = prepared.stars.select(train)
-    kept = prepared.stars.select(train & ~prepared.is_outlier)
-    n = len(everyone) - len(kept)
-    without = f"{n} outlier star{'' if n == 1 else 's'} removed"
+    first, is_host = prepared.stars.flux[train, :N_PAIRED], prepared.stars.is_host[train]
+    kept = ~prepared.is_outlier[train]
+    n = np.sum(~kept)
+    title, without = "training stars", f"{n} outlier star{'' if n == 1 else 's'} removed"
     return {
-        "pairplot": draw_pairs(
-            everyone.flux[:, :N_PAIRED], everyone.is_host, "First five fluxes, training stars"
-        ),
+        "pairplot": draw_pairs(first, is_host, f"First five fluxes, {title}"),
         "pairplot_out": draw_pairs(
-            kept.flux[:, :N_PAIRED], kept.is_host, f"First five fluxes, training stars, {without}"
+            first[kept], is_host[kept], f"First five fluxes, {title}, {without}"
         ),
-        "kde1plot": draw_density(
-            kept.flux[:, 0], kept.is_host, f"First flux, training stars, {without}"
-        ),
+        "kde1plot": draw_density(first[kept, 0], is_host[kept], f"First flux, {title}, {without}"),
         "leaks": draw_leaks(leaks),
     }
 

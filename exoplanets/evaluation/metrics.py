@@ -133,20 +133,20 @@ def bootstrap(y, score, called, seed, n_resamples=N_RESAMPLES):
 def roc_auc_interval(y, score, rng, n_resamples=N_RESAMPLES):
     """95 % stratified bootstrap interval [low, high] of the ROC AUC.
 
-    Quick for few hosts and many non-hosts: a resample is only a set of counts, so non-hosts are
-    sorted once and a host's rank among them is looked up.
+    Quick for few hosts and many non-hosts: all that matters of the resampled non-hosts is how many
+    fall between the scores of neighbouring hosts, and those counts are drawn at once.
     """
     y, score = np.asarray(y) == 1, np.asarray(score, float)
     hosts, others = score[y], np.sort(score[~y])
     below = np.searchsorted(others, hosts, side="left")
     up_to = np.searchsorted(others, hosts, side="right")
-    values = np.empty(n_resamples)
-    for i in range(n_resamples):
-        picked = rng.integers(len(hosts), size=len(hosts))
-        drawn = np.bincount(rng.integers(len(others), size=len(others)), minlength=len(others))
-        total = np.concatenate([[0], np.cumsum(drawn)])
-        values[i] = np.mean(total[below[picked]] + total[up_to[picked]]) / (2 * len(others))
-    return percentiles(values)
+    edges, place = np.unique(np.concatenate([below, up_to]), return_inverse=True)
+    shares = np.diff(edges, prepend=0, append=len(others)) / len(others)
+    drawn = rng.multinomial(len(others), shares, size=n_resamples)
+    total = np.cumsum(drawn, axis=1)[:, place]  # resampled non-hosts below each host, and up to it
+    ranks = (total[:, : len(hosts)] + total[:, len(hosts) :]) / (2 * len(others))
+    weights = rng.multinomial(len(hosts), np.full(len(hosts), 1 / len(hosts)), size=n_resamples)
+    return percentiles(np.sum(weights * ranks, axis=1) / len(hosts))
 
 
 def evaluate(y, score, threshold, seed, called=None):
