@@ -84,16 +84,22 @@ def atomic_write(path):
     Readers see the old file or the whole new one, never a part, and two writers do not mix.
     """
     path = Path(path)
-    handle, name = tempfile.mkstemp(
-        dir=path.parent, prefix=f".{path.stem}-", suffix=f".partial{path.suffix}"
-    )
+    prefix, name = f".{path.stem}-", None
     try:
+        handle, name = tempfile.mkstemp(
+            dir=path.parent, prefix=prefix, suffix=f".partial{path.suffix}"
+        )
         os.close(handle)
         yield Path(name)
         os.chmod(name, 0o666 & ~_umask())  # mkstemp makes private files; ours are ordinary ones
         os.replace(name, path)
+    except OSError as error:
+        if error.filename and not Path(error.filename).name.startswith(prefix):
+            raise  # it is about another file
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
-        Path(name).unlink(missing_ok=True)
+        if name:
+            Path(name).unlink(missing_ok=True)
 
 
 def _umask():

@@ -170,6 +170,53 @@ def test_a_file_is_replaced_at_once_and_nothing_is_left_on_failure(tmp_path):
     assert path.stat().st_mode == plain.stat().st_mode  # readable by whom other files are
 
 
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (OSError("96 requested and 0 written"), "96 requested and 0 written"),  # NumPy's way
+    ],
+)
+def test_a_full_disk_names_the_file_that_was_asked_for(error, reason, tmp_path):
+    with pytest.raises(OSError) as caught, atomic_write(tmp_path / "a.npz"):  # noqa: PT011
+        raise error
+    assert caught.value.strerror == reason
+    assert caught.value.filename == str(tmp_path / "a.npz")
+    with pytest.raises(FileNotFoundError) as caught, atomic_write(tmp_path / "no" / "a.npz"):
+        pass
+    assert caught.value.filename == str(tmp_path / "no" / "a.npz")
+    with pytest.raises(FileNotFoundError) as caught, atomic_write(tmp_path / "a.npz"):
+        (tmp_path / "another").read_text()
+    assert caught.value.filename == str(tmp_path / "another")
+    assert list(tmp_path.iterdir()) == []
+
+
+FULL = """
+import resource, runpy, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)  # as a full disk would end it
+sys.argv = sys.argv[2:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("name", ["data_visualization", "data_analysis", "data_preprocessing"])
+def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(name, data_dir, tmp_path):
+    dirs = ["--data-dir", str(data_dir), "--plots-dir", str(tmp_path / "plots")]
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, "4000", str(ROOT / f"{name}.py"), *dirs],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "None" not in done.stderr
+    assert f"{name}.py: cannot use '{tmp_path / 'plots'}/" in done.stderr.splitlines()[-1]
+    assert "File too large" in done.stderr.splitlines()[-1]
+    assert not list(tmp_path.rglob("*partial*"))
+
+
 def test_two_writers_do_not_mix(tmp_path):
     path = tmp_path / "a.json"
     with atomic_write(path) as first, atomic_write(path) as second:
