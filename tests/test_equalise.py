@@ -7,6 +7,9 @@ from hypothesis import strategies as st
 
 from exoplanets.evaluation import metrics
 from exoplanets.lightcurves import equalise, probes
+from exoplanets.lightcurves.campaign import learn_campaign
+from exoplanets.lightcurves.clock import find_cadences, find_measured
+from exoplanets.lightcurves.detrend import WINDOW, find_trend
 from exoplanets.sources import survey
 from exoplanets.stars import CADENCE_DAYS
 
@@ -20,15 +23,23 @@ def stars():
     return made.train_flux, made.train_labels == 2
 
 
+@pytest.fixture(scope="module")
+def campaign(stars):
+    return learn_campaign(stars[0])
+
+
 def red_noise(rng, n_stars, n_cadences=N):
     """White noise with a slow wander, never exactly repeating."""
     wander = np.cumsum(rng.normal(0, 0.1, (n_stars, n_cadences)), axis=1)
     return wander + rng.normal(0, 1, (n_stars, n_cadences))
 
 
-def test_inverted_curves_are_treated_exactly_as_upright_ones(stars):
-    upright = equalise.equalise_table(stars[0][:20])[0]
-    assert np.array_equal(equalise.equalise_table(-stars[0][:20])[0], -upright)
+def test_inverted_curves_are_treated_exactly_as_upright_ones(stars, campaign):
+    for of in (None, campaign):
+        upright = equalise.equalise_table(stars[0][:20], of).curves
+        assert np.array_equal(equalise.equalise_table(-stars[0][:20], of).curves, -upright)
+    star = -stars[0][0]
+    assert np.array_equal(equalise.equalise_star(star), -equalise.equalise_star(-star))
 
 
 @settings(max_examples=15, deadline=None)
@@ -36,29 +47,35 @@ def test_inverted_curves_are_treated_exactly_as_upright_ones(stars):
 def test_scale_and_level_make_no_difference(scale, level, seed):
     curve = red_noise(np.random.default_rng(seed), 1, 600)
     assert equalise.equalise(scale * curve + level) == pytest.approx(
-        equalise.equalise(curve), abs=1e-3
+        equalise.equalise(curve), abs=2e-3
     )
 
 
-def test_every_star_has_median_0_spread_1_and_no_repeat(stars):
-    curves, rows, dropped = equalise.equalise_table(stars[0])
-    assert curves.shape == (len(stars[0]), 2880)
+def test_every_star_has_median_0_spread_1_and_no_repeat(stars, campaign):
+    curves, rows, dropped = equalise.equalise_table(stars[0], campaign)
+    assert curves.shape == (len(stars[0]), N)
     assert curves.dtype == np.float32
     assert not dropped
     assert np.array_equal(rows, np.arange(len(stars[0])))
-    assert np.abs(np.median(curves, axis=1)).max() < 1e-3
+    assert np.abs(np.median(curves, axis=1)).max() < 1e-6
     assert 1.4826 * np.median(np.abs(curves), axis=1) == pytest.approx(1, abs=1e-3)
+    assert find_measured(curves).mean() > 0.9999
 
 
-def test_a_star_does_not_depend_on_its_neighbours_or_its_place(stars):
+def test_a_star_does_not_depend_on_its_neighbours_or_its_place(stars, campaign):
     flux = stars[0][:300]
     order = np.random.default_rng(0).permutation(len(flux))
-    together = equalise.equalise_table(flux)[0]
-    assert np.array_equal(equalise.equalise_table(flux[order])[0], together[order])
-    assert np.array_equal(equalise.equalise_table(flux[7:8])[0][0], together[7])
+    together = equalise.equalise_table(flux).curves
+    assert np.array_equal(equalise.equalise_table(flux[order]).curves, together[order])
+    # Sums may round otherwise for many stars at once than for one.
+    alone = equalise.equalise_table(flux[7:8]).curves
+    np.testing.assert_allclose(alone[0], together[7], rtol=1e-5, atol=1e-5)
+    together = equalise.equalise_table(flux, campaign).curves
+    alone = equalise.equalise_table(flux[7:8], campaign).curves
+    np.testing.assert_allclose(alone[0], together[7], rtol=1e-4, atol=2e-3)
 
 
-def test_filling_a_gap_or_dropping_it_gives_the_same_curve():
+def test_filling_a_gap_or_leaving_it_out_gives_the_same_curve():
     rng = np.random.default_rng(3)
     whole = red_noise(rng, 1)[0]
     gone = np.zeros(N, bool)
@@ -66,17 +83,49 @@ def test_filling_a_gap_or_dropping_it_gives_the_same_curve():
     filled, missing = whole.copy(), whole.copy()
     filled[gone] = filled[np.flatnonzero(gone) - 1]
     missing[gone] = np.nan
-    known = equalise.equalise_table(whole[None], gone[None])[0]
-    assert np.array_equal(equalise.equalise_table(filled[None])[0], known)
-    assert np.array_equal(equalise.equalise_table(missing[None])[0], known)
+    known = equalise.equalise_table(missing[None]).curves
+    assert np.array_equal(equalise.equalise_table(filled[None]).curves, known)
+    late = rng.normal(size=gone.sum())  # rows that lost cadences run on to later ones
+    short = np.concatenate([whole[~gone], late])
+    cadences = np.concatenate([np.flatnonzero(~gone), N + np.arange(len(late))])
+    placed = equalise.equalise_table(short[None], None, cadences[None]).curves
+    assert np.array_equal(placed, known)
 
 
-def test_no_trace_of_the_making_is_left_and_noise_colour_is_weakened(stars):
+def test_equal_light_curves_of_a_host_and_of_a_non_host_come_out_equal(campaign):
+    """The leak itself: one star, written in both ways of the files."""
+    lost = campaign.lost
+    star = 20 * red_noise(np.random.default_rng(4), 1, N + 400)[0]
+    last = np.maximum.accumulate(np.where(lost, 0, np.arange(N)))
+    kept = np.concatenate([np.flatnonzero(~lost), np.arange(N, N + 400)])[:N]
+    both = np.stack([star[:N][last], star[kept]])
+    host, non_host = equalise.equalise_table(both, campaign).curves
+    np.testing.assert_allclose(host, non_host, atol=1e-5)
+
+
+def test_periods_in_days_are_periods_of_the_equalised_curve(stars, campaign):
+    """A dip of 2.5 h every 2.2024 d, put into a non-host at true times, stays at true times."""
+    flux = stars[0][150:170]
+    cadences = find_cadences(flux, campaign)
+
+    def phase_of(cadence):
+        return (cadence * CADENCE_DAYS / 2.2024) % 1
+
+    depth = 8 * np.std(np.diff(flux, axis=1), axis=1, keepdims=True)
+    dipped = flux - depth * (phase_of(cadences) < 0.05)
+    curves = equalise.equalise_table(dipped, campaign, cadences).curves
+    inside = phase_of(np.arange(N)) < 0.05
+    for part in (slice(0, 1000), slice(2200, N)):
+        drop = curves[:, part][:, inside[part]].mean(axis=1)
+        assert np.median(drop) < -2
+
+
+def test_no_trace_of_the_making_is_left_and_noise_colour_is_weakened(stars, campaign):
     """The guard of the whole audit: any change that lets a probe back in fails here."""
     flux, is_host = stars
     before = probes.measure_all([flux])
     order = equalise.spread_order(len(flux))
-    curves = equalise.equalise_table(flux)[0][order]
+    curves = equalise.equalise_table(flux, campaign).curves[order]
     after, y = probes.measure_all([curves]), is_host[order]
     rng = np.random.default_rng(0)
     for probe in probes.PROBES:
@@ -103,36 +152,7 @@ def test_shuffled_labels_tell_every_probe_nothing(stars):
         assert abs(metrics.rank_statistics(y, value)[0][0] - 0.5) < 0.12, name
 
 
-@pytest.mark.parametrize("period", [1.0, 5.0, 20.0])
-@pytest.mark.parametrize("hours", [1.5, 3.0, 6.0])
-def test_an_injected_transit_keeps_four_fifths_of_its_matched_filter_snr(stars, period, hours):
-    flux = stars[0][100:140]  # non-hosts
-    before, after = matched_filter_snr(flux, period, hours / 24, snr=15)
-    assert np.median(after / before) >= 0.8
-
-
-def matched_filter_snr(flux, period, duration, snr):
-    """SNR of an injected box of transits, detrended only and equalised.
-
-    The output of the matched filter at the injected place over the robust spread of its output
-    everywhere: it counts red noise as noise. The repeats of the raw star are dropped in all curves,
-    so that an injection which undoes an accidental repeat does not shift the rest.
-    """
-    time = np.arange(N) * CADENCE_DAYS
-    inside = (time % period) < duration
-    ratios = []
-    for star in flux:
-        kept = equalise.find_measured(star)
-        raw, template = star[kept][None, :2880], -inside[kept][None, :2880].astype(float)
-        rest = raw - equalise.find_trend(raw)
-        depth = snr * 1.4826 * np.median(np.abs(rest)) / np.sqrt(inside.sum())
-        injected = raw + depth * template
-        detrended = [curve - equalise.find_trend(curve) for curve in (raw, injected)]
-        equalised = [equalise.equalise(curve).astype(float) for curve in (raw, injected)]
-        ratios.append([filter_snr(*pair, template) for pair in (detrended, equalised)])
-    return np.array(ratios).T
-
-
+# ------------------------------------------------------------------------ what transits keep
 def filter_snr(without, injected, template):
     """Response of the template's filter to the injection over the spread of its noise."""
     template = template - template.mean()
@@ -142,6 +162,106 @@ def filter_snr(without, injected, template):
     return ((injected - without) * template).sum() / spread
 
 
+@pytest.mark.parametrize("period", [1.0, 5.0, 20.0])
+@pytest.mark.parametrize("hours", [1.5, 3.0, 6.0])
+def test_an_injected_transit_keeps_its_matched_filter_snr(stars, campaign, period, hours):
+    """At least nine tenths of what detrending alone leaves, at the median."""
+    flux = stars[0][100:140]  # non-hosts
+    cadences = find_cadences(flux, campaign)
+    dip = -((np.arange(N + 400) * CADENCE_DAYS) % period < hours / 24).astype(float)
+    ratios = []
+    for star, cadence in zip(flux, cadences, strict=True):
+        template = dip[cadence]
+        depth = 15 * 1.4826 * np.median(np.abs(star - find_trend(star[None])[0]))
+        pair = np.stack([star, star + depth / np.sqrt(-template.sum()) * template])
+        pair[:, ~find_measured(star)] = np.nan
+        both = np.stack([cadence, cadence])
+        plain = np.where(np.isnan(pair), 0, pair)
+        before = filter_snr(*(plain - find_trend(plain))[:, None], template[None])
+        after = equalise.equalise_table(pair, campaign, both).curves.astype(float)
+        ratios.append(filter_snr(*after[:, None], dip[None, :N]) / before)
+    assert np.median(ratios) >= 0.9
+
+
+@pytest.mark.parametrize("period", [0.8, 2.0, 7.0])
+@pytest.mark.parametrize("hours", [1.5, 3.0])
+def test_a_deeper_transit_is_never_seen_less_clearly(period, hours):
+    """Noise is measured, outliers are cut, and neither may eat what is deep."""
+    noise = red_noise(np.random.default_rng(8), 12)
+    phase = (np.arange(N) * CADENCE_DAYS / period) % 1 * period * 24
+    dip = -np.clip((hours / 2 - np.abs(phase - hours)) / 0.5 + 0.5, 0, 1)[None]
+    seen = []
+    for depth in 2.0 ** np.arange(-1, 7):
+        curves = equalise.equalise(noise + depth * dip).astype(float)
+        out = dip[0] == 0
+        spread = 1.4826 * np.median(np.abs(curves[:, out]), axis=1)
+        seen.append(np.sum(curves * dip, axis=1) / spread)
+    seen = np.array(seen)
+    assert np.all(seen[1:] > 0.98 * seen[:-1])
+
+
+# ------------------------------------------------------------------------- one star by itself
+def test_one_star_is_equalised_as_in_a_table():
+    star = red_noise(np.random.default_rng(6), 1)[0]
+    star[[100, 101, 900]] = np.nan
+    np.testing.assert_array_equal(
+        equalise.equalise_star(star), equalise.equalise_table(star[None]).curves[0]
+    )
+
+
+def test_long_gaps_stay_gaps_and_do_not_mix_what_they_part():
+    rng = np.random.default_rng(7)
+    star = red_noise(rng, 1, 4000)[0]
+    star[1000:2000] = np.nan
+    star[2500:2510] = np.nan  # a short gap is filled
+    curve = equalise.equalise_star(star)
+    assert np.isnan(curve[1000:2000]).all()
+    assert np.isfinite(np.delete(curve, np.s_[1000:2000])).all()
+    changed = star.copy()
+    changed[2000:] *= 3
+    changed[2000:] += 50
+    again = equalise.equalise_star(changed)
+    np.testing.assert_array_equal(again[:1000], curve[:1000])
+    np.testing.assert_allclose(again[2000:], curve[2000:], atol=1e-3)
+
+
+def test_short_stretches_share_their_noise_and_the_shortest_are_left_out():
+    star = red_noise(np.random.default_rng(9), 1, 1500)[0]
+    for first in (300, 700, 1100):
+        star[first : first + 60] = np.nan
+    star[1250:] = np.nan
+    star[1400 : 1400 + WINDOW - 1] = 1 + np.arange(WINDOW - 1)
+    curve = equalise.equalise_star(star)
+    kept = np.isfinite(curve)
+    assert kept[:300].all() and kept[360:700].all() and kept[760:1100].all()
+    assert not kept[300:360].any() and not kept[1250:].any()
+    assert np.abs(np.median(curve[kept])) < 1e-6
+    assert 1.4826 * np.median(np.abs(curve[kept])) == pytest.approx(1, abs=1e-3)
+
+
+def test_a_very_long_star_takes_memory_in_proportion():
+    import tracemalloc
+
+    star = red_noise(np.random.default_rng(10), 1, 60_000)[0]
+    tracemalloc.start()
+    curve = equalise.equalise_star(star)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert np.isfinite(curve).all()
+    assert peak < 60 * star.nbytes
+
+
+def test_too_little_of_one_star_is_refused_with_both_numbers():
+    star = red_noise(np.random.default_rng(11), 1, 700)[0]
+    star[300:400] = np.nan
+    star[460:540] = np.nan
+    with pytest.raises(ValueError, match=r"has 460 cadences .*: 500 are needed"):
+        equalise.equalise_star(star)
+    with pytest.raises(ValueError, match="has 0 cadences"):
+        equalise.equalise_star(np.full(600, np.nan))
+
+
+# --------------------------------------------------------------------------------- the table
 def test_the_order_of_the_view_spreads_every_run_of_rows():
     for n in (10, 255, 5087):
         order = equalise.spread_order(n)
@@ -152,17 +272,21 @@ def test_the_order_of_the_view_spreads_every_run_of_rows():
             assert abs(run.mean() / n - 0.5) < 0.12
 
 
-def test_stars_with_too_few_measured_cadences_are_dropped_by_name():
+def test_stars_with_too_few_measured_cadences_are_dropped_by_name(campaign):
     flux = red_noise(np.random.default_rng(1), 3)
-    flux[1, 400:900] = np.nan
+    flux[1, 400:1400] = np.nan
     curves, rows, dropped = equalise.equalise_table(flux)
     assert rows.tolist() == [0, 2]
     assert len(curves) == 2
-    assert dropped == [(1, "only 2697 of 3197 cadences were measured")]
+    assert dropped == [(1, "only 2197 of 3197 cadences were measured")]
+    _, _, dropped = equalise.equalise_table(flux, campaign)
+    n_known = np.count_nonzero(~campaign.missing)
+    assert [row for row, _ in dropped] == [1]
+    assert dropped[0][1].endswith(f"of {n_known} cadences were measured")
 
 
-def test_a_table_too_short_is_refused_with_both_numbers():
-    with pytest.raises(ValueError, match="400 cadences cannot be equalised: 500 .* takes 556"):
+def test_a_table_of_another_length_is_refused_with_both_numbers(campaign):
+    with pytest.raises(ValueError, match="400 cadences cannot be equalised: 500 are needed"):
         equalise.equalise_table(np.zeros((2, 400)))
-    assert equalise.common_length(556) == 500
-    assert equalise.common_length(3197) == 2880
+    with pytest.raises(ValueError, match="600 cadences are not of a campaign of 3197"):
+        equalise.equalise_table(np.zeros((2, 600)), campaign)

@@ -6,7 +6,7 @@ from astropy.table import Table
 
 from exoplanets.files import DataError
 from exoplanets.sources import text
-from exoplanets.sources.samples import find_columns
+from exoplanets.sources.samples import match_columns
 from exoplanets.sources.text import read_text
 
 N = 20
@@ -126,12 +126,12 @@ def test_magnitudes_are_known_by_their_names(tmp_path, heading, kind, note):
 
 
 def test_flux_is_preferred_to_magnitudes():
-    columns = find_columns(["JD", "Tmag", "rel_flux", "quality"])
+    columns = match_columns(["JD", "Tmag", "rel_flux", "quality"])
     assert columns[:4] == (0, 2, 3, None) and columns.kind == ""
-    assert find_columns(["time", "mag_err", "flux_err"]).missing() == "flux"
-    assert find_columns(["a", "b"]).missing() == "time and flux"
-    assert find_columns(["time", "y"], ["d", "mag"]).missing() == "flux"
-    assert find_columns(["time", "flux"], ["BJD", "mag"]).kind == "magnitudes"
+    assert match_columns(["time", "mag_err", "flux_err"]).missing() == "flux"
+    assert match_columns(["a", "b"]).missing() == "time and flux"
+    assert match_columns(["time", "y"], ["d", "mag"]).missing() == "flux"
+    assert match_columns(["time", "flux"], ["BJD", "mag"]).kind == "magnitudes"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pandas as pd
 from exoplanets.classifiers import box
 from exoplanets.evaluation.comparison import SPLITS, evaluate_split
 from exoplanets.evaluation.occlusion import VISIBLE_STATISTIC
-from exoplanets.lightcurves.equalise import find_times
+from exoplanets.stars import CADENCE_DAYS
 
 N_CANDIDATES = 9  # looked at, whatever their score
 # A non-host with at least three equal dips far above its noise has a suspect label.
@@ -22,8 +22,6 @@ def read_rows(tables, table, row):
 def find_candidates(contender, tables):
     """The highest-scored test stars, whatever their label, and what a box search finds in them.
 
-    The search runs on the file's own time, not on the index of equalised cadences.
-
     Returns
     -------
     pandas.DataFrame
@@ -37,7 +35,7 @@ def find_candidates(contender, tables):
     n_called = int(np.sum(score >= contender.threshold))
     n_looked_at = min(max(N_CANDIDATES, n_called), 40, len(score))
     place = np.argsort(-score, kind="stable")[:n_looked_at]
-    times = find_times(tables.test.flux[view["row_test"][place]], view["x_test"].shape[1])
+    times = np.tile(np.arange(view["x_test"].shape[1]) * CADENCE_DAYS, (len(place), 1))
     found = box.search(view["x_test"][place], times)
     label = view["y_test"][place]
     dips = (found.statistic >= SUSPECT_STATISTIC) & (found.snr >= SUSPECT_SNR)
@@ -113,8 +111,7 @@ def list_stars(contender, tables, out_of_fold=None):
     stars["is_host"] = stars["score"] >= contender.threshold
     curves = np.concatenate([view[f"x_{split}"] for split in SPLITS])
     looked_at = np.flatnonzero((stars["label"] == 1) | stars["is_host"])
-    flux = read_rows(tables, stars["table"][looked_at], stars["row"][looked_at])
-    found = box.search(curves[looked_at], find_times(flux, curves.shape[1]))
+    found = box.search(curves[looked_at])
     for name in ("period", "depth", "snr", "statistic"):
         stars[name] = pd.Series(getattr(found, name), index=looked_at)
     dips = (stars["statistic"] >= SUSPECT_STATISTIC) & (stars["snr"] >= SUSPECT_SNR)

@@ -74,8 +74,9 @@ def draw_injections(stars, n_injections, rng):
         # A planet's depth goes as the square of its radius.
         ratio = planet["radius_ratio"] * np.sqrt(relative / of_planet)
         truth[:, i] = planet["period"], snr, ratio
-    filled = None if stars.filled is None else stars.filled[star]
-    curves, kept, _ = equalise.equalise_table(flux, filled)
+    if stars.filled is not None:
+        flux[stars.filled[star]] = np.nan
+    curves, kept, _ = equalise.equalise_table(flux)
     return Injections(flux[kept], curves, star[kept], *truth[:, kept])
 
 

@@ -10,7 +10,6 @@ from scipy.ndimage import uniform_filter1d
 
 from exoplanets.classifiers import box
 from exoplanets.evaluation import metrics
-from exoplanets.lightcurves import equalise
 from exoplanets.stars import CADENCE_DAYS
 
 HIDDEN = 13  # cadences, 6.4 h: a whole transit of most planets
@@ -54,7 +53,7 @@ def follow_transits(curve, times, period, epoch, duration, wander=WANDER):
     Parameters
     ----------
     curve, times : ndarray of shape (n_cadences,)
-        Equalised, and days; see `equalise.find_times`.
+        Equalised, and days.
     period, epoch, duration : float
         Days; of the box search.
     wander : int
@@ -198,15 +197,12 @@ def occlude_clearest(scorer, stars, score, level):
         order = order[np.argsort(-score[order], kind="stable")]
         order = order[: 3 * n_wanted if label else n_wanted]
         curves = stars.curves[order]
-        flux = stars.flux[order]
-        if stars.filled is not None:
-            flux = np.where(stars.filled[order], np.nan, flux)
-        times = equalise.find_times(flux, curves.shape[1])
-        found = box.search(curves, times)
+        times = np.arange(curves.shape[1]) * CADENCE_DAYS
+        found = box.search(curves)
         clear = found.statistic >= (VISIBLE_STATISTIC if label else -np.inf)
         for k in np.flatnonzero(clear)[:n_wanted]:
             at = box.Search(*(float(values[k]) for values in found))
-            row, panel = occlude_star(scorer.score, curves[k], times[k], at, level.step)
+            row, panel = occlude_star(scorer.score, curves[k], times, at, level.step)
             names = {"star": str(stars.names[order[k]]), "label": label}
             rows.append(names | row | at._asdict())
             drawn.append(panel)

@@ -88,7 +88,7 @@ def _network_of(content):
 
 
 def equalise_stars(stars):
-    """Equalise light curves of any lengths, with the function and the crop of training.
+    """Equalise light curves of any lengths, with the function of training.
 
     Parameters
     ----------
@@ -98,21 +98,15 @@ def equalise_stars(stars):
     -------
     list of (curve, time)
         Per star, ndarrays of shape (n_kept,): the equalised light curve, float32, and the days
-        of its cadences. `n_kept` is `equalise.common_length`, or what was measured if less.
+        of its cadences. Long gaps are left out.
     """
-    lengths, kept = defaultdict(list), []
-    for i, star in enumerate(stars):
-        measured = np.flatnonzero(equalise.find_measured(star.flux))
-        measured = measured[: max(equalise.common_length(len(star.flux)), equalise.SHORTEST)]
-        time = measured * CADENCE_DAYS if star.time is None else star.time[measured]
-        kept.append((measured, time))
-        lengths[len(measured)].append(i)
-    curves = [None] * len(stars)
-    for places in lengths.values():
-        flux = np.stack([stars[i].flux[kept[i][0]] for i in places])
-        for i, curve in zip(places, equalise.equalise(flux), strict=True):
-            curves[i] = curve
-    return [(curve, time) for curve, (_, time) in zip(curves, kept, strict=True)]
+    pairs = []
+    for star in stars:
+        curve = equalise.equalise_star(star.flux)
+        time = np.arange(len(curve)) * CADENCE_DAYS if star.time is None else star.time
+        kept = np.isfinite(curve)
+        pairs.append((curve[kept], time[kept]))
+    return pairs
 
 
 def score_curves(network, curves):
@@ -145,20 +139,16 @@ class Block(NamedTuple):
 
 def prepare_block(stars):
     """Equalise stars that were read together: a `Block`."""
-    stars, places = list(stars), []
+    stars, places, equalised = list(stars), [], []
     for i, star in enumerate(stars):
         if isinstance(star, own_stars.Unreadable):
             continue
-        n_measured = int(equalise.find_measured(star.flux).sum())
-        if n_measured >= equalise.SHORTEST:
+        try:
+            equalised += equalise_stars([star])
             places.append(i)
-        else:
-            reason = (
-                f"has {n_measured} cadences once exact repeats are dropped: at least "
-                f"{equalise.SHORTEST} are needed"
-            )
-            stars[i] = own_stars.Unreadable(star.name, reason)
-    return Block(stars, places, equalise_stars([stars[i] for i in places]))
+        except ValueError as error:  # too little is measured
+            stars[i] = own_stars.Unreadable(star.name, str(error))
+    return Block(stars, places, equalised)
 
 
 def score_block(stars, network, search_all=False):

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.ndimage import binary_dilation, uniform_filter1d
 
 from exoplanets.evaluation import metrics
-from exoplanets.lightcurves import equalise
+from exoplanets.lightcurves.detrend import find_trend
 
 TREATMENTS = ("original", "inverted", "masked", "scrambled")
 DIP_DEPTH = 3.5  # standard deviations, of a cadence or (white) of the mean of DIP_WIDTH cadences
@@ -86,7 +86,7 @@ def mask_dips(curves, rng):
 
 def mask_raw_dips(flux, rng):
     """`mask_dips` for raw flux, e-/s: only the dips change, not what is between them."""
-    trend = equalise.find_trend(flux)
+    trend = find_trend(flux)
     rest = flux - trend
     spread = 1.4826 * np.median(np.abs(rest), axis=1, keepdims=True)
     scaled = rest / np.maximum(spread, 1e-100)

@@ -1,121 +1,73 @@
 """Equalised light curves: one path for every star, no label looked at.
 
-Per star: delete what the maker of the file filled in, crop to a common length, replace lone
-outliers, detrend, and give the noise one common colour. The steps and their reasons:
+Per star: put on the grid of true time, replace lone outliers, detrend, take out what all stars of
+the campaign share, fill gaps, and give the noise one common colour. The steps and their reasons:
 
-* hosts were filled and non-hosts were not, so exact repeats go from every star alike;
+* hosts were filled and non-hosts were not, so exact repeats are gaps in every star alike, and what
+  the campaign lost is a gap in every star (`lightcurves/clock.py`);
+* what stars share is no transit (`lightcurves/modes.py`);
 * hosts are brighter, quieter stars, so the noise itself tells the label: dividing by each star's
   own noise spectrum (as the Kepler pipeline whitens before its matched filter [1]_) and multiplying
   by one common spectrum makes all noise alike. A flat common spectrum would leave of a transit
-  little but its edges; that of a typical detrended K2 star leaves it a box.
+  little but its edges; that of a typical detrended K2 star leaves it a box. The lines of the
+  thrusters, every 12 cadences, are levelled to the noise around them.
 
 Every step is odd, `equalise(-flux) == -equalise(flux)`: an inverted curve is treated exactly as the
-upright one. Deleting cadences costs strict periodicity: after it, index is only about proportional
-to time.
+upright one. Column k of an equalised light curve is k * `stars.CADENCE_DAYS` days.
 
 References
 ----------
 .. [1] Jenkins 2002, ApJ 575, 493.
 """
 
-from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
-from scipy.fft import dct, idct
+from scipy.fft import dct, idct, next_fast_len
 
-from exoplanets.stars import CADENCE_DAYS
+from exoplanets.lightcurves.clock import find_cadences, find_measured, put_on_grid
+from exoplanets.lightcurves.detrend import (
+    WINDOW,
+    detrend,
+    even_out,
+    find_median,
+    find_spread,
+    join_lines,
+    map_blocks,
+    replace_lone_outliers,
+)
+from exoplanets.lightcurves.modes import find_shared
 
-# Of 3197 cadences: 3197 less the 314 repeats of the most filled star of the set, rounded down.
-LENGTH, OF_CADENCES = 2880, 3197
 SHORTEST = 500  # cadences (10 d): below this the noise spectrum cannot be measured
-LONE = 5.0  # robust standard deviations of the differences; a lone cadence beyond is replaced
-WINDOW = 96  # cadences (47 h), window of the trend's medians; neighbours overlap by half
+LEAST_MEASURED = 0.8  # of the cadences that the campaign did not lose; a star with less is dropped
+LONGEST_GAP = 48  # cadences (1 d): a longer gap parts a light curve
+LONGEST = 4800  # cadences (98 d) that one noise spectrum may describe: about a Kepler quarter
 BAND = 0.012  # cycles per cadence, widest band of the noise spectrum
 BAND_RATIO = 1.35  # upper over lower edge of the narrower bands at low frequency
+LINES = tuple(k / 12 for k in range(1, 6))  # cycles per cadence: the thrusters fire every 6 h
+LINE = 0.0012  # cycles per cadence, half width of a line
 CLIP = 4.0  # robust standard deviations; cuts only the copy that the noise is measured on
 PASSES = 2  # times the noise is measured: the second clips what the first whitened
 REDNESS = 20.0  # red over white noise power of the common colour at frequency 0 ...
 CORNER = 0.05  # ... and the frequency, cycles per cadence, at which it has halved
-BLOCK = 128  # stars treated at a time: 128 x 2880 float64 = 3 MB, about a processor's cache
 
 
-def common_length(n_cadences):
-    """Cadences that every equalised star of a table keeps: 2880 of 3197, in proportion."""
-    return n_cadences * LENGTH // OF_CADENCES
+class Equalised(NamedTuple):
+    """Equalised light curves of a table.
 
-
-def find_measured(flux, filled=None):
-    """True for the cadences of one light curve that were measured, not missing or filled in.
-
-    Parameters
+    Attributes
     ----------
-    flux : ndarray of shape (n_cadences,)
-        NaN, infinity and exact repeats of the cadence before count as not measured.
-    filled : ndarray of bool of shape (n_cadences,), optional
-        Cadences known to be missing or filled in.
-
-    Returns
-    -------
-    ndarray of bool of shape (n_cadences,)
+    curves : ndarray of shape (n_kept, n_cadences), float32
+        See `equalise`; column k is k * `stars.CADENCE_DAYS` days.
+    rows : ndarray of shape (n_kept,)
+        Rows of the table they come from.
+    dropped : list of (int, str)
+        Rows that have too few measured cadences, and the sentence that says so.
     """
-    measured = np.isfinite(flux)
-    measured[1:] &= flux[1:] != flux[:-1]
-    if filled is not None:
-        measured &= ~filled
-    return measured
 
-
-def find_times(flux, length):
-    """When the cadences that are kept of each light curve were taken, as its file counts time.
-
-    Parameters
-    ----------
-    flux : ndarray of shape (n_stars, n_cadences)
-        As `equalise_table` gets it.
-    length : int
-        Cadences kept.
-
-    Returns
-    -------
-    ndarray of shape (n_stars, length)
-        Days since the first cadence of the file. In hosts of the public set this is true time; in
-        non-hosts, whose missing cadences were dropped before, it runs slow by about 5 %.
-    """
-    return np.array([np.flatnonzero(find_measured(star))[:length] for star in flux]) * CADENCE_DAYS
-
-
-def replace_lone_outliers(curves):
-    """Put the neighbours' mean where one cadence alone stands out from both.
-
-    Cosmic rays and thruster firings last one cadence; a transit of 1.5 h lasts three. Above and
-    below are treated alike.
-    """
-    left, middle, right = curves[:, :-2], curves[:, 1:-1], curves[:, 2:]
-    margin = LONE * _spread(np.diff(curves, axis=1))
-    lone = (middle > np.maximum(left, right) + margin) | (middle < np.minimum(left, right) - margin)
-    cleaned = curves.copy()
-    cleaned[:, 1:-1] = np.where(lone, (left + right) / 2, middle)
-    return cleaned
-
-
-def find_trend(curves):
-    """Running median of each light curve: medians of overlapping windows, joined by lines.
-
-    Parameters
-    ----------
-    curves : ndarray of shape (n_stars, n_cadences)
-
-    Returns
-    -------
-    ndarray of shape (n_stars, n_cadences)
-        In the unit of `curves`.
-    """
-    n_cadences = curves.shape[1]
-    last = n_cadences - WINDOW
-    starts = np.unique(np.r_[0 : last : WINDOW // 2, last])
-    windows = np.lib.stride_tricks.sliding_window_view(curves, WINDOW, axis=1)
-    medians = np.median(windows[:, starts], axis=2)
-    return medians @ _lines(starts + (WINDOW - 1) / 2, np.arange(n_cadences))
+    curves: np.ndarray
+    rows: np.ndarray
+    dropped: list
 
 
 def common_colour(frequency, redness=REDNESS):
@@ -134,6 +86,14 @@ def common_colour(frequency, redness=REDNESS):
     """
     frequency = np.maximum(frequency, 1 / WINDOW)
     return 1 + redness / (1 + (frequency / CORNER) ** 2)
+
+
+def find_bands(n_cadences):
+    """Edges of the bands in which the noise power is measured, as indices of a cosine transform."""
+    edges = [1 / WINDOW]
+    while edges[-1] < 0.5:
+        edges.append(edges[-1] + min(BAND, (BAND_RATIO - 1) * edges[-1]))
+    return np.round(2 * n_cadences * np.array([*edges[:-2], 0.5])).astype(int)
 
 
 def recolour(curves, redness=REDNESS):
@@ -156,44 +116,111 @@ def recolour(curves, redness=REDNESS):
         Dimensionless, median 0, robust standard deviation 1.
     """
     n_cadences = curves.shape[1]
-    frequency = np.arange(n_cadences) / (2 * n_cadences)
-    edges = [1 / WINDOW]
-    while edges[-1] < 0.5:
-        edges.append(edges[-1] + min(BAND, (BAND_RATIO - 1) * edges[-1]))
-    edges = np.round(2 * n_cadences * np.array([*edges[:-2], 0.5])).astype(int)
+    n = next_fast_len(n_cadences, real=True)
+    curves = np.pad(curves, ((0, 0), (0, n - n_cadences)), mode="symmetric")
+    frequency = np.arange(n) / (2 * n)
+    edges = find_bands(n)
     centres = (edges[:-1] + edges[1:] - 1) / 2
-    between = _lines(centres, np.arange(n_cadences))
+    lines = [np.abs(frequency - line) <= LINE for line in LINES]
+    plain = ~np.any(lines, axis=0)
+    n_plain = np.add.reduceat(plain[: edges[-1]], edges[:-1], dtype=int)
 
     transform = dct(curves, norm="ortho", axis=1)
     noise, gain = transform, np.ones_like(transform)
     for _ in range(PASSES):
         white = idct(noise * gain, norm="ortho", axis=1)
-        limit = CLIP * _spread(white)
+        limit = CLIP * find_spread(white)
         noise = dct(np.clip(white, -limit, limit), norm="ortho", axis=1) / gain
-        power = np.add.reduceat(noise[:, : edges[-1]] ** 2, edges[:-1], axis=1)
-        power = np.maximum(power / np.diff(edges), np.finfo(np.float64).tiny)
-        gain = np.exp(-0.5 * np.log(power) @ between)
-    gain *= np.sqrt(common_colour(frequency, redness))
-    coloured = idct(transform * gain, norm="ortho", axis=1)
-    coloured -= np.median(coloured, axis=1, keepdims=True)
-    return coloured / _spread(coloured)
+        power = np.add.reduceat((noise**2 * plain)[:, : edges[-1]], edges[:-1], axis=1)
+        power = np.maximum(power / n_plain, np.finfo(power.dtype).tiny)
+        gain = np.exp(-0.5 * join_lines(np.log(power).astype(curves.dtype), centres, n))
+    for line in lines:
+        level = np.mean((noise[:, line] * gain[:, line]) ** 2, axis=1, keepdims=True)
+        gain[:, line] /= np.sqrt(np.maximum(level, 1e-12))
+    gain *= np.sqrt(common_colour(frequency, redness)).astype(gain.dtype)
+    coloured = idct(transform * gain, norm="ortho", axis=1)[:, :n_cadences]
+    coloured -= find_median(coloured)
+    return coloured / find_spread(coloured)
 
 
-def equalise(curves):
-    """Equalise light curves of measured cadences only, all of one length.
+def equalise(curves, campaign=None):
+    """Equalise light curves on the grid of true time.
 
     Parameters
     ----------
-    curves : ndarray of shape (n_stars, n_measured)
-        Any unit; at least `SHORTEST` cadences.
+    curves : ndarray of shape (n_stars, n_cadences)
+        Any unit, NaN where nothing was measured; at least `SHORTEST` cadences. Overwritten.
+    campaign : campaign.Campaign, optional
+        Of the stars; without one, nothing that stars share is taken out.
 
     Returns
     -------
-    ndarray of shape (n_stars, n_measured), float32
+    ndarray of shape (n_stars, n_cadences), float32
         Dimensionless: median 0, robust standard deviation 1, `common_colour`.
     """
-    curves = replace_lone_outliers(curves)
-    return recolour(curves - find_trend(curves)).astype(np.float32)
+    if campaign is not None:
+        curves[:, campaign.missing] = np.nan
+    return recolour(flatten(curves, campaign))
+
+
+def flatten(curves, campaign=None):
+    """All of `equalise` but the common colour: what is left is noise of one height, and dips."""
+    gaps = np.isnan(curves)
+    curves = detrend(curves)
+    if campaign is not None and len(campaign.modes):
+        curves -= find_shared(curves, campaign.modes)
+    curves = replace_lone_outliers(curves, gaps)
+    if campaign is not None:
+        curves /= campaign.scatter
+    return even_out(curves)
+
+
+def equalise_star(flux):
+    """Equalise one light curve of any length, with gaps of any length, by itself.
+
+    Gaps of more than `LONGEST_GAP` cadences, and stretches too short for a trend, stay NaN. Each
+    stretch is detrended by itself; neighbouring ones make `SHORTEST` cadences for their noise.
+
+    Parameters
+    ----------
+    flux : ndarray of shape (n_cadences,)
+        Any unit, a value per cadence, NaN where nothing was measured.
+
+    Returns
+    -------
+    ndarray of shape (n_cadences,), float32
+        See `equalise`.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than `SHORTEST` cadences to equalise.
+    """
+    flux = np.where(find_measured(flux), flux, np.nan)
+    measured = np.flatnonzero(np.isfinite(flux))
+    stretches = []
+    for run in np.split(measured, np.flatnonzero(np.diff(measured) > LONGEST_GAP) + 1):
+        if len(run) and run[-1] + 1 - run[0] >= WINDOW:
+            cadences = np.arange(run[0], run[-1] + 1)
+            stretches += np.array_split(cadences, -(-len(cadences) // LONGEST))
+    n_cadences = sum(map(len, stretches))
+    if n_cadences < SHORTEST:
+        raise ValueError(
+            f"has {n_cadences} cadences in stretches of at least {WINDOW} without a long gap: "
+            f"{SHORTEST} are needed"
+        )
+    groups, group = [], []
+    for stretch in stretches:
+        group.append(stretch)
+        if sum(map(len, group)) >= SHORTEST:
+            groups.append(group)
+            group = []
+    groups[-1] += group  # what is left over at the end
+    equalised = np.full(len(flux), np.nan, np.float32)
+    for group in groups:
+        flat = np.concatenate([flatten(flux[np.newaxis, part]) for part in group], axis=1)
+        equalised[np.concatenate(group)] = recolour(flat)[0]
+    return equalised
 
 
 def spread_order(n_stars):
@@ -206,67 +233,56 @@ def spread_order(n_stars):
     return np.argsort(np.arange(n_stars) * ((5**0.5 - 1) / 2) % 1)
 
 
-def equalise_table(flux, filled=None):
-    """Equalise all light curves of a table, cropped to its common length.
+def equalise_table(flux, campaign=None, cadences=None):
+    """Equalise all light curves of a table.
 
     Parameters
     ----------
     flux : ndarray of shape (n_stars, n_cadences)
-        e-/s, or any unit: the scale is divided out.
-    filled : ndarray of bool of shape (n_stars, n_cadences), optional
-        Cadences known to be missing or filled in; see `find_measured`.
+        e-/s, or any unit: the scale is divided out. NaN where missing.
+    campaign : campaign.Campaign, optional
+        Of the table; see `campaign.learn_campaign`.
+    cadences : ndarray of int of shape (n_stars, n_cadences), optional
+        True cadence of every column; found from `flux` unless given.
 
     Returns
     -------
-    curves : ndarray of shape (n_kept, common_length(n_cadences)), float32
-        See `equalise`.
-    rows : ndarray of shape (n_kept,)
-        Rows of `flux` they come from.
-    dropped : list of (int, str)
-        Rows that have too few measured cadences, and the sentence that says so.
+    Equalised
 
     Raises
     ------
     ValueError
-        If the table is too short to be equalised at all.
+        If the table is too short to be equalised at all, or not as long as the campaign's.
     """
     n_stars, n_cadences = flux.shape
-    length = common_length(n_cadences)
-    if length < SHORTEST:
+    if n_cadences < SHORTEST:
         raise ValueError(
-            f"light curves of {n_cadences} cadences cannot be equalised: {SHORTEST} must be left "
-            f"after filled ones are dropped, which takes {-(-SHORTEST * OF_CADENCES // LENGTH)}"
+            f"light curves of {n_cadences} cadences cannot be equalised: {SHORTEST} are needed"
         )
-    dropped = []
+    if campaign is not None and campaign.n_cadences != n_cadences:
+        raise ValueError(
+            f"light curves of {n_cadences} cadences are not of a campaign of {campaign.n_cadences}"
+        )
+    n_known = n_cadences if campaign is None else np.count_nonzero(~campaign.missing)
 
-    def treat(start):
-        stars, rows = [], []
-        for row in range(start, min(start + BLOCK, n_stars)):
-            star = np.array(flux[row], dtype=np.float64)
-            star = star[find_measured(star, None if filled is None else filled[row])]
-            if len(star) < length:
-                dropped.append((row, f"only {len(star)} of {n_cadences} cadences were measured"))
-            else:
-                stars.append(star[:length])
-                rows.append(row)
-        curves = np.empty((len(stars), length), np.float32)
-        if stars:
-            curves[:] = equalise(np.stack(stars))
-        return curves, rows
+    def treat(rows):
+        block = flux[rows]
+        times = find_cadences(block, campaign) if cadences is None else cadences[rows]
+        curves = put_on_grid(block, times, n_cadences)
+        if campaign is not None:
+            curves[:, campaign.missing] = np.nan
+        n_measured = np.count_nonzero(np.isfinite(curves), axis=1)
+        enough = n_measured >= LEAST_MEASURED * n_known
+        row = np.arange(rows.start, rows.stop)
+        dropped = [
+            (int(i), f"only {n} of {n_known} cadences were measured")
+            for i, n in zip(row[~enough], n_measured[~enough], strict=True)
+        ]
+        made = np.empty((np.count_nonzero(enough), n_cadences), np.float32)
+        if len(made):
+            made[:] = equalise(curves[enough], campaign)
+        return made, row[enough], dropped
 
-    with ThreadPoolExecutor() as pool:  # NumPy and SciPy release the interpreter while they work
-        done = list(pool.map(treat, range(0, n_stars, BLOCK)))
-    curves = np.concatenate([curves for curves, _ in done])
-    rows = np.array([row for _, rows in done for row in rows], dtype=int)
-    return curves, rows, sorted(dropped)
-
-
-def _lines(knots, positions):
-    """Matrix of linear interpolation, (n_knots, n_positions), flat beyond the ends."""
-    return np.array([np.interp(positions, knots, row) for row in np.eye(len(knots))])
-
-
-def _spread(curves):
-    """Robust standard deviation of each row about 0, as a column; never 0."""
-    spread = 1.4826 * np.median(np.abs(curves), axis=1, keepdims=True)
-    return np.maximum(spread, 1e-100)
+    curves, rows, dropped = zip(*map_blocks(treat, n_stars), strict=True)
+    dropped = [pair for block in dropped for pair in block]
+    return Equalised(np.concatenate(curves), np.concatenate(rows), dropped)

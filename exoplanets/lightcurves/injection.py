@@ -8,6 +8,8 @@ cleaning, so that cleaning treats it as it treats a real one.
 import numpy as np
 
 from exoplanets.lightcurves import equalise
+from exoplanets.lightcurves.clock import find_measured
+from exoplanets.lightcurves.detrend import BLOCK
 from exoplanets.sources import survey
 from exoplanets.stars import CADENCE_DAYS
 from exoplanets.transits import draw_planet, transit_flux
@@ -72,22 +74,6 @@ def estimate_level(flux):
     steps = np.diff(flux)
     noise = 1.4826 * np.median(np.abs(steps)) / np.sqrt(2)
     return PHOTONS * noise**2
-
-
-def draw_times(rng, n_cadences):
-    """Days since the first cadence in a file from which cadences were deleted.
-
-    After the filled cadences are deleted, index runs ahead of time in stretches in which the
-    thrusters' cadences are missing, by up to some 20 cadences over the campaign. A network has to
-    meet that in training to bear it in hosts.
-    """
-    n_stretches = rng.integers(2, 6)
-    edges = np.sort(rng.integers(0, n_cadences, n_stretches - 1))
-    share = rng.uniform(0.1, 1.0, n_stretches)[np.searchsorted(edges, np.arange(n_cadences))]
-    share *= rng.random() < 0.75
-    firing = np.arange(n_cadences) % 11 == rng.integers(11)
-    missing = firing & (rng.random(n_cadences) < share)
-    return CADENCE_DAYS * np.cumsum(1 + missing)
 
 
 def draw_transits(rng, times, period_range=(0.7, 30.0), fewest=2):
@@ -165,7 +151,7 @@ def make_training_curve(flux, kind, rng, snr_range):
         Shape of the injected transits; all 0 unless `kind` is "transits".
     """
     none = np.zeros(len(flux))
-    times = draw_times(rng, len(flux))
+    times = np.arange(len(flux)) * CADENCE_DAYS
     snr = np.exp(rng.uniform(*np.log(snr_range)))
     if kind == "nothing":
         return flux, none
@@ -186,10 +172,10 @@ class TrainingSample:
 
     Attributes
     ----------
-    curves : ndarray of shape (n_curves, length), float32
+    curves : ndarray of shape (n_curves, n_cadences), float32
     kinds : ndarray of shape (n_curves,), str
         Of `KINDS`.
-    dips : ndarray of shape (n_curves, length), float32
+    dips : ndarray of shape (n_curves, n_cadences), float32
         Shape of the injected transits, cadence by cadence.
     """
 
@@ -211,17 +197,16 @@ class TrainingSample:
         counts = [round(share * n_curves) for share in KINDS.values()]
         self.kinds = rng.permutation(np.repeat(list(KINDS), counts))
         stars = np.resize(rng.permutation(len(flux)), len(self.kinds))
-        length = equalise.common_length(flux.shape[1])
-        self.curves = np.zeros((len(stars), length), np.float32)
-        self.dips = np.zeros((len(stars), length), np.float32)
-        for start in range(0, len(stars), equalise.BLOCK):
-            block = range(start, min(start + equalise.BLOCK, len(stars)))
+        self.curves = np.zeros((len(stars), flux.shape[1]), np.float32)
+        self.dips = np.zeros((len(stars), flux.shape[1]), np.float32)
+        for start in range(0, len(stars), BLOCK):
+            block = range(start, min(start + BLOCK, len(stars)))
             raw = []
             for i in block:
-                made, dip = make_training_curve(flux[stars[i]], self.kinds[i], rng, snr_range)
+                made, self.dips[i] = make_training_curve(
+                    flux[stars[i]], self.kinds[i], rng, snr_range
+                )
                 if was_missing is not None:
                     made = np.where(was_missing[stars[i]], np.nan, made)
-                measured = equalise.find_measured(made)
-                raw.append(made[measured][:length])
-                self.dips[i] = dip[measured][:length]
+                raw.append(np.where(find_measured(made), made, np.nan))
             self.curves[block.start : block.stop] = equalise.equalise(np.stack(raw))

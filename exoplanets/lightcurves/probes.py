@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.fft import rfft
 
-from exoplanets.lightcurves.equalise import find_measured
+from exoplanets.lightcurves.clock import find_measured
 
 BLOCK = 64  # stars measured at a time: 64 x 3197 float64 = 1.6 MB, about a processor's cache
 CUT = 4.0  # robust standard deviations of the differences beyond which a spectrum's input is cut

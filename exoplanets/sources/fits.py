@@ -30,7 +30,7 @@ from exoplanets.sources.samples import (
     EVERY_FLAG,
     KEPLER_FLAGS,
     TESS_FLAGS,
-    find_columns,
+    match_columns,
     name_target,
     name_time_system,
 )
@@ -140,7 +140,7 @@ def _find_table(hdus):
     seen = []
     for hdu in hdus:  # one after the other: K2SFF has twenty more tables
         if isinstance(hdu, fits.BinTableHDU):
-            columns = find_columns(_names(hdu), hdu.columns.units)
+            columns = match_columns(_names(hdu), hdu.columns.units)
             if not columns.missing():
                 return hdus[0].header, hdu, columns
             seen += _names(hdu)[:5]

@@ -124,7 +124,7 @@ class Columns(NamedTuple):
         return Samples(numbers(self.flux), numbers(self.time), flagged, cadence, **(told | more))
 
 
-def find_columns(headings, units=()):
+def match_columns(headings, units=()):
     """Find time, flux, quality and cadence number among the headings of a table.
 
     Parameters

@@ -65,7 +65,7 @@ FAINTEST_BLEND = 0.01  # smallest share of the light in an aperture that an ecli
 
 
 # ------------------------------------------------------------------------------ the spacecraft
-class Campaign(NamedTuple):
+class SimulatedCampaign(NamedTuple):
     """What all stars of a campaign share; T cadences run from the first to the last."""
 
     time: np.ndarray  # (T,) days since the first cadence
@@ -138,7 +138,7 @@ def draw_campaign(rng, n_cadences, n_missing, n_total):
 
     Returns
     -------
-    Campaign
+    SimulatedCampaign
     """
     cadence = np.arange(n_total)
     angle, fired = _draw_roll(rng, n_total)
@@ -170,7 +170,7 @@ def draw_campaign(rng, n_cadences, n_missing, n_total):
     drifts = signal.lfilter([1], [1, -0.97], rng.normal(size=(2, n_total)), axis=1)
     slow = _standardise(np.stack([warming, *drifts]))
     time = cadence * CADENCE_DAYS
-    return Campaign(time, missing, fragile / fragile.sum(), roll, slow, unrest)
+    return SimulatedCampaign(time, missing, fragile / fragile.sum(), roll, slow, unrest)
 
 
 # --------------------------------------------------------------------------------- the stars

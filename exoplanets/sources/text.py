@@ -12,7 +12,7 @@ import pandas as pd
 from astropy.io import ascii as astropy_ascii
 
 from exoplanets.files import DataError
-from exoplanets.sources.samples import Columns, find_columns, find_target, name_target
+from exoplanets.sources.samples import Columns, find_target, match_columns, name_target
 from exoplanets.sources.table import LONGEST_LINE, open_bytes
 
 CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")  # bytes that no text begins with
@@ -87,7 +87,7 @@ def _find_layout(stream):
     decimal = "," if separator != "," and "," in row else "."
     heads = [_split_names(text, separator, len(cells)) for text in above or [comment]]
     found = [
-        find_columns(names, units if len(units) == len(names) else ())
+        match_columns(names, units if len(units) == len(names) else ())
         for names, units in zip(heads, [*heads[1:], ()], strict=True)
     ]
     columns = next((columns for columns in found if not columns.missing()), found[0])
@@ -160,7 +160,7 @@ def _read_ipac(stream):
     except Exception as error:  # whatever damage makes of the parser
         reason = " ".join(str(error).split())[:100]
         raise DataError(f"is no IPAC table ({reason}): fetch it again") from None
-    columns = find_columns(table.colnames, [table[name].unit for name in table.colnames])
+    columns = match_columns(table.colnames, [table[name].unit for name in table.colnames])
     if columns.missing():
         raise DataError(f"has no column of {columns.missing()}: it has {table.colnames[:5]}")
 

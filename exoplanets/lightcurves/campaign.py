@@ -1,0 +1,125 @@
+"""What a table of light curves tells about its campaign, learnt once and passed on.
+
+The clock gives every row its time (`lightcurves/clock.py`); the modes and the scatter are what all
+stars share on it (`lightcurves/modes.py`). None of it knows a label.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from exoplanets.files import DataError
+from exoplanets.lightcurves import clock, modes
+from exoplanets.lightcurves.detrend import detrend, even_out, map_blocks
+
+FEWEST_STARS = 50  # of fewer, what is shared cannot be told from what each star does
+MOST_STARS = 2500  # that modes are learnt from; more would carry little more
+LEAST_MEASURED = 0.8  # of the cadences; a star with fewer teaches nothing
+
+
+@dataclass(frozen=True, eq=False)
+class Campaign:
+    """Stars observed together: one clock, shared systematics.
+
+    Attributes
+    ----------
+    lost : ndarray of bool of shape (n_cadences,)
+        Cadences that the campaign lost: they are missing from every row that was not filled. All
+        False where no clock was found; columns are cadences then.
+    missing : ndarray of bool of shape (n_cadences,)
+        `lost`, and what other campaigns of the table lost. After equalisation all of it is missing
+        from every row, so that it tells no row from another.
+    modes : ndarray of shape (n_modes, n_cadences), float32
+        Orthonormal light curves that the stars share; there may be none.
+    scatter : ndarray of shape (n_cadences,), float32
+        Scatter over stars of each cadence, its median 1.
+    n_stars : int
+        Stars of the table it was learnt from.
+    """
+
+    lost: np.ndarray
+    missing: np.ndarray
+    modes: np.ndarray
+    scatter: np.ndarray
+    n_stars: int
+
+    @property
+    def n_cadences(self):
+        """Cadences of the grid of true time: as many as the table has columns."""
+        return len(self.lost)
+
+    def to_arrays(self):
+        """As a dict of plain arrays; see `from_arrays`."""
+        return {
+            "lost": self.lost,
+            "missing": self.missing,
+            "modes": self.modes,
+            "scatter": self.scatter,
+            "n_stars": np.array(self.n_stars),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays):
+        """The campaign that `to_arrays` made plain.
+
+        Raises
+        ------
+        files.DataError
+            If the arrays do not fit together, or hold what no campaign can.
+        """
+        names = ("lost", "missing", "modes", "scatter", "n_stars")
+        if set(arrays) != set(names):
+            raise DataError(f"the campaign holds {sorted(arrays)}, not {sorted(names)}")
+        lost, missing, modes, scatter, n_stars = (np.asarray(arrays[name]) for name in names)
+        n = lost.size
+        whole = (
+            lost.shape == missing.shape == scatter.shape == (n,)
+            and modes.ndim == 2
+            and modes.shape[1] == n
+            and lost.dtype == missing.dtype == bool
+            and n_stars.shape == ()
+        )
+        if not whole:
+            raise DataError("the arrays of the campaign do not fit together")
+        if not (np.isfinite(modes).all() and np.isfinite(scatter).all() and (scatter > 0).all()):
+            raise DataError("the campaign holds modes or a scatter that are no numbers")
+        return cls(lost, missing, modes.astype("f4"), scatter.astype("f4"), int(n_stars))
+
+
+def learn_campaign(flux, found=None):
+    """Learn clock, modes and scatter from a table, without labels.
+
+    Parameters
+    ----------
+    flux : ndarray of shape (n_stars, n_cadences)
+        As distributed, e-/s; NaN where missing.
+    found : clock.Clock, optional
+        Of the table; found here unless given.
+
+    Returns
+    -------
+    Campaign
+    """
+    n_stars, n = flux.shape
+    found = clock.find_clock(flux) if found is None else found
+    nothing = np.empty((0, n), np.float32), np.ones(n, np.float32)
+    blank = Campaign(found.lost, found.missing, *nothing, n_stars)
+    chosen = flux[:: -(-n_stars // MOST_STARS)]
+
+    def prepare(rows):
+        curves = clock.put_on_grid(chosen[rows], clock.find_cadences(chosen[rows], blank), n)
+        curves[:, found.missing] = np.nan
+        measured = np.count_nonzero(np.isfinite(curves), axis=1)
+        enough = measured >= LEAST_MEASURED * np.count_nonzero(~found.missing)
+        return detrend(curves[enough])
+
+    curves = np.concatenate(map_blocks(prepare, len(chosen)))
+    if len(curves) < FEWEST_STARS:
+        return blank
+    shared = modes.learn_modes(curves)
+
+    def find_rests(rows):
+        return even_out(curves[rows] - modes.find_shared(curves[rows], shared))
+
+    rests = np.concatenate(map_blocks(find_rests, len(curves)))
+    return Campaign(found.lost, found.missing, shared, modes.find_shared_scatter(rests), n_stars)

@@ -1,0 +1,242 @@
+"""The clock of a table: the true cadence of every column of every row.
+
+The public set lost its times, and lost them differently in the two classes. A cadence that the
+campaign lost (the thrusters fired, say) was filled with the value before it in some rows, and left
+out of all others, whose later columns moved up. Filled rows tell it by their many exact repeats:
+where all filled rows of a campaign repeat, the campaign lost that cadence. So
+
+* in a *filled* row, column k is cadence k;
+* in any other row, column k is the k-th cadence that the campaign did not lose.
+
+Rows of other campaigns are filled where their own campaign lost something: they agree with each
+other, not with the rest. Which campaign the other rows belong to is told by their noise, which all
+stars of a campaign share: its profile along time matches on the right clock only.
+
+Whether a row is filled tells the label of the public set, and is used for nothing but its time.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.cluster.hierarchy import fcluster, linkage
+
+from exoplanets.lightcurves.detrend import detrend, map_blocks
+
+FILLED_SHARE = 120 / 3197  # of exact repeats in a row that was filled; the stars' own are fewer
+FEWEST_FILLED = 8  # filled rows that have to agree
+COMMON = 0.2  # share of filled rows; a cadence that fewer repeat was lost by single stars
+SAME_CAMPAIGN = 0.15  # share of common cadences in which rows of one campaign may differ
+LOST = 0.98  # share of a campaign's filled rows that repeat a lost cadence: all, but for accidents
+PROFILE_WINDOW = 300  # cadences (6 d) in which two profiles are compared
+MOST_PROFILED = 400  # rows; their mean is as good as that of all
+LEAST_ALIGNED = 0.3  # correlation of the profiles; on a wrong clock it is about 0
+HIGHEST = 4.0  # robust standard deviations; higher noise counts as this high
+
+
+def find_measured(flux):
+    """True where flux was measured: neither missing nor an exact repeat of the cadence before.
+
+    Parameters
+    ----------
+    flux : ndarray of shape (..., n_cadences)
+        NaN and infinity count as missing.
+
+    Returns
+    -------
+    ndarray of bool of the same shape
+    """
+    measured = np.isfinite(flux)
+    measured[..., 1:] &= flux[..., 1:] != flux[..., :-1]
+    return measured
+
+
+def is_filled(flux):
+    """True for the rows in which missing cadences were filled, ndarray of shape (n_stars,)."""
+    repeats = np.count_nonzero(flux[:, 1:] == flux[:, :-1], axis=1)
+    return repeats >= FILLED_SHARE * flux.shape[1]
+
+
+def find_campaigns(flux):
+    """The cadences that each campaign of a table lost, of the campaign with most filled rows first.
+
+    Parameters
+    ----------
+    flux : ndarray of shape (n_stars, n_cadences)
+        Filled rows, e-/s.
+
+    Returns
+    -------
+    list of (lost, rows)
+        `lost`, ndarray of bool of shape (n_cadences,); `rows` of `flux` that agree on it.
+    """
+    if len(flux) < FEWEST_FILLED:
+        return []
+    repeats, comparable = np.zeros((2, *flux.shape), bool)
+    repeats[:, 1:] = flux[:, 1:] == flux[:, :-1]
+    comparable[:, 1:] = np.isfinite(flux[:, 1:] + flux[:, :-1])
+    common = repeats.mean(axis=0) > COMMON
+    if not common.any():
+        return []
+    tree = linkage(repeats[:, common], method="average", metric="hamming")
+    campaign = fcluster(tree, SAME_CAMPAIGN, criterion="distance")
+    found = []
+    for name in np.unique(campaign):
+        rows = np.flatnonzero(campaign == name)
+        if len(rows) >= FEWEST_FILLED:
+            n_comparable = np.maximum(comparable[rows].sum(axis=0), 1)
+            found.append((repeats[rows].sum(axis=0) >= LOST * n_comparable, rows))
+    return sorted(found, key=lambda pair: -len(pair[1]))
+
+
+def find_columns(lost):
+    """True cadence of each column of a row that is not filled, ndarray of shape (n_columns,).
+
+    What the campaign lost after the last column is not known: the columns of the last cadences,
+    beyond the length of the table, are counted on.
+    """
+    beyond = np.zeros(np.count_nonzero(lost), bool)
+    return np.flatnonzero(~np.concatenate([lost, beyond])).astype(np.int32)
+
+
+def find_cadences(flux, campaign=None):
+    """True cadence of every column of every row.
+
+    Parameters
+    ----------
+    flux : ndarray of shape (n_stars, n_columns)
+        As distributed: an injection or another treatment may undo the repeats that tell a filled
+        row.
+    campaign : campaign.Campaign, optional
+        Without one, or without a clock in it, columns are cadences.
+
+    Returns
+    -------
+    ndarray of shape (n_stars, n_columns), int32
+        Times `stars.CADENCE_DAYS`, days since the start of the campaign.
+    """
+    n_stars, n_columns = flux.shape
+    cadences = np.tile(np.arange(n_columns, dtype=np.int32), (n_stars, 1))
+    if campaign is not None and campaign.lost.any():
+        cadences[~is_filled(flux)] = find_columns(campaign.lost)
+    return cadences
+
+
+def put_on_grid(flux, cadences, n_grid):
+    """Measured flux in the place of its true cadence.
+
+    Parameters
+    ----------
+    flux, cadences : ndarray of shape (n_stars, n_columns)
+    n_grid : int
+        Cadences of the grid; later ones are left out.
+
+    Returns
+    -------
+    ndarray of shape (n_stars, n_grid), float64
+        NaN where nothing was measured.
+    """
+    placed = np.full((len(flux), n_grid), np.nan)
+    row, column = np.nonzero(find_measured(flux) & (cadences < n_grid))
+    placed[row, cadences[row, column]] = flux[row, column]
+    return placed
+
+
+class Alignment(NamedTuple):
+    """How well filled rows and others agree: correlations of their noise profiles, per window.
+
+    Attributes
+    ----------
+    by_column, by_clock : ndarray of shape (n_windows,)
+        If columns were cadences, and on the clock.
+    profiles : ndarray of shape (3, n_cadences), float32
+        Mean absolute noise along time, in robust standard deviations: filled rows; other rows by
+        column; other rows on the clock.
+    """
+
+    by_column: np.ndarray
+    by_clock: np.ndarray
+    profiles: np.ndarray
+
+
+def find_noise_profile(flux, rows):
+    """Mean absolute noise of some rows along their columns, ndarray of shape (n_columns,)."""
+    flux = flux[rows[:: -(-len(rows) // MOST_PROFILED)]]
+
+    def measure(rows):
+        block = np.where(find_measured(flux[rows]), flux[rows], np.nan)
+        noise = detrend(block[np.isfinite(block).any(axis=1)])
+        return np.abs(noise).clip(0, HIGHEST).sum(axis=0)
+
+    return np.sum(map_blocks(measure, len(flux)), axis=0) / len(flux)
+
+
+def align(filled, other, lost):
+    """Compare the noise profiles of a campaign's filled rows and of others; an `Alignment`.
+
+    Parameters
+    ----------
+    filled, other : ndarray of shape (n_cadences,)
+        Noise profiles, by column.
+    lost : ndarray of bool of shape (n_cadences,)
+        What the campaign lost.
+    """
+    kept = np.flatnonzero(~lost)
+    on_clock = np.interp(np.arange(len(lost)), kept, other[: len(kept)])
+
+    def correlate(one):
+        windows = [kept[s : s + PROFILE_WINDOW] for s in range(0, len(kept), PROFILE_WINDOW)]
+        full = [window for window in windows if len(window) == PROFILE_WINDOW]
+        return np.array([np.corrcoef(one[window], filled[window])[0, 1] for window in full])
+
+    profiles = np.stack([filled, other, on_clock]).astype(np.float32)
+    return Alignment(correlate(other), correlate(on_clock), profiles)
+
+
+class Clock(NamedTuple):
+    """What a table tells about its time.
+
+    Attributes
+    ----------
+    lost : ndarray of bool of shape (n_cadences,)
+        Cadences that are missing from rows that are not filled; all False where no clock was found.
+    missing : ndarray of bool of shape (n_cadences,)
+        Cadences that some campaign of the table lost, `lost` among them.
+    n_filled, n_agreeing : int
+        Filled rows, and those that agree on `lost`.
+    alignment : Alignment or None
+    """
+
+    lost: np.ndarray
+    missing: np.ndarray
+    n_filled: int
+    n_agreeing: int
+    alignment: Alignment | None
+
+
+def find_clock(flux):
+    """Find the clock of a table, without labels.
+
+    Parameters
+    ----------
+    flux : ndarray of shape (n_stars, n_cadences)
+        As distributed, e-/s; NaN where missing.
+
+    Returns
+    -------
+    Clock
+    """
+    filled = is_filled(flux)
+    rows, none = np.flatnonzero(filled), np.zeros(flux.shape[1], bool)
+    campaigns = find_campaigns(flux[rows])
+    found = Clock(none, none, len(rows), 0, None)
+    if filled.all() or not campaigns:
+        return found
+    other = find_noise_profile(flux, np.flatnonzero(~filled))
+    missing = np.any([lost for lost, _ in campaigns], axis=0)
+    best = LEAST_ALIGNED
+    for lost, members in campaigns:
+        alignment = align(find_noise_profile(flux, rows[members]), other, lost)
+        if np.median(alignment.by_clock) > best:
+            best = np.median(alignment.by_clock)
+            found = Clock(lost, missing, len(rows), len(members), alignment)
+    return found

@@ -1,0 +1,131 @@
+"""Modes: the light curves that all stars of a campaign share, learnt from the stars themselves.
+
+Pointing, focus and temperature move the flux of all stars together, each star's by its own amount.
+The leading right singular vectors of a table of light curves are what they share, the cotrending
+basis vectors of the Kepler pipeline [1]_ [2]_; of each light curve the part that they explain is
+taken out. What is left still has cadences that are bad for all: its scatter over stars tells them.
+
+* Nothing here knows a label.
+* No mode is one star's: light curves are clipped, and a mode has to hold more variance than noise
+  gives it, which is more than that of a star.
+* A dip does not bend the fit: what the fit leaves is clipped, and fitted again.
+* A star that shares nothing is left as it is: the modes have to explain more of it than they would
+  if they were shifted in time.
+
+References
+----------
+.. [1] Twicken et al. 2010, Proc. SPIE 7740, 77401U (presearch data conditioning).
+.. [2] Smith et al. 2012, PASP 124, 1000 (a maximum a posteriori fit of cotrending basis vectors).
+"""
+
+import numpy as np
+from scipy.fft import next_fast_len, rfft
+
+from exoplanets.lightcurves.detrend import find_spread
+
+MOST_MODES = 64
+CLIP = 4.0  # robust standard deviations of a light curve
+CLIP_REST = 3.0  # ... and of what the modes leave of it
+CLIP_SCATTER = 6.0  # ... and in the scatter of a cadence over stars
+FITS = 2  # fits after the first, to rests clipped
+SPARE = 16  # vectors followed beyond MOST_MODES, so that the last modes converge too
+PASSES = 6  # of the decomposition; after every second one the rests are clipped anew
+
+
+def learn_modes(curves, most=MOST_MODES):
+    """Find the light curves that many stars share.
+
+    The decomposition is by block power iteration [1]_ from random vectors.
+
+    Parameters
+    ----------
+    curves : ndarray of shape (n_stars, n_cadences), float32
+        Detrended, robust standard deviation 1, all on one clock.
+    most : int
+
+    Returns
+    -------
+    ndarray of shape (n_modes, n_cadences), float32
+        Orthonormal: up to `most` singular vectors whose singular values exceed all that as many
+        stars of white noise would have [2]_.
+
+    References
+    ----------
+    .. [1] Halko, Martinsson & Tropp 2011, SIAM Review 53, 217.
+    .. [2] Marchenko & Pastur 1967, Math. USSR Sbornik 1, 457.
+    """
+    n_stars, n_cadences = curves.shape
+    clipped = curves.clip(-CLIP, CLIP)
+    n_vectors = min(most + SPARE, n_stars, n_cadences)
+    vectors = np.random.default_rng(0).normal(size=(n_cadences, n_vectors)).astype(np.float32)
+    of_noise = (1 + np.sqrt(n_stars / n_cadences)) ** 2
+    for number in range(1, PASSES + 1):
+        vectors, _ = np.linalg.qr(clipped.T @ (clipped @ vectors))
+        loads, value, turn = np.linalg.svd(clipped @ vectors, full_matrices=False)
+        energy = np.einsum("ij,ij->", clipped, clipped) / n_stars
+        n_modes = np.count_nonzero(value[:most] ** 2 > energy * of_noise)
+        modes = turn[:n_modes] @ vectors.T
+        if number % 2 == 0 and number < PASSES:
+            shared = (loads[:, :n_modes] * value[:n_modes]) @ modes
+            clipped = shared + clip_rest(curves - shared)
+    return modes
+
+
+def clip_rest(rest):
+    """Cut what the modes leave of each light curve at `CLIP_REST` robust standard deviations."""
+    limit = CLIP_REST * find_spread(rest)
+    return np.clip(rest, -limit, limit)
+
+
+def find_shared(curves, modes):
+    """The part of each light curve that the modes explain.
+
+    Parameters
+    ----------
+    curves : ndarray of shape (n_stars, n_cadences)
+        Detrended, robust standard deviation 1.
+    modes : ndarray of shape (n_modes, n_cadences)
+
+    Returns
+    -------
+    ndarray of shape (n_stars, n_cadences)
+    """
+    modes = modes.astype(curves.dtype)
+    clipped = curves.clip(-CLIP, CLIP)
+    fitted = clipped @ modes.T
+    for _ in range(FITS):
+        shared = fitted @ modes
+        fitted = fitted + clip_rest(curves - shared) @ modes.T
+    return find_evidence(clipped, fitted, modes) * (fitted @ modes)
+
+
+def find_evidence(curves, fitted, modes):
+    """How far the modes are a star's own, as a column: from 0 to 1.
+
+    0 where they explain no more of it than they would by chance, 1 from twice as much. By chance is
+    the mean over all shifts of the modes in time (circular ones): by Parseval's theorem the sum
+    over frequencies of the star's power times that of the modes.
+    """
+    n = next_fast_len(curves.shape[1], real=True)
+    power = np.abs(rfft(curves, n, axis=1)) ** 2
+    of_modes = np.sum(np.abs(rfft(modes, n, axis=1)) ** 2, axis=0)
+    both_signs = np.where(2 * np.arange(len(of_modes)) % n == 0, 1, 2)
+    by_chance = power @ (both_signs * of_modes) / n**2
+    explained = np.einsum("ij,ij->i", fitted, fitted)
+    return np.clip(explained / np.maximum(by_chance, 1e-100) - 1, 0, 1)[:, np.newaxis]
+
+
+def find_shared_scatter(rests):
+    """Scatter over stars of each cadence, over its median: above 1 where a cadence is bad for all.
+
+    Parameters
+    ----------
+    rests : ndarray of shape (n_stars, n_cadences)
+        What the modes leave of many stars, robust standard deviation 1.
+
+    Returns
+    -------
+    ndarray of shape (n_cadences,), float32
+    """
+    scatter = np.sqrt(np.mean(rests.clip(-CLIP_SCATTER, CLIP_SCATTER) ** 2, axis=0))
+    return (scatter / np.median(scatter)).astype(np.float32)
