@@ -1,94 +1,123 @@
-"""Step 4: train the networks, tune their thresholds, test them.
+"""Step 4: train the networks, tune their thresholds, test and vet them.
 
-Reads `data/preprocessed_data.pkl` of step 3 and the light curves it was made of:
+Reads `data/preprocessed_data.pkl` of step 3 and nothing else:
 
     python cnn_classifier.py
     python cnn_classifier.py --normalization identity   # as the published code really ran
     python cnn_classifier.py --cross-validate 5         # all hosts of both tables, three times
     python cnn_classifier.py --vet full                 # thorough vetting, and five seeds
     python cnn_classifier.py --predict my_star.fits folder/   # score your own stars, no training
-    python cnn_classifier.py --predict my_star.fits --plots   # and draw a page about each
 
-Compares, on the same stars: `transit`, our network, on equalised light curves; `published`, the
-original study's, on light curves as distributed and on equalised ones; `box_least_squares`, no
-network at all; and `repeat_count`, which learns nothing and finds every leak.
+Compares on the same stars `published`, the network of the original study, which is built here, on
+light curves as distributed and on equalised ones; and what `exoplanets/classifiers/registry.py`
+lists: `transit`, our network; `box_least_squares`, no network at all; and `repeat_count`, which
+learns nothing and finds the leak.
 
-Writes `plots/CMtrain.png`, `CMtest.png`, `Trainevo.png`, `CMtest_transit.png`,
-`precision_recall.png`, `top_candidates.png`, `injection_recovery.png`, `reliability.png`,
-`occlusion.png`, `calibration.png`, `results.md` and `results.tex`, and into the data directory
-`metrics.json`, `test_predictions.csv`, `stars.csv`, `training_history.csv`, `published.keras` and
-`transit.keras`. What `--predict` writes is said in `exoplanets/commands/predict.py`.
+Writes figures, `results.md` and `results.tex` into the plots directory, and into the data directory
+`published.keras`, `transit.keras`, `test_predictions.csv`, `training_history.csv`, `stars.csv` and,
+last, `metrics.json`. `data/README.md` and `plots/README.md` say what is in them. With `--predict`
+it scores stars instead: `python cnn_classifier.py --predict --help`.
 """
 
-import dataclasses
-import functools
-import importlib.metadata
-import json
-import os
 import sys
-from typing import NamedTuple
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow is imported
+from exoplanets.commands.options import begin, make_parser, parse_folds, parse_positive
+from exoplanets.commands.settings import add_settings, read_settings
 
-import keras
-import numpy as np
-import pandas as pd
-from keras import layers
-from tqdm.keras import TqdmCallback
-
-from exoplanets.classifiers.base import setting
-from exoplanets.classifiers.keras_tools import make_reproducible
-from exoplanets.classifiers.transit import TransitSettings, save_transit
-from exoplanets.commands import predict
-from exoplanets.commands.options import (
-    add_settings,
-    make_parser,
-    parse_folds,
-    parse_positive,
-    read_settings,
-)
-from exoplanets.evaluation import metrics
-from exoplanets.evaluation.candidates import (
-    N_CANDIDATES,
-    evaluate_without_suspects,
-    find_candidates,
-    list_stars,
-)
-from exoplanets.evaluation.comparison import MOST_SEARCHED, SPLITS, evaluate_split, train_contenders
-from exoplanets.evaluation.crossvalidation import cross_validate, gather_stars, make_contenders
-from exoplanets.evaluation.vetting import vet_contenders
-from exoplanets.figures import report, results
-from exoplanets.figures import vetting as vetting_figures
-from exoplanets.figures.style import save_figure
-from exoplanets.files import DataError, atomic_write, run, say, write_text
-from exoplanets.lightcurves import probes
-from exoplanets.lightcurves.split import SPLIT_FILE, load_split, split_rows
-from exoplanets.sources import kaggle
-from exoplanets.stars import TABLES, as_tables, describe
-
-FEWEST_BATCHES = 16  # an epoch: running averages of momentum 0.99 forget the start in five epochs
-PACKAGES = ("numpy", "scipy", "pandas", "scikit-learn", "imbalanced-learn", "keras", "tensorflow")
 FULL_FOLDS, FULL_SEEDS = 5, 5  # of the cross-validation that --vet full brings along
 
 
-@dataclasses.dataclass(frozen=True)
-class PublishedSettings:
-    """Hyper-parameters of the published network; each is a flag, the defaults are the study's."""
+def make_command_line(classifiers=()):
+    """The parser of this script, with the settings of these classifiers."""
+    parser = make_parser(__doc__)
+    parser.add_argument(
+        "--cross-validate", type=parse_folds, metavar="K", help="also cross-validate, in K folds"
+    )
+    parser.add_argument(
+        "--repetitions",
+        type=parse_positive,
+        default=3,
+        metavar="N",
+        help="how often the cross-validation is repeated (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--box-least-squares",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="whether all stars are box-searched; auto: up to 1000 stars (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--vet",
+        choices=("quick", "full", "none"),
+        default="quick",
+        help=f"how thorough the vetting is; full cross-validates {FULL_SEEDS} times in "
+        f"{FULL_FOLDS} folds too (default: %(default)s)",
+    )
+    add_settings(parser, classifiers)
+    return parser
 
-    filters: tuple[int, ...] = setting((11, 7), "filters of each convolution")
-    kernel_size: int = setting(2, "cadences a convolution spans")
-    l2: float = setting(0.01, "L2 penalty on convolution kernels")
-    pool_dropout: float = setting(0.4, "dropout after pooling")
-    dense: tuple[int, ...] = setting((50, 30, 12), "units of each dense layer")
-    dense_dropout: float = setting(0.3, "dropout between dense layers")
-    learning_rate: float = setting(1e-2, "Adam's initial learning rate")
-    decay_steps: int = setting(10_000, "batches after which the learning rate has decayed once")
-    decay_rate: float = setting(0.8, "factor of one decay")
-    host_weight: float = setting(2.5, "weight of a host in the loss; a non-host has 1")
-    batch_size: int = setting(128, "stars per batch")
-    epochs: int = setting(40, "epochs at most")
-    patience: int = setting(8, "epochs without a lower validation loss before stopping")
-    normalization: str = setting("adapted", "adapted to the fit stars, or identity as published")
+
+if __name__ == "__main__":
+    begin(make_command_line, knows_all=False)  # before the imports below, which take seconds
+
+import dataclasses
+import importlib.metadata
+import json
+
+import numpy as np
+import pandas as pd
+
+from exoplanets.classifiers import registry
+from exoplanets.classifiers.base import Classifier, Settings, setting
+from exoplanets.classifiers.box import BoxLeastSquares
+from exoplanets.classifiers.keras_tools import (
+    keras,
+    make_progress_bar,
+    make_reproducible,
+    predict,
+    save_model,
+)
+from exoplanets.evaluation import runs
+from exoplanets.evaluation.comparison import fit_classifiers
+from exoplanets.evaluation.evaluate import evaluate_all
+from exoplanets.figures import report
+from exoplanets.figures.results import draw_figures
+from exoplanets.figures.style import save_figure
+from exoplanets.files import DataError, check_writable, run, say, write_text
+from exoplanets.lightcurves.campaign import Campaign
+from exoplanets.lightcurves.gaps import fill_gaps
+from exoplanets.lightcurves.resampling import balance
+from exoplanets.lightcurves.split import SPLIT_FILE, load_split, to_stars
+from exoplanets.stars import LIGHT_CURVES, describe
+
+layers = keras.layers
+FEWEST_BATCHES = 16  # an epoch: running averages of momentum 0.99 forget the start in five epochs
+PACKAGES = ("numpy", "scipy", "pandas", "scikit-learn", "imbalanced-learn", "keras", "tensorflow")
+
+
+# ------------------------------------------------------------- the network of the published study
+@dataclasses.dataclass(frozen=True)
+class PublishedSettings(Settings):
+    """Hyper-parameters of the published network; the defaults are the study's."""
+
+    filters: tuple[int, ...] = setting((11, 7), "filters of each convolution", 1, 512)
+    kernel_size: int = setting(2, "cadences a convolution spans", 1, 30)
+    l2: float = setting(0.01, "L2 penalty on convolution kernels", 0, 10)
+    pool_dropout: float = setting(0.4, "dropout after pooling", 0, 0.99)
+    dense: tuple[int, ...] = setting((50, 30, 12), "units of each dense layer", 1, 4096)
+    dense_dropout: float = setting(0.3, "dropout between dense layers", 0, 0.99)
+    learning_rate: float = setting(1e-2, "Adam's initial learning rate", 1e-8, 1)
+    decay_steps: int = setting(10_000, "batches until the rate has decayed once", 1, 10**9)
+    decay_rate: float = setting(0.8, "factor of one decay", 1e-3, 1)
+    host_weight: float = setting(2.5, "weight of a host in the loss; a non-host has 1", 1e-3, 1e3)
+    batch_size: int = setting(128, "stars per batch", 1, 65_536)
+    epochs: int = setting(40, "epochs at most", 1, 10_000)
+    patience: int = setting(8, "epochs without a lower validation loss until it stops", 1, 10_000)
+    normalization: str = setting(
+        "adapted",
+        "adapted to the fit stars, or identity as the published code ran",
+        choices=("adapted", "identity"),
+    )
 
 
 def make_published_network(x, settings):
@@ -143,257 +172,168 @@ def make_published_network(x, settings):
     return model
 
 
-def train_published(fit, validation, settings, seed):
-    """Train the published network.
+class Published(Classifier):
+    """The published network on light curves as distributed: its skill is in large part the leak."""
 
-    Parameters
-    ----------
-    fit, validation : tuple of (x, y)
-        Light curves, ndarray of shape (n_stars, n_cadences), and labels, (n_stars,), 1 for a host;
-        early stopping watches the validation stars.
-    settings : PublishedSettings
-    seed : int
+    name = "published"
+    light_curves = "distributed"
+    settings_class = PublishedSettings
+    learns_from_hosts = True
+    color = "#CC79A7"
+    file = "published.keras"
+
+    def fit(self, stars, validation, seed):
+        """Balance the stars, train, and keep the weights of the epoch of lowest validation loss."""
+        make_reproducible(seed)
+        x, y, _, _ = balance(self._read(stars), stars.y, seed)
+        fewest = len(self.settings.filters) * (self.settings.kernel_size - 1) + 2
+        if x.shape[1] < fewest:
+            raise DataError(
+                f"light curves of {x.shape[1]} cadences are too short for the published network, "
+                f"which spans {fewest}: lower --kernel-size"
+            )
+        self.model = make_published_network(x, self.settings)
+        batch_size = min(self.settings.batch_size, max(len(y) // FEWEST_BATCHES, 1))
+        if batch_size < self.settings.batch_size:
+            say(
+                f"batches of {batch_size} instead of {self.settings.batch_size}: batch "
+                f"normalisation needs {FEWEST_BATCHES} an epoch, and there are {len(y)} fit stars"
+            )
+        history = self.model.fit(
+            x[..., np.newaxis],
+            y,
+            validation_data=(self._read(validation)[..., np.newaxis], validation.y),
+            class_weight={0: 1.0, 1: self.settings.host_weight},
+            batch_size=batch_size,
+            epochs=self.settings.epochs,
+            callbacks=[
+                keras.callbacks.EarlyStopping(
+                    "val_loss", patience=self.settings.patience, restore_best_weights=True
+                ),
+                make_progress_bar("published"),
+            ],
+            verbose=0,
+        )
+        self.history = pd.DataFrame(history.history).rename_axis("epoch").reset_index()
+        return self
+
+    def score(self, stars):
+        """The network's output, between 0 and 1."""
+        return predict(self.model, self._read(stars)).astype(np.float64)
+
+    def save(self, path, scoring):
+        """Save the network; what scoring needs lies inside as `scoring.json`."""
+        save_model(self.model, path, scoring)
+
+    def _read(self, stars):
+        """Its light curves without gaps, float32."""
+        return fill_gaps(stars.light_curves(self.light_curves)).astype(np.float32)
+
+
+class PublishedOnEqualised(Published):
+    """The same network on equalised light curves, where the leak is gone."""
+
+    light_curves = "equalised"
+    file = None
+
+
+# ---------------------------------------------------------------------------------- the step
+def load_views(args, classifiers, settings):
+    """What step 3 passes on, and what tells this run from others.
 
     Returns
     -------
-    model : keras.Model
-        With the weights of its best epoch.
-    history : pandas.DataFrame
-        A row per epoch: loss, recall and average precision, of fit and validation (`val_`) stars.
+    views : dict of Stars
+        Per kind of light curves.
+    campaign : Campaign
+    provenance : dict
+        `data`, `preprocessing`, `seed`, `options`, `settings`, `versions`, and `run` of all these.
     """
-    make_reproducible(seed)
-    model = make_published_network(fit[0], settings)
-    batch_size = min(settings.batch_size, max(len(fit[1]) // FEWEST_BATCHES, 1))
-    if batch_size < settings.batch_size:
-        say(
-            f"batches of {batch_size} instead of {settings.batch_size}: batch normalisation needs "
-            f"{FEWEST_BATCHES} an epoch, and there are {len(fit[1])} fit stars"
-        )
-    history = model.fit(
-        fit[0][..., np.newaxis],
-        fit[1],
-        validation_data=(validation[0][..., np.newaxis], validation[1]),
-        class_weight={0: 1.0, 1: settings.host_weight},
-        batch_size=batch_size,
-        epochs=settings.epochs,
-        callbacks=[
-            keras.callbacks.EarlyStopping(
-                "val_loss", patience=settings.patience, restore_best_weights=True
-            ),
-            TqdmCallback(verbose=0, desc="published", leave=False),
-        ],
-        verbose=0,
-    )
-    return model, pd.DataFrame(history.history).rename_axis("epoch").reset_index()
-
-
-def make_command_line():
-    """The parser of this script; that of `--predict` is in `exoplanets/commands/predict.py`."""
-    parser = make_parser(__doc__)
-    parser.epilog = "To score your own stars: --predict FILE ...; its options: --predict --help"
-    parser.add_argument(
-        "--cross-validate", type=parse_folds, metavar="K", help="also cross-validate, in K folds"
-    )
-    parser.add_argument(
-        "--repetitions", type=parse_positive, default=3, help="of the cross-validation"
-    )
-    parser.add_argument(
-        "--box-least-squares",
-        choices=("auto", "always", "never"),
-        default="auto",
-        help=f"box search of every star; auto: of up to {MOST_SEARCHED} stars",
-    )
-    parser.add_argument(
-        "--vet",
-        choices=("quick", "full", "none"),
-        default="quick",
-        help=f"how thoroughly; full: with {FULL_SEEDS} cross-validations in {FULL_FOLDS} folds",
-    )
-    add_settings(parser, PublishedSettings)
-    add_settings(parser, TransitSettings)
-    return parser
-
-
-def load_tables(data_dir, split, simulated):
-    """The very light curves that the split was made of."""
-    source = split["provenance"]["source"]
-    if simulated and source != "simulated":
+    split = load_split(args.data_dir / SPLIT_FILE)
+    if args.simulated and split["provenance"]["source"] != "simulated":
         raise DataError(
-            f"'{data_dir / SPLIT_FILE}' holds real stars: run "
+            f"'{args.data_dir / SPLIT_FILE}' holds real stars: run "
             "`python data_preprocessing.py --simulated` first"
         )
-    tables = as_tables(*kaggle.load(data_dir, simulated=source == "simulated"))
-    if tables.provenance != split["provenance"]:
-        raise DataError(
-            f"the light curves in '{data_dir}' are not those of '{SPLIT_FILE}': run "
-            "`python data_preprocessing.py` again"
-        )
-    return tables
-
-
-def choose_training(args):
-    """What `train_contenders` and `make_contenders` train with: both networks, and box search."""
-    settings = read_settings(args, PublishedSettings)
-    published = functools.partial(train_published, settings=settings)
-    return published, read_settings(args, TransitSettings), args.box_least_squares
-
-
-class Evaluation(NamedTuple):
-    """All that was measured.
-
-    Attributes
-    ----------
-    rows, suspects, cross_validation, vetting
-        See `metrics.json`; None for what was not asked for.
-    vetted : dict, or None
-        Arrays for the figures; see `vetting.vet`.
-    candidates, found, times
-        See `candidates.find_candidates`.
-    stars : pandas.DataFrame
-        See `candidates.list_stars`.
-    """
-
-    rows: list
-    suspects: dict
-    cross_validation: dict | None
-    vetting: dict | None
-    vetted: dict | None
-    candidates: pd.DataFrame
-    found: tuple
-    times: np.ndarray
-    stars: pd.DataFrame
-
-
-def evaluate_all(contenders, models, split, tables, args):
-    """Measure how well the contenders do: an `Evaluation`."""
-    colours = {name: probes.find_noise_colour(getattr(tables, name).flux) for name in TABLES}
-    rows = [evaluate_split(c, name, colours, args.seed) for c in contenders for name in SPLITS]
-    transit = next(c for c in contenders if c.network == "transit")
-    candidates, found, times = find_candidates(transit, tables)
-    suspects = evaluate_without_suspects(contenders, candidates, colours, args.seed)
-    cross_validation = out_of_fold = vetting = vetted = None
-    if args.cross_validate:
-        stars = gather_stars(tables, split["equalised"], contenders[0].scored, colours)
-        more, cross_validation, scored = cross_validate(
-            stars.y,
-            stars.colour,
-            make_contenders(stars, tables, *choose_training(args)),
-            args.cross_validate,
-            range(args.seed, args.seed + args.repetitions),
-            split_rows,
-        )
-        rows, out_of_fold = rows + more, scored["transit", "equalised"]
-    if args.vet != "none":
-        vetting, vetted = vet_contenders(contenders, models, tables, args.vet, args.seed)
-    listed = list_stars(transit, tables, out_of_fold)
-    return Evaluation(
-        rows, suspects, cross_validation, vetting, vetted, candidates, found, times, listed
-    )
-
-
-def print_evaluation(evaluation):
-    """Print what was measured."""
-    print(report.make_text(evaluation.rows))
-    print("highest-scored test stars (period in days; depth and SNR of the box search):")
-    for star in evaluation.candidates.head(N_CANDIDATES).itertuples():
-        print(
-            f"  row {star.row:4d}  {'host' if star.label else 'non-host':8}  score {star.score:.3f}"
-            f"  period {star.period:6.3f}  depth {star.depth:5.1f}  SNR {star.snr:5.1f}"
-            f"{'  suspect label: periodic dips' if star.suspect else ''}"
-        )
-    suspects = evaluation.suspects
-    if suspects["test_rows"]:
-        print(f"without the suspects (test rows {suspects['test_rows']}):")
-        print(report.make_text(suspects["results_without"]))
-    if summary := evaluation.cross_validation:
-        seeds = ", ".join(map(str, summary["seeds"]))
-        print(f"cross-validation in {summary['folds']} folds, seeds {seeds}:")
-        for line in report.summarise_seeds(summary):
-            print(f"  {line}")
-    if evaluation.vetting:
-        print(f"vetting ({evaluation.vetting['level']}):")
-        for verdict in evaluation.vetting["verdicts"]:
-            print(f"  {report.describe_verdict(verdict)}")
-
-
-def describe_run(split, args):
-    """Data, settings and versions behind the results: the provenance of `metrics.json`."""
-    settings = {"published": PublishedSettings, "transit": TransitSettings}
-    return {
+    named = {c.name: settings[c.settings_class] for c in classifiers if c.settings_class}
+    options = ("vet", "cross_validate", "repetitions", "box_least_squares")
+    provenance = {
         "data": split["provenance"],
         "preprocessing": split["settings"],
         "seed": args.seed,
-        "settings": {
-            name: dataclasses.asdict(read_settings(args, kind)) for name, kind in settings.items()
-        },
+        "options": {name: getattr(args, name) for name in options},
+        "settings": {name: dataclasses.asdict(values) for name, values in named.items()},
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
     }
+    provenance["run"] = runs.identify(provenance)
+    views = {kind: to_stars(split, kind) for kind in LIGHT_CURVES}
+    return views, Campaign.from_arrays(split["campaign"]), provenance
 
 
-def write_results(data_dir, contenders, models, history, evaluation, split, provenance):
-    """Write the networks, the metrics, and the scores of every star."""
-    transit = next(c for c in contenders if c.network == "transit")
-    calibration = metrics.fit_calibration(
-        transit.view["y_validation"], transit.scored["validation"]
-    )
-    with atomic_write(data_dir / "published.keras") as temporary:
-        models["published_distributed"].save(temporary)
-    scoring = {
-        "settings": provenance["settings"]["transit"],
-        "threshold": transit.threshold,
-        "calibration": calibration,
-        "provenance": provenance,
-    }
-    save_transit(models["transit"], data_dir / "transit.keras", scoring)
-    content = {
-        "provenance": provenance,
-        "results": evaluation.rows,
-        "suspects": evaluation.suspects,
-        "cross_validation": evaluation.cross_validation,
-        "vetting": evaluation.vetting,
-    }
-    view = split["distributed"]
-    predictions = pd.DataFrame({"row": view["row_test"], "label": view["y_test"]})
-    for c in contenders:
-        predictions[f"{c.network}_{c.light_curves}"] = c.of_rows(predictions["row"])
-    predictions["transit_equalised_probability"] = metrics.calibrate(
-        predictions["transit_equalised"], *calibration
-    )
-    write_text(data_dir / "metrics.json", json.dumps(content, indent=1, allow_nan=False) + "\n")
-    write_text(data_dir / "test_predictions.csv", predictions.to_csv(index=False))
-    write_text(data_dir / "training_history.csv", history.to_csv(index=False))
-    write_text(data_dir / "stars.csv", evaluation.stars.to_csv(index=False))
-
-
-def save_figures(plots_dir, contenders, history, evaluation, data):
-    """Draw and save the figures of this step."""
-    about = evaluation.candidates, evaluation.found, evaluation.times
-    figures = results.draw_figures(contenders, evaluation.rows, history, *about)
-    if evaluation.vetting:
-        figures |= vetting_figures.draw_vetting(evaluation.vetting, evaluation.vetted)
+def write_results(args, found, compared, figures, provenance):
+    """Write all results; `metrics.json` goes first, and comes back when all others are there."""
+    data_dir, plots_dir, run_id = args.data_dir, args.plots_dir, provenance["run"]
+    (data_dir / runs.METRICS).unlink(missing_ok=True)
+    for classifier, *_ in compared:
+        if classifier.file:
+            measured = found.content["calibration"][" on ".join(classifier.key)]
+            scoring = {
+                "threshold": classifier.threshold,
+                "calibration": [measured["slope"], measured["offset"]],
+                "prevalence": measured["prevalence"],
+                "provenance": provenance,
+            }
+            classifier.save(data_dir / classifier.file, scoring)
+            print(f"network: {data_dir / classifier.file}")
+    listed = found.listed.sort_values(["table", "row"], ascending=[False, True])
+    runs.write_table(data_dir / "test_predictions.csv", found.predictions, run_id)
+    runs.write_table(data_dir / "training_history.csv", found.history, run_id)
+    runs.write_table(data_dir / "stars.csv", listed, run_id)
+    text = (found.content, describe(provenance["data"]), provenance)
+    plots_dir.mkdir(parents=True, exist_ok=True)
+    write_text(plots_dir / "results.md", report.make_markdown(*text))
+    write_text(plots_dir / "results.tex", report.make_latex(*text))
     for name, figure in figures.items():
-        save_figure(figure, plots_dir / f"{name}.png", data)
+        save_figure(figure, plots_dir / f"{name}.png", provenance["data"])
+    content = json.dumps({"provenance": provenance} | found.content, indent=1, allow_nan=False)
+    write_text(data_dir / runs.METRICS, content + "\n")
 
 
 def main(argv=None):
     argv = sys.argv[1:] if argv is None else argv
-    if predict.is_wanted(argv):
+    if "--predict" in argv:  # a program of its own
+        from exoplanets.commands import predict
+
         return predict.main(argv)
-    args = make_command_line().parse_args(argv)
+    kinds = [Published, PublishedOnEqualised, *registry.CLASSIFIERS]
+    parser = make_command_line(kinds)
+    args = parser.parse_args(argv)
+    settings = read_settings(parser, args, kinds)
     if args.vet == "full" and not args.cross_validate:
         args.cross_validate, args.repetitions = FULL_FOLDS, FULL_SEEDS
-    split = load_split(args.data_dir / SPLIT_FILE)
-    tables = load_tables(args.data_dir, split, args.simulated)
-    print(f"data: {describe(tables.provenance)}")
+    check_writable(args.data_dir / runs.METRICS, args.plots_dir / "results.md")
+    views, campaign, provenance = load_views(args, kinds, settings)
+    print(f"data: {describe(provenance['data'])}")
+    mixture = runs.describe_mixture(args.data_dir)
+    if mixture:
+        say(f"{mixture}: this run replaces them all")
 
-    training = choose_training(args)
-    contenders, models, history = train_contenders(tables, split, *training, args.seed)
-    evaluation = evaluate_all(contenders, models, split, tables, args)
-    print_evaluation(evaluation)
-    provenance = describe_run(split, args)
-    write_results(args.data_dir, contenders, models, history, evaluation, split, provenance)
-    report.write_report(args.plots_dir, evaluation, provenance)
-    save_figures(args.plots_dir, contenders, history, evaluation, tables.provenance)
+    classifiers = [kind(settings.get(kind.settings_class), campaign) for kind in kinds]
+    compared = fit_classifiers(classifiers, views, args.seed, args.box_least_squares)
+    found = evaluate_all(
+        compared,
+        main=next(c for c in compared if isinstance(c.classifier, registry.CLASSIFIERS[0])),
+        box=next(c for c in classifiers if isinstance(c, BoxLeastSquares)),
+        test_stars=views["distributed"].select(views["distributed"].split == "test"),
+        seed=args.seed,
+        folds=args.cross_validate,
+        repetitions=args.repetitions,
+        level=args.vet,
+    )
+    print(report.make_report(found.content, found.listed))
+    figures = draw_figures(found, compared, ("published", "distributed"))
+    write_results(args, found, compared, figures, provenance)
+    return 0
 
 
 if __name__ == "__main__":

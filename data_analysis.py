@@ -28,6 +28,7 @@ import json
 
 import numpy as np
 
+from exoplanets.classifiers.base import tune_threshold
 from exoplanets.evaluation import metrics
 from exoplanets.figures.audit import N_PAIRED, draw_density, draw_leaks, draw_pairs
 from exoplanets.figures.style import save_figure
@@ -94,7 +95,7 @@ def describe_probe(y, value, rng):
     """ROC AUC of label against a probe, its interval, and the best F1 of `value >= cut`."""
     roc_auc = float(metrics.rank_statistics(y, value)[0][0])
     interval = metrics.roc_auc_interval(y, value, rng)
-    called = value >= metrics.tune_threshold(y, value)
+    called = value >= tune_threshold(y, value)
     tp, fp, fn, _ = metrics.count(y, called).values()
     return {"auc": roc_auc, "interval": interval, "best_f1": metrics.f1(tp, fp, fn)}
 
@@ -117,7 +118,7 @@ def score_leak(stars, name, value):
         and `f1` on the test stars.
     """
     train, test = stars.table == "train", stars.table == "test"
-    cut = float(metrics.tune_threshold(stars.y[train], value[train]))
+    cut = float(tune_threshold(stars.y[train], value[train]))
     counts = metrics.count(stars.y[test], value[test] >= cut)
     tp, fp, fn, _ = counts.values()
     return {"probe": name, "cut": cut, **counts, "f1": metrics.f1(tp, fp, fn)}

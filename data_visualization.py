@@ -54,7 +54,7 @@ def print_shapes(stars):
         )
 
 
-def choose_rows(rows, n_stars, is_host, file):
+def choose_stars_to_show(rows, n_stars, is_host, file):
     """Rows of the training table to draw: those asked for, or the first of each class."""
     if rows is None:
         return first_of_each(is_host, n_stars)
@@ -72,7 +72,7 @@ def main(argv=None):
     print(f"data: {describe(provenance)}")
     print_shapes(stars)
     train = stars.select(stars.table == "train")
-    rows = choose_rows(args.rows, args.stars, train.is_host, provenance["train"]["file"])
+    rows = choose_stars_to_show(args.rows, args.stars, train.is_host, provenance["train"]["file"])
     figure = draw_light_curves(
         train.flux[rows], train.is_host[rows], rows, "Light curves as distributed"
     )

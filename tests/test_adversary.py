@@ -78,7 +78,6 @@ def test_one_star_of_a_class_teaches_nothing():
     curves, _ = draw(np.random.default_rng(4))
     y = np.arange(N_STARS) == 3
     assert adversary.score_alike(curves, y, 0) is None
-    assert adversary.matched_auc(y, np.arange(N_STARS), None) is None
 
 
 # ------------------------------------------------------------------------------- the matching
@@ -88,25 +87,25 @@ def test_a_score_that_follows_the_adversary_is_at_chance_once_matched():
     alike = rng.normal(size=3000) + y
     score = alike + rng.normal(0, 0.3, 3000)
     assert roc_auc(y, score) > 0.7
-    assert adversary.matched_auc(y, score, alike) == pytest.approx(0.5, abs=0.05)
+    assert metrics.matched_auc(y, score, alike) == pytest.approx(0.5, abs=0.05)
     seen = score + 3 * y
-    assert adversary.matched_auc(y, seen, alike) > 0.95
+    assert metrics.matched_auc(y, seen, alike) > 0.95
 
 
 def test_perfect_inverted_and_constant_scores():
     rng = np.random.default_rng(6)
     y, alike = rng.random(200) < 0.2, rng.normal(size=200)
-    assert adversary.matched_auc(y, y, alike) == 1
-    assert adversary.matched_auc(y, ~y, alike) == 0
-    assert adversary.matched_auc(y, 0 * alike, alike) == 0.5
-    assert adversary.matched_auc(np.zeros(200), alike, alike) is None
-    assert adversary.matched_auc(np.ones(200), alike, alike) is None
+    assert metrics.matched_auc(y, y, alike) == 1
+    assert metrics.matched_auc(y, ~y, alike) == 0
+    assert metrics.matched_auc(y, 0 * alike, alike) == 0.5
+    assert metrics.matched_auc(np.zeros(200), alike, alike) is None
+    assert metrics.matched_auc(np.ones(200), alike, alike) is None
 
 
 def test_only_the_nearest_count():
     y = np.array([1, 0, 0, 0, 0])
     alike = np.array([0.0, 0.1, -0.2, 5, 6])
     score = np.array([0.5, 0.1, 0.9, 0.9, 0.9])
-    assert adversary.matched_auc(y, score, alike, n_nearest=1) == 1
-    assert adversary.matched_auc(y, score, alike, n_nearest=2) == 0.5
-    assert adversary.matched_auc(y, score, alike, n_nearest=10) == 0.25
+    assert metrics.matched_auc(y, score, alike, n_nearest=1) == 1
+    assert metrics.matched_auc(y, score, alike, n_nearest=2) == 0.5
+    assert metrics.matched_auc(y, score, alike, n_nearest=10) == 0.25

@@ -1,71 +1,107 @@
-"""evaluation/comparison.py: a score is tuned on its own split, and a row is of its own stars."""
+"""evaluation/comparison.py: thresholds are of validation stars, a result row of its stars."""
 
 import numpy as np
 import pytest
 from sklearn import metrics as reference
+from toys import Deepest, Memory, make_stars
 
-from exoplanets.evaluation import metrics
-from exoplanets.evaluation.comparison import SPLITS, Contender, evaluate_split
-from exoplanets.stars import TABLES
-
-
-def make_contender(tuned_on="validation", seed=0):
-    rng = np.random.default_rng(seed)
-    view, scored = {}, {}
-    for split, n_stars in zip(SPLITS, (60, 30, 40), strict=True):
-        y = (np.arange(n_stars) % 6 == 0).astype(np.int8)
-        view |= {f"y_{split}": y, f"row_{split}": rng.permutation(n_stars)}
-        scored[split] = rng.normal(y, 0.8)
-    return Contender("transit", "equalised", view, scored, tuned_on)
+from exoplanets.classifiers.base import tune_threshold
+from exoplanets.evaluation import comparison, metrics
+from exoplanets.stars import SPLITS
 
 
-COLOURS = {name: np.random.default_rng(1).normal(size=(60, 2)) for name in TABLES}
+@pytest.fixture(scope="module")
+def stars():
+    return make_stars()
 
 
-@pytest.mark.parametrize("tuned_on", ["validation", "train"])
-def test_threshold_is_tuned_on_its_split_only(tuned_on):
-    contender = make_contender(tuned_on)
-    expected = metrics.tune_threshold(contender.view[f"y_{tuned_on}"], contender.scored[tuned_on])
+def fit(classifiers, stars, **options):
+    views = {"equalised": stars, "distributed": stars}
+    return comparison.fit_classifiers(classifiers, views, 7, **options)
+
+
+def test_the_threshold_is_tuned_on_validation_stars_only(stars):
+    (deepest,) = fit([Deepest()], stars)
+    held_out = stars.split == "validation"
+    expected = tune_threshold(stars.y[held_out], deepest.score[held_out])
+    assert deepest.classifier.threshold == expected
+    other = np.where(held_out, stars.is_host, ~stars.is_host)  # no other label has a say
+    (again,) = fit([Deepest()], stars.replace(is_host=other))
+    assert again.classifier.threshold == expected
+
+
+def test_a_classifier_is_fitted_on_train_stars_and_watches_the_validation_stars(stars):
+    (memory,) = fit([Memory()], stars)
+    np.testing.assert_array_equal(memory.score, stars.split != "test")
+    ((fitted, watched, seed),) = memory.classifier.fitted
+    assert set(fitted.split) == {"train"} and set(watched.split) == {"validation"}
+    assert seed == 7
+
+
+def test_a_result_row_is_of_its_stars(stars):
+    (deepest,) = fit([Deepest()], stars)
+    propensity = np.random.default_rng(1).uniform(size=len(stars))
     for split in SPLITS:
-        assert evaluate_split(contender, split, COLOURS, 0)["threshold"] == expected
-    for split in set(SPLITS) - {tuned_on}:  # no other label has a say
-        contender.view[f"y_{split}"][:] = 1 - contender.view[f"y_{split}"]
-    assert contender.threshold == expected
+        kept = stars.split == split
+        row = comparison.evaluate_split(deepest, split, propensity, seed=3)
+        names = {"network": "deepest", "light_curves": "equalised", "split": split}
+        y, score = stars.y[kept], deepest.score[kept]
+        expected = metrics.evaluate(y, score, deepest.classifier.threshold, 3)
+        matched = metrics.matched_auc(y, score, propensity[kept])
+        assert row == names | expected | {"matched_auc": matched}
+    left_out = np.arange(len(stars)) == np.flatnonzero(kept & ~stars.is_host)[0]
+    fewer = comparison.evaluate_split(deepest, "test", propensity, 3, left_out)
+    kept &= ~left_out
+    assert fewer["roc_auc"] == reference.roc_auc_score(stars.y[kept], deepest.score[kept])
+    assert fewer["fp"] + fewer["tn"] == row["fp"] + row["tn"] - 1
 
 
-def test_a_result_row_is_of_its_stars():
-    contender = make_contender()
-    y, score = contender.view["y_test"], contender.scored["test"]
-    colour = COLOURS["test"][contender.view["row_test"]]
-    row = evaluate_split(contender, "test", COLOURS, seed=3)
-    names = {"network": "transit", "light_curves": "equalised", "split": "test"}
-    assert row.items() >= (names | metrics.evaluate(y, score, contender.threshold, 3)).items()
-    assert row["recall_at_precision_0.9"] == metrics.recall_at_precision(y, score)
-    assert row["noise_matched_auc"] == metrics.noise_matched_auc(y, score, colour)
-    kept = np.arange(40) != 1
-    fewer = evaluate_split(contender, "test", COLOURS, seed=3, kept=kept)
-    assert fewer["threshold"] == row["threshold"]
-    assert fewer["roc_auc"] == reference.roc_auc_score(y[kept], score[kept])
-    assert fewer["noise_matched_auc"] == metrics.noise_matched_auc(
-        y[kept], score[kept], colour[kept]
+def test_values_go_to_the_stars_they_belong_to(stars):
+    order = np.random.default_rng(0).permutation(len(stars))[:20]
+    values = np.arange(len(stars)) / 7
+    np.testing.assert_array_equal(
+        comparison.align(stars, values, stars.select(order)), values[order]
     )
+    unknown = stars.select(order[:2]).replace(row=np.array([-1, 999]))
+    assert np.isnan(comparison.align(stars, values, unknown)).all()
+    # A host that SMOTE made has no row; it must not lend its value to another one.
+    made = stars.replace(row=np.where(np.arange(len(stars)) == 5, -1, stars.row))
+    assert np.isnan(comparison.align(made, values, unknown)).all()
 
 
-def test_a_host_that_smote_made_has_no_noise_to_match():
-    contender = make_contender()
-    before = evaluate_split(contender, "train", COLOURS, 0)
-    view, scored = dict(contender.view), dict(contender.scored)
-    view["y_train"] = np.append(view["y_train"], [1, 1])
-    view["row_train"] = np.append(view["row_train"], [-1, -1])
-    scored["train"] = np.append(scored["train"], [9.0, 9.0])
-    after = evaluate_split(contender._replace(view=view, scored=scored), "train", COLOURS, 0)
-    assert after["noise_matched_auc"] == before["noise_matched_auc"]
-    assert after["roc_auc"] > before["roc_auc"]
+@pytest.mark.parametrize(("kind", "n_unseen"), [(Deepest, 40 + 4), (Memory, 40)])
+def test_unseen_are_the_held_out_stars_and_the_hosts_that_taught_nothing(kind, n_unseen, stars):
+    (fitted,) = fit([kind()], stars)
+    unseen = fitted.is_unseen()
+    assert unseen[stars.split != "train"].all()
+    assert unseen.sum() == n_unseen
 
 
-def test_scores_go_to_the_rows_they_belong_to():
-    contender = make_contender()
-    rows = contender.view["row_test"]
-    found = contender.of_rows([*rows[:5], 99])
-    np.testing.assert_array_equal(found[:5], contender.scored["test"][:5])
-    assert np.isnan(found[5])
+class Slow(Deepest):
+    is_slow = True
+
+    def score(self, stars):
+        self.scored = [*getattr(self, "scored", []), stars]
+        return super().score(stars)
+
+
+@pytest.mark.parametrize(
+    ("choice", "n_stars", "expected"),
+    [("auto", 1000, True), ("auto", 1001, False), ("always", 5657, True), ("never", 10, False)],
+)
+def test_slow_classifiers_score_all_stars_only_where_they_are_few(choice, n_stars, expected):
+    assert comparison.wants_slow(choice, n_stars) == expected
+
+
+def test_a_slow_classifier_that_is_left_out_is_tuned_on_some_validation_stars(
+    stars, monkeypatch, capsys
+):
+    monkeypatch.setattr(comparison, "MOST_TUNED", 5)
+    (slow,) = fit([Slow()], stars, slow="never")
+    assert slow.score is None
+    (tuned_on,) = slow.classifier.scored
+    assert set(tuned_on.split) == {"validation"}
+    assert (tuned_on.is_host.sum(), (~tuned_on.is_host).sum()) == (4, 5)
+    expected = tune_threshold(tuned_on.y, Deepest().score(tuned_on))
+    assert slow.classifier.threshold == expected
+    assert "deepest would take long for 60 stars: only vetted" in capsys.readouterr().err

@@ -8,6 +8,7 @@ import pytest
 from conftest import write_table
 
 import data_analysis as step
+from exoplanets.classifiers.base import tune_threshold
 from exoplanets.evaluation import metrics
 from exoplanets.figures.audit import draw_density, draw_leaks, draw_pairs
 from exoplanets.lightcurves import probes
@@ -111,7 +112,7 @@ def test_the_summary_says_what_the_worst_leak_alone_would_score(leaks, ready, ca
     out = capsys.readouterr().out
     assert "leak audit: 13 hosts against 127 non-hosts" in out
     train = ready.select(ready.table == "train")
-    cut = metrics.tune_threshold(train.y, probes.count_repeats(train.flux))  # of these alone
+    cut = tune_threshold(train.y, probes.count_repeats(train.flux))  # of these alone
     assert (
         f"without any learning, 'exact repeats >= {cut:g}', a cut chosen on training stars, finds "
         "5 of 5 hosts of the test table with 0 false alarms: F1 1.00\n"
@@ -138,7 +139,7 @@ def test_the_cut_of_the_worst_leak_is_not_chosen_on_test_stars(ready):
         "a probe", 5, 3, 2, 1
     )  # fmt: skip
     assert told["f1"] == pytest.approx(2 / 3)
-    assert metrics.tune_threshold(ready.y[test], value[test]) < 4
+    assert tune_threshold(ready.y[test], value[test]) < 4
 
 
 def test_a_new_leak_is_one_entry(ready, monkeypatch, capsys):

@@ -69,45 +69,48 @@ def test_wilson_interval_has_its_known_values():
 @given(scored_stars(n_max=25), st.integers(0, 1000))
 def test_weighted_statistics_are_those_of_the_repeated_stars(stars, seed):
     y, score = stars
-    weights = metrics.resample(y, 5, np.random.default_rng(seed))
-    np.testing.assert_array_equal(weights @ y, np.full(5, y.sum()))  # stratified
-    np.testing.assert_array_equal(weights.sum(axis=1), np.full(5, len(y)))
+    weights = np.random.default_rng(seed).integers(0, 3, (5, len(y)))
+    weights[:, [np.argmax(y), np.argmin(y)]] += 1  # a star of each class at least
     roc_auc, average_precision = metrics.rank_statistics(y, score, weights)
     for k in range(5):
-        drawn = np.repeat(np.arange(len(y)), weights[k].astype(int))
+        drawn = np.repeat(np.arange(len(y)), weights[k])
         expected = reference.roc_auc_score(y[drawn], score[drawn])
         assert roc_auc[k] == pytest.approx(expected, abs=1e-12)
         expected = reference.average_precision_score(y[drawn], score[drawn])
         assert average_precision[k] == pytest.approx(expected, abs=1e-12)
 
 
-def test_bootstrap_equals_the_plain_one_and_follows_its_seed():
+@pytest.mark.parametrize("by_threshold", [True, False])
+def test_bootstrap_equals_the_plain_one_and_follows_its_seed(by_threshold):
     rng = np.random.default_rng(3)
     y = np.repeat([1, 0], [12, 60])
     score = np.round(rng.normal(y, 1.0), 1)
-    found = metrics.bootstrap(y, score, score >= 0.7, seed=4)
-    assert found == metrics.bootstrap(y, score, score >= 0.7, seed=4)
-    assert found != metrics.bootstrap(y, score, score >= 0.7, seed=5)
+    called = score >= 0.7 if by_threshold else rng.random(72) < 0.3
+    found = metrics.bootstrap(y, score, 4, called)
+    assert found == metrics.bootstrap(y, score, 4, called)
+    assert found != metrics.bootstrap(y, score, 5, called)
     plain = {"f1": [], "average_precision": [], "roc_auc": []}
     for _ in range(300):
         drawn = np.concatenate([rng.choice(12, 12), 12 + rng.choice(60, 60)])
-        plain["f1"].append(reference.f1_score(y[drawn], score[drawn] >= 0.7))
+        plain["f1"].append(reference.f1_score(y[drawn], called[drawn]))
         plain["average_precision"].append(reference.average_precision_score(y[drawn], score[drawn]))
         plain["roc_auc"].append(reference.roc_auc_score(y[drawn], score[drawn]))
     for name, values in plain.items():
         # Two bootstraps of 1000 and 300 draws agree to a fraction of their width.
-        width = np.ptp(np.percentile(values, [2.5, 97.5]))
         expected = np.percentile(values, [2.5, 97.5])
-        assert found[f"{name}_interval"] == pytest.approx(expected, abs=0.2 * width), name
+        assert found[f"{name}_interval"] == pytest.approx(expected, abs=0.2 * np.ptp(expected))
+    assert "f1_interval" not in metrics.bootstrap(y, score, 4)
 
 
-def test_quick_interval_of_the_auc_is_that_of_the_plain_bootstrap():
+def test_bootstrap_is_right_on_average_with_many_stars_and_ties():
+    """Mean and spread of the resampled ROC AUC are those of the plain bootstrap."""
     rng = np.random.default_rng(6)
-    y = np.repeat([1, 0], [9, 200])
+    y = np.repeat([1, 0], [9, 900])
     score = np.round(rng.normal(y, 1.0), 1)
-    expected = metrics.bootstrap(y, score, score >= 0, seed=1)["roc_auc_interval"]
-    found = metrics.roc_auc_interval(y, score, rng)
-    assert found == pytest.approx(expected, abs=0.1 * np.ptp(expected))
+    low, high = metrics.bootstrap(y, score, 0)["roc_auc_interval"]
+    drawn = [np.r_[rng.choice(9, 9), 9 + rng.choice(900, 900)] for _ in range(400)]
+    plain = np.percentile([reference.roc_auc_score(y[d], score[d]) for d in drawn], [2.5, 97.5])
+    assert (low, high) == pytest.approx(plain, abs=0.15 * np.ptp(plain))
 
 
 def test_calls_may_be_given_where_folds_have_thresholds_of_their_own():
@@ -154,22 +157,12 @@ def test_f1_and_precision_are_null_without_hosts_and_calls():
 def test_evaluate_is_plain_json_of_the_agreed_names():
     row = metrics.evaluate(np.array([1, 0], np.int8), np.array([0.9, 0.1], np.float32), 0.5, 0)
     names = {"tp", "fp", "fn", "tn", "threshold", *metrics.METRICS}
-    names |= {f"{name}_interval" for name in metrics.METRICS}
+    names |= {f"{name}_interval" for name in metrics.METRICS} | {"recall_at_precision_0.9"}
     assert set(row) == names
     assert json.loads(json.dumps(row)) == row
 
 
 # ----------------------------------------------------------------- what a user may choose from
-@given(scored_stars())
-def test_precision_and_recall_of_every_cut_equal_sklearn(stars):
-    y, score = stars
-    recall, precision = metrics.precision_recall(y, score)
-    expected_precision, expected_recall, _ = reference.precision_recall_curve(y, score)
-    np.testing.assert_allclose(recall[1:], expected_recall[-2::-1])
-    np.testing.assert_allclose(precision[1:], expected_precision[-2::-1])
-    assert (recall[0], precision[0]) == (0, precision[1])
-
-
 @given(scored_stars(), st.sampled_from([0.5, 0.75, 0.9, 1.0]))
 def test_recall_at_precision_is_the_best_of_all_cuts(stars, least):
     y, score = stars
@@ -188,56 +181,65 @@ def test_recall_at_precision_is_0_where_no_cut_is_precise_enough():
 
 
 @pytest.fixture(scope="module")
-def coloured():
-    """Hosts with redder noise, as real ones: labels and two noise colours of unlike scale."""
+def matched():
+    """Labels, and an adversary's log-odds that follow them: hosts are other stars."""
     rng = np.random.default_rng(2)
     y = (np.arange(4000) < 300).astype(int)
-    colour = rng.normal(size=(4000, 2)) + 0.8 * y[:, None]
-    return y, colour * [0.01, 50]
+    return y, rng.normal(2.0 * y, 1.0)
 
 
-def test_a_score_that_follows_noise_colour_has_no_matched_auc(coloured):
-    y, colour = coloured
-    for weights in ([100, 0], [0, 0.02], [100, 0.02]):
-        score = colour @ weights
-        assert reference.roc_auc_score(y, score) > 0.65  # it does tell the label
-        assert metrics.noise_matched_auc(y, score, colour) == pytest.approx(0.5, abs=0.08)
+def test_a_score_that_knows_what_the_adversary_knows_has_no_matched_auc(matched):
+    y, propensity = matched
+    for score in (propensity, propensity**3):
+        assert reference.roc_auc_score(y, score) > 0.8  # it does tell the label
+        assert metrics.matched_auc(y, score, propensity) == pytest.approx(0.5, abs=0.1)
 
 
-def test_a_score_of_something_else_keeps_its_matched_auc(coloured):
-    y, colour = coloured
-    assert metrics.noise_matched_auc(y, y, colour) == 1
-    assert metrics.noise_matched_auc(y, 1 - y, colour) == 0
-    assert metrics.noise_matched_auc(y, 0 * y, colour) == 0.5
+def test_a_score_of_something_else_keeps_its_matched_auc(matched):
+    y, propensity = matched
+    assert metrics.matched_auc(y, y, propensity) == 1
+    assert metrics.matched_auc(y, 1 - y, propensity) == 0
+    assert metrics.matched_auc(y, 0 * y, propensity) == 0.5
     other = np.random.default_rng(3).normal(1.0 * y)
     expected = reference.roc_auc_score(y, other)
-    assert metrics.noise_matched_auc(y, other, colour) == pytest.approx(expected, abs=0.03)
+    assert metrics.matched_auc(y, other, propensity) == pytest.approx(expected, abs=0.03)
 
 
 @settings(max_examples=40)
 @given(scored_stars(), st.integers(0, 1000), st.integers(1, 12))
 def test_matched_auc_is_the_mean_share_of_nearest_stars_below(stars, seed, n_nearest):
     y, score = stars
-    colour = np.random.default_rng(seed).normal(size=(len(y), 2)) * [1, 1000]
+    odds = np.random.default_rng(seed).normal(0, 3, len(y))
     shares = []
     for host in np.flatnonzero(y == 1):
-        others = sorted(
-            np.flatnonzero(y == 0),
-            key=lambda i: np.hypot(*((colour[i] - colour[host]) / colour.std(axis=0))),
-        )[:n_nearest]
+        others = sorted(np.flatnonzero(y == 0), key=lambda i: abs(odds[i] - odds[host]))[:n_nearest]
         shares.append(np.mean([(score[host] > score[i]) + (score[host] == score[i]) / 2
                                for i in others]))  # fmt: skip
-    found = metrics.noise_matched_auc(y, score, colour, n_nearest)
+    found = metrics.matched_auc(y, score, odds, n_nearest)
     assert found == pytest.approx(np.mean(shares))
+    # A star of unknown odds, such as a host that SMOTE made, does not count.
+    more = np.append(y, [1, 0]), np.append(score, [9, 9]), np.append(odds, [np.nan] * 2)
+    assert metrics.matched_auc(*more, n_nearest) == found
 
 
 def test_matched_auc_is_undefined_without_both_classes():
-    colour = np.zeros((3, 2))
-    assert metrics.noise_matched_auc([0, 0, 0], [0.1, 0.2, 0.3], colour) is None
-    assert metrics.noise_matched_auc([1, 1, 1], [0.1, 0.2, 0.3], colour) is None
+    half = np.full(3, 0.5)
+    assert metrics.matched_auc([0, 0, 0], [0.1, 0.2, 0.3], half) is None
+    assert metrics.matched_auc([1, 1, 1], [0.1, 0.2, 0.3], half) is None
 
 
 # ----------------------------------------------------------------------------- probabilities
+def test_calibration_for_another_share_of_hosts_moves_only_the_offset():
+    rng = np.random.default_rng(1)
+    truth = rng.normal(-2, 2, 60_000)  # log-odds
+    y = rng.random(60_000) < 1 / (1 + np.exp(-truth))
+    score, prevalence = 1 / (1 + np.exp(-truth)), np.mean(y)
+    fewer = np.flatnonzero(y | (rng.random(60_000) < 0.2))  # a fifth of the non-hosts
+    slope, offset = metrics.fit_calibration(y[fewer], score[fewer], prevalence)
+    assert (slope, offset) == pytest.approx((1, 0), abs=0.06)
+    assert metrics.fit_calibration(y[fewer], score[fewer])[1] > 1
+
+
 def test_calibrated_scores_are_probabilities():
     rng = np.random.default_rng(4)
     truth = rng.uniform(-4, 4, 30_000)  # log-odds

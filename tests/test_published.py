@@ -2,6 +2,8 @@
 
 import argparse
 import dataclasses
+import json
+import zipfile
 
 import keras
 import numpy as np
@@ -11,6 +13,8 @@ from sklearn import metrics as reference
 
 import cnn_classifier
 from exoplanets.classifiers import keras_tools
+from exoplanets.files import DataError
+from exoplanets.stars import Stars
 
 DEFAULTS = cnn_classifier.PublishedSettings()
 
@@ -19,6 +23,14 @@ def fit_stars(n_stars=40, n_cadences=64, seed=0):
     rng = np.random.default_rng(seed)
     scale = rng.uniform(1, 1e4, n_cadences)
     return (rng.normal(3, 1, (n_stars, n_cadences)) * scale).astype(np.float32)
+
+
+def make_stars(flux, is_host=None):
+    """Stars with this flux."""
+    n_stars = len(flux)
+    is_host = np.arange(n_stars) % 2 if is_host is None else is_host
+    table, row = np.full(n_stars, "train"), np.arange(n_stars)
+    return Stars(table, row, np.asarray(is_host, bool), flux)
 
 
 # ------------------------------------------------------------------------------ the network
@@ -119,15 +131,15 @@ def test_every_setting_changes_the_network_or_its_training(monkeypatch):
             return argparse.Namespace(history={"loss": [1.0], "val_loss": [1.0]})
 
     monkeypatch.setattr(cnn_classifier, "make_published_network", lambda *_: Recorder())
-    fit, held_out = (fit_stars(160), np.arange(160) % 2), (fit_stars(4), np.arange(4) % 2)
-    cnn_classifier.train_published(fit, held_out, settings, seed=1)
+    fit, held_out = make_stars(fit_stars(160), np.arange(160) % 2), make_stars(fit_stars(4))
+    cnn_classifier.Published(settings).fit(fit, held_out, seed=1)
     assert given["class_weight"] == {0: 1.0, 1: 7.0}
     assert (given["batch_size"], given["epochs"]) == (9, 4)
     x, y = given["validation_data"]
-    np.testing.assert_array_equal(x[..., 0], held_out[0])
-    np.testing.assert_array_equal(y, held_out[1])
-    np.testing.assert_array_equal(given["x"][..., 0], fit[0])
-    np.testing.assert_array_equal(given["y"], fit[1])
+    np.testing.assert_array_equal(x[..., 0], held_out.flux)
+    np.testing.assert_array_equal(y, held_out.y)
+    np.testing.assert_array_equal(given["x"][..., 0], fit.flux)
+    np.testing.assert_array_equal(given["y"], fit.y)
     (stopping,) = [c for c in given["callbacks"] if isinstance(c, keras.callbacks.EarlyStopping)]
     assert (stopping.monitor, stopping.patience) == ("val_loss", 3)
     assert stopping.restore_best_weights
@@ -138,41 +150,82 @@ def test_every_setting_changes_the_network_or_its_training(monkeypatch):
 def trained():
     """The published network on stars that are easy to tell apart: hosts have a deep dip."""
     rng = np.random.default_rng(7)
-
-    def part(n_hosts, n_others):
-        x = rng.normal(size=(n_hosts + n_others, 64))
-        y = (np.arange(len(x)) < n_hosts).astype(np.int8)
-        x[y == 1, 20:30] -= 4
-        return x.astype(np.float32), y
-
-    view = {}
-    for name, sizes in {"train": (40, 200), "validation": (10, 50), "test": (10, 90)}.items():
-        view[f"x_{name}"], view[f"y_{name}"] = part(*sizes)
+    parts = []
+    for n_hosts, n_others in ((40, 200), (10, 50), (10, 90)):
+        x = rng.normal(size=(n_hosts + n_others, 64)).astype(np.float32)
+        y = np.arange(len(x)) < n_hosts
+        x[y, 20:30] -= 4
+        parts.append(make_stars(x, y))
     settings = dataclasses.replace(DEFAULTS, epochs=12, batch_size=32, patience=4)
-    fit, held_out = ((view[f"x_{name}"], view[f"y_{name}"]) for name in ("train", "validation"))
-    model, history = cnn_classifier.train_published(fit, held_out, settings, seed=3)
-    return view, settings, model, history
+    return cnn_classifier.Published(settings).fit(*parts[:2], seed=3), parts
 
 
 def test_the_network_learns_what_can_be_learnt(trained):
-    view, _, model, _ = trained
-    score = keras_tools.predict(model, view["x_test"])
-    assert score.shape == (100,)
-    assert reference.average_precision_score(view["y_test"], score) > 0.9
+    published, (_, _, test) = trained
+    score = published.score(test)
+    assert score.shape == (100,) and score.dtype == np.float64
+    assert reference.average_precision_score(test.y, score) > 0.9
 
 
 def test_the_best_epoch_is_kept(trained):
-    view, _, model, history = trained
+    published, (_, validation, test) = trained
+    history = published.history
     assert history["epoch"].tolist() == list(range(len(history)))
-    loss = model.evaluate(
-        view["x_validation"][..., np.newaxis], view["y_validation"], verbose=0, return_dict=True
+    loss = published.model.evaluate(
+        validation.flux[..., np.newaxis], validation.y, verbose=0, return_dict=True
     )["loss"]
     assert loss == pytest.approx(history["val_loss"].min(), rel=1e-4)
     measures = ("loss", "recall", "average_precision")
     assert set(history) == {"epoch", *measures, *(f"val_{name}" for name in measures)}
     # A second network's measures have the same names: Keras would number unnamed ones.
-    again = cnn_classifier.make_published_network(view["x_train"], DEFAULTS)
-    found = again.evaluate(
-        view["x_test"][..., np.newaxis], view["y_test"], verbose=0, return_dict=True
-    )
+    again = cnn_classifier.make_published_network(test.flux, DEFAULTS)
+    found = again.evaluate(test.flux[..., np.newaxis], test.y, verbose=0, return_dict=True)
     assert set(found) == set(measures)
+
+
+def test_a_saved_network_gives_the_same_scores(trained, tmp_path):
+    published, (_, _, test) = trained
+    published.save(tmp_path / "published.keras", {"threshold": 0.25})
+    model = keras.models.load_model(tmp_path / "published.keras")
+    found = keras_tools.predict(model, test.flux)
+    np.testing.assert_allclose(found, published.score(test), rtol=1e-5)
+    with zipfile.ZipFile(tmp_path / "published.keras") as archive:
+        assert json.loads(archive.read("scoring.json")) == {"threshold": 0.25}
+
+
+def test_missing_cadences_are_interpolated(trained):
+    published, (_, _, test) = trained
+    gone, filled = test.flux.copy(), test.flux.copy()
+    gone[:, 30] = np.nan
+    filled[:, 30] = (filled[:, 29] + filled[:, 31]) / 2
+    np.testing.assert_allclose(
+        published.score(test.replace(flux=gone)),
+        published.score(test.replace(flux=filled)),
+        rtol=1e-5,
+    )
+
+
+def test_the_fit_stars_are_balanced_and_each_kind_reads_its_own_light_curves(monkeypatch):
+    shown = {}
+
+    class Recorder:
+        def fit(self, x, y, validation_data, **options):
+            shown.update(x=x[..., 0], y=y, held_out=validation_data[0][..., 0])
+            return argparse.Namespace(history={"loss": [1.0], "val_loss": [1.0]})
+
+    monkeypatch.setattr(cnn_classifier, "make_published_network", lambda *_: Recorder())
+    stars = make_stars(fit_stars(88), np.arange(88) < 7).replace(curves=fit_stars(88, seed=1))
+    for kind in (cnn_classifier.Published, cnn_classifier.PublishedOnEqualised):
+        kind().fit(stars, stars.select(slice(4)), seed=0)
+        curves = stars.light_curves(kind.light_curves)
+        assert (np.sum(shown["y"] == 1), np.sum(shown["y"] == 0)) == (8, 40)  # SMOTE, 1 per 5
+        known = {curve.tobytes() for curve in curves}
+        assert sum(curve.tobytes() not in known for curve in shown["x"]) == 1  # made by SMOTE
+        np.testing.assert_array_equal(shown["held_out"], curves[:4])
+
+
+def test_curves_that_are_too_short_for_the_network_are_refused():
+    settings = cnn_classifier.PublishedSettings(filters=(2, 2, 2), kernel_size=30)
+    stars = make_stars(fit_stars(40), np.arange(40) < 10)
+    with pytest.raises(DataError, match="of 64 cadences are too short .* lower --kernel-size"):
+        cnn_classifier.Published(settings).fit(stars, stars, seed=0)

@@ -1,5 +1,8 @@
 """figures/report.py: the same rows for the console, in Markdown and in LaTeX."""
 
+import numpy as np
+import pandas as pd
+
 from exoplanets.evaluation import metrics
 from exoplanets.figures import report
 
@@ -11,21 +14,29 @@ def row(tp, fp, fn, tn):
         "network": "a_network",
         "light_curves": "l",
         "split": "test",
-        "noise_matched_auc": 0.625,
+        "matched_auc": 0.625,
     }
     return names | metrics.evaluate(y, score, 0.5, seed=0)
 
 
 ROWS = [row(4, 1, 1, 564), row(0, 0, 0, 5)]
-PROVENANCE = {"seed": 3, "data": {n: {"n_stars": 9, "n_hosts": 2} for n in ("train", "test")}}
+PROVENANCE = {"seed": 3, "run": "0123456789ab"}
+PROVENANCE["data"] = {name: {"n_stars": 9, "n_hosts": 2} for name in ("train", "test")}
 UNDEFINED = {"mean": None, "sd": None, "values": [0.3, None]}
+VERDICT = {"network": "n", "light_curves": "l", "test": "t", "sentence": "s", "passed": True}
 
 
-def summary(**changed):
-    found = {"mean": 0.4, "sd": 0.1, "values": [0.3, 0.5]}
-    names = {"network": "transit", "light_curves": "equalised"}
-    result = names | dict.fromkeys(("f1", "average_precision", "roc_auc"), found) | changed
-    return {"folds": 5, "seeds": [3, 4], "results": [result]}
+def make_content(cross_validated=None, **changed):
+    """Content of metrics.json, with a cross-validation if one of its metrics is given."""
+    content = {"results": [*ROWS, ROWS[0] | {"split": "train"}], "cross_validation": None}
+    content |= {"suspects": {"test_rows": []}, "vetting": None}
+    if cross_validated is not None:
+        found = {"mean": 0.4, "sd": 0.1, "values": [0.3, 0.5]}
+        spread = {"network": "transit", "light_curves": "equalised"}
+        spread |= dict.fromkeys(("f1", "average_precision", "roc_auc", "matched_auc"), found)
+        summary = {"folds": 5, "seeds": [3, 4], "results": [spread | cross_validated]}
+        content["cross_validation"] = summary
+    return content | changed
 
 
 def test_text_has_a_column_a_count_intervals_and_what_is_undefined():
@@ -41,21 +52,26 @@ def test_text_has_a_column_a_count_intervals_and_what_is_undefined():
 
 
 def test_markdown_has_the_rows_the_spread_and_the_verdicts():
-    made = report.make_markdown(ROWS, "STARS", PROVENANCE, summary(f1=UNDEFINED), ["a: holds: b"])
-    head, rule, first, second = made.splitlines()[2:6]
+    content = make_content({"f1": UNDEFINED}, vetting={"level": "quick", "verdicts": [VERDICT]})
+    made = report.make_markdown(content, "STARS", PROVENANCE)
+    head, rule, first, second, blank = made.splitlines()[2:7]
     assert head.count("|") == rule.count("|") == first.count("|") == second.count("|")
+    assert blank == ""  # stars that were trained on are not reported
     cells = [cell.strip() for cell in first.strip("|").split("|")]
     assert cells[:5] == ["a network", "l", "test", "4/1/1/564", "0.800 [0.38, 0.96]"]
-    assert "Data: STARS, 9 train stars (2 hosts) and 9 test stars (2 hosts). Seed 3." in made
+    assert (
+        "Data: STARS, 9 train stars (2 hosts) and 9 test stars (2 hosts). Seed 3, run 0123" in made
+    )
     assert "5 folds over all stars, seeds 3, 4" in made
     assert "* transit, equalised: roc auc mean 0.400, sd 0.100 (0.300, 0.500)" in made
     assert "* transit, equalised: f1 undefined" in made  # said, not left out
-    assert "* a: holds: b" in made
-    assert "Spread" not in report.make_markdown(ROWS, "STARS", PROVENANCE)
+    assert "* n on l, t: holds: s" in made
+    bare = report.make_markdown(make_content(), "STARS", PROVENANCE)
+    assert "Spread" not in bare and "Vetting" not in bare
 
 
 def test_latex_escapes_what_it_has_to():
-    made = report.make_latex(ROWS, "100% of a_b & c", PROVENANCE)
+    made = report.make_latex(make_content(), "100% of a_b & c", PROVENANCE)
     assert r"100\% of a\_b \& c" in made and r"$\ge$" in made
     body = [line for line in made.splitlines() if line.startswith("a network & l & test")]
     assert len(body) == 2 and all(line.endswith(r"\\") for line in body)
@@ -63,6 +79,33 @@ def test_latex_escapes_what_it_has_to():
 
 
 def test_a_verdict_that_cannot_be_given_is_undefined():
-    verdict = {"network": "n", "test": "t", "sentence": "s"}
-    told = [report.describe_verdict(verdict | {"passed": p}) for p in (True, False, None)]
-    assert told == ["n, t: holds: s", "n, t: FAILS: s", "n, t: undefined: s"]
+    told = [report.describe_verdict(VERDICT | {"passed": p}) for p in (True, False, None)]
+    assert told == ["n on l, t: holds: s", "n on l, t: FAILS: s", "n on l, t: undefined: s"]
+
+
+def test_the_console_lists_the_highest_scored_test_stars_and_the_suspects():
+    listed = pd.DataFrame(
+        {
+            "table": ["test", "train", "test"],
+            "row": [7, 8, 9],
+            "label": [0, 1, 1],
+            "score": [0.5, 0.99, 0.9],
+            "period_days": [2.20238, 1.0, np.nan],
+            "depth_sigma": [6.3, 1.0, np.nan],
+            "snr": [31.1, 1.0, np.nan],
+            "statistic": [27.6, 1.0, np.nan],
+            "suspect_label": [True, False, False],
+        }
+    )
+    suspects = {"test_rows": [7], "results_without": [ROWS[0] | {"fp": 77}]}
+    verdict = {"level": "quick", "verdicts": [VERDICT]}
+    made = report.make_report(make_content({}, suspects=suspects, vetting=verdict), listed)
+    rows = [line for line in made.splitlines() if line.startswith("  row ")]
+    assert [line.split()[1] for line in rows] == ["9", "7"]  # by score; of the test table alone
+    assert "non-host  score 0.500  period  2.20238" in rows[1]
+    assert rows[1].endswith("suspect label: periodic dips") and "suspect" not in rows[0]
+    assert "without the suspects (test rows [7]):" in made and " 77 " in made
+    assert "cross-validation in 5 folds over all stars, seeds 3, 4:" in made
+    assert "vetting (quick):\n  n on l, t: holds: s" in made
+    bare = report.make_report(make_content(), listed)
+    assert "without the suspects" not in bare and "vetting" not in bare

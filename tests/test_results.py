@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 from sklearn import metrics as reference
 
-from exoplanets.classifiers import box
+from exoplanets.classifiers.base import Classifier
 from exoplanets.evaluation import metrics
 from exoplanets.figures import results
+from exoplanets.figures.style import find_colors
 from exoplanets.stars import CADENCE_DAYS
 
 
@@ -19,23 +20,32 @@ def row(tp, fp, fn, tn):
     )
 
 
-def test_confusion_matrix_shows_counts_where_they_belong():
-    figure = results.draw_confusion(row(tp=4, fp=7, fn=1, tn=558), "title")
+def test_confusion_matrix_shows_counts_where_they_belong_and_what_they_mean():
+    figure = results.draw_confusion(row(tp=4, fp=7, fn=1, tn=558), "Test stars")
     axis = figure.axes[0]
-    at = {}
+    cells = {}
     for text in axis.texts:
         x, y = text.get_position()
-        at.setdefault((round(y), round(x)), []).append(text.get_text())
-    assert at == {
-        (0, 0): ["558", "98.8% of non-hosts"],
-        (0, 1): ["7", "1.2% of non-hosts"],
-        (1, 0): ["1", "20.0% of hosts"],
-        (1, 1): ["4", "80.0% of hosts"],
+        cells.setdefault((round(y), round(x)), []).append(text.get_text())
+    assert cells == {
+        (0, 0): ["right", "558", "98.8% of non-hosts"],
+        (0, 1): ["false alarm", "7", "1.2% of non-hosts"],
+        (1, 0): ["missed", "1", "20.0% of hosts"],
+        (1, 1): ["found", "4", "80.0% of hosts"],
     }
     assert [t.get_text() for t in axis.get_xticklabels()] == ["called non-host", "called host"]
-    assert [t.get_text() for t in axis.get_yticklabels()] == [
-        "non-host\n(565 stars)", "host\n(5 stars)",
-    ]  # fmt: skip
+    assert [t.get_text() for t in axis.get_yticklabels()] == ["non-hosts\n(565)", "hosts\n(5)"]
+    assert axis.get_title(loc="left").startswith("4 of 5 hosts found, 7 false alarms\n")
+    one = results.draw_confusion(row(tp=4, fp=1, fn=1, tn=5), "Test stars").axes[0]
+    assert one.get_title(loc="left").startswith("4 of 5 hosts found, 1 false alarm\n")
+
+
+def test_right_and_wrong_calls_have_their_own_colours():
+    axis = results.draw_confusion(row(tp=4, fp=7, fn=1, tn=558), "Test stars").axes[0]
+    right, wrong = (np.ma.getmaskarray(np.ma.masked_invalid(i.get_array())) for i in axis.images)
+    np.testing.assert_array_equal(right, [[False, True], [True, False]])
+    np.testing.assert_array_equal(wrong, ~right)
+    assert axis.images[0].get_cmap()(1.0) != axis.images[1].get_cmap()(1.0)
 
 
 def test_history_marks_the_best_epoch():
@@ -43,11 +53,12 @@ def test_history_marks_the_best_epoch():
     curves = {"loss": [0.8, 0.7, 0.6], "recall": [0, 0.5, 1], "average_precision": [0.1, 0.2, 0.3]}
     history = pd.DataFrame(curves | {f"val_{name}": loss for name in curves}).rename_axis("epoch")
     history = history.reset_index()
-    figure = results.draw_history(history, "title")
+    figure = results.draw_history(history, "Published network")
     best = int(np.argmin(history["val_loss"])) + 1
-    assert f"(epoch {best})" in figure.axes[1].get_title(loc="left")
+    assert f"lowest validation loss in epoch {best} of 3" in figure.get_suptitle()
     for axis, name in zip(figure.axes, ("loss", "recall", "average_precision"), strict=True):
         fit, validation, marker = axis.lines
+        assert fit.get_linestyle() != validation.get_linestyle()  # told apart in grey, too
         np.testing.assert_array_equal(fit.get_ydata(), history[name])
         np.testing.assert_array_equal(validation.get_ydata(), history[f"val_{name}"])
         assert fit.get_xdata()[0] == 1
@@ -74,40 +85,66 @@ def test_precision_recall_curves_are_sklearns_and_chance_is_marked():
         ("transit", "equalised"): rng.normal(2.0 * y),
         ("published", "distributed"): np.round(rng.normal(1.0 * y), 1),
     }
-    figure = results.draw_precision_recall(y, scored, "title")
-    (axis,) = figure.axes
+    colors = {"transit": "#009E73", "published": "#CC79A7"}
+    figure = results.draw_precision_recall(y, scored, colors, "Test stars")
+    axis = figure.axes[0]
     *curves, chance = axis.lines
     for line, ((network, light_curves), score) in zip(curves, scored.items(), strict=True):
         precision, recall, _ = reference.precision_recall_curve(y, score)
-        np.testing.assert_allclose(line.get_xdata(), recall[::-1])
-        np.testing.assert_allclose(line.get_ydata()[1:], precision[-2::-1])
+        np.testing.assert_allclose(line.get_xdata(), recall)
+        np.testing.assert_allclose(line.get_ydata()[:-1], precision[:-1])
         assert line.get_linestyle() == ("-" if light_curves == "equalised" else "--")
+        assert line.get_color() == colors[network]
         area = reference.average_precision_score(y, score)
-        assert line.get_label() == f"{network}, {light_curves} (AP {area:.2f})"
+        kind = "equalised flux" if light_curves == "equalised" else "flux as distributed"
+        assert line.get_label() == f"{network}, {kind} (AP {area:.2f})"
     assert set(chance.get_ydata()) == {0.1}
     assert "chance: 10.0% hosts" in axis.texts[0].get_text()
-    assert len({line.get_color() for line in curves}) == 2
+    # The best is named among those that the leak does not help.
+    assert (
+        f"transit, AP {reference.average_precision_score(y, scored['transit', 'equalised']):.2f}"
+        in (axis.get_title(loc="left"))
+    )
 
 
 def test_candidates_are_folded_on_the_middle_of_their_dips():
-    times = np.tile(np.arange(1200) * CADENCE_DAYS, (2, 1))
+    times = np.arange(1200) * CADENCE_DAYS
     away = (times - 1.1 + 1.6) % 3.2 - 1.6
-    curves = np.where(np.abs(away) < 0.1, -5.0, 0.0)
-    two = np.ones(2)
-    found = box.Search(two, 3.2 * two, 1.1 * two, 0.2 * two, 5 * two, 30 * two)
-    figure = results.draw_candidates(
-        times, curves, found, ["row 5, host", "row 9, non-host"], np.array([True, False])
+    curves = np.tile(np.where(np.abs(away) < 0.1, -5.0, 0.0), (3, 1))
+    stars = pd.DataFrame(
+        {
+            "row": [5, 9, 11],
+            "label": [1, 0, 0],
+            "score": [0.9, 0.8, 0.7],
+            "period_days": [3.2, 3.2, np.nan],
+            "epoch_days": [1.1, 1.1, np.nan],
+            "duration_hours": [4.8, 4.8, np.nan],
+            "statistic": [9.0, 2.0, np.nan],
+            "suspect_label": [False, True, False],
+        }
     )
-    drawn = [axis for axis in figure.axes if axis.lines]
-    assert [axis.get_title(loc="left") for axis in drawn] == ["row 5, host", "row 9, non-host"]
-    for axis in drawn:
+    figure = results.draw_candidates(curves, times, stars)
+    titles = [axis.get_title(loc="left") for axis in figure.axes]
+    assert titles[0] == "row 5, host, score 0.90\nperiod 3.2000 d"
+    assert titles[1] == "row 9, non-host, score 0.80\nperiod 3.2000 d (uncertain), label suspect"
+    assert figure.get_suptitle().startswith("1 of the 3 highest-scored test stars are labelled")
+    for axis in figure.axes[:2]:
         points, medians = axis.lines
         hours, flux = points.get_xdata(), points.get_ydata()
         np.testing.assert_array_equal(flux < -2, np.abs(hours) < 2.4)  # 0.1 d either side
         middle = np.abs(medians.get_xdata()) < 1.5
         assert middle.any() and np.all(medians.get_ydata()[middle] == -5)
         assert axis.get_ylim()[0] < -5
-    colors = [axis._left_title.get_color() for axis in drawn]
+    assert not figure.axes[2].lines  # never searched
+    colors = [axis._left_title.get_color() for axis in figure.axes[:2]]
     assert colors == ["#D55E00", "#0072B2"]
-    figure.supxlabel("the stamp of `save_figure` goes here")
-    assert any("hours" in axis.get_xlabel() for axis in drawn)
+    assert any("hours" in axis.get_xlabel() for axis in figure.axes)
+
+
+def test_a_classifier_without_a_colour_gets_one_of_its_own():
+    kinds = [type(f"Kind{i}", (Classifier,), {"name": f"kind {i}"})() for i in range(6)]
+    green = type("Green", (Classifier,), {"name": "green", "color": "#00FF00"})()
+    colors = find_colors([green, *kinds, green])
+    assert colors["green"] == "#00FF00"
+    assert len({colors[f"kind {i}"] for i in range(4)}) == 4
+    assert len(colors) == 7

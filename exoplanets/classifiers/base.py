@@ -14,34 +14,18 @@ import numpy as np
 
 
 def setting(default, text, low=-math.inf, high=math.inf, choices=None):
-    """A hyper-parameter: a field with its default, the help of its flag and its range.
+    """A hyper-parameter: a field of `Settings` with default, help of its flag, and range.
 
-    Parameters
-    ----------
-    default : int, float, str, or tuple of int
-    text : str
-        One sentence for `--help-all`.
-    low, high : float
-        Least and greatest value, both allowed; of each element of a tuple.
-    choices : tuple of str, optional
-        Allowed values of a text.
+    Both ends of the range are allowed, and meant for each element of a tuple; a text has `choices`.
     """
     metadata = {"help": text, "low": low, "high": high, "choices": choices}
     return dataclasses.field(default=default, metadata=metadata)
 
 
 def check_setting(field, value):
-    """Check one number or text of a `setting` against its range.
+    """Raise a ValueError if a value is out of the range of a `setting` (a dataclass field).
 
-    Parameters
-    ----------
-    field : dataclasses.Field
-    value : int, float or str
-
-    Raises
-    ------
-    ValueError
-        With the rest of a sentence that begins with the setting's name.
+    Its message is the rest of a sentence that begins with the setting's name.
     """
     limits = field.metadata
     if limits["choices"]:
@@ -56,12 +40,9 @@ def check_setting(field, value):
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Hyper-parameters of a classifier; a subclass adds one `setting` per line.
+    """Hyper-parameters of a classifier; a subclass is a frozen dataclass, a `setting` per line.
 
-    Raises
-    ------
-    ValueError
-        If a value is out of its range. The message names the setting, the range and the value.
+    A value out of its range raises a ValueError that names the setting, the range and the value.
     """
 
     def __post_init__(self):
@@ -84,7 +65,7 @@ class Classifier:
     ----------
     settings : Settings, optional
         The class's defaults unless given.
-    campaign : exoplanets.lightcurves.clock.Campaign, optional
+    campaign : exoplanets.lightcurves.campaign.Campaign, optional
         Clock and shared systematics of the stars: what a classifier needs that injects transits
         into raw flux and equalises the result by itself.
 
@@ -143,7 +124,6 @@ class Classifier:
         stars, validation : exoplanets.stars.Stars
             The stars to learn from, and those that may stop the training.
         seed : int
-            Of all that is random.
 
         Returns
         -------
@@ -153,17 +133,7 @@ class Classifier:
         return self
 
     def score(self, stars):
-        """Score stars: the higher, the more likely a host.
-
-        Parameters
-        ----------
-        stars : exoplanets.stars.Stars
-
-        Returns
-        -------
-        ndarray of shape (n_stars,), float64
-            Finite.
-        """
+        """Score `Stars`: ndarray of shape (n_stars,), float64, finite; the higher, the likelier."""
         raise NotImplementedError
 
     def tune(self, y, score):
@@ -172,14 +142,7 @@ class Classifier:
         return self
 
     def save(self, path, scoring):
-        """Save it, with what scoring needs; called only where `file` is given.
-
-        Parameters
-        ----------
-        path : path
-        scoring : dict
-            JSON-ready: `threshold`, `calibration`, `provenance`.
-        """
+        """Save it with what scoring needs, a JSON-ready dict; called only where `file` is given."""
         raise NotImplementedError
 
 

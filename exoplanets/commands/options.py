@@ -4,7 +4,6 @@ Nothing slow is imported here: `--help` and a mistyped option are answered at on
 """
 
 import argparse
-import dataclasses
 import math
 import signal
 from pathlib import Path
@@ -16,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LARGEST_SEED = 2**32 - 1  # NumPy, scikit-learn and Keras take no larger one
 
 
-def begin(make_command_line):
+def begin(make_command_line, knows_all=True):
     """Answer --help, --version and a mistake in the options; from now on Ctrl-C is one line.
 
     A script calls this before its slow imports, and parses again in `main`.
@@ -25,10 +24,13 @@ def begin(make_command_line):
     ----------
     make_command_line : callable
         Returns the script's parser.
+    knows_all : bool
+        False if that parser learns more options from the slow imports.
     """
     signal.signal(signal.SIGINT, stop)
     accept_any_text()
-    make_command_line().parse_args()
+    parser = make_command_line()
+    parser.parse_args() if knows_all else parser.parse_known_args()
 
 
 def make_parser(docstring):
@@ -100,28 +102,6 @@ def add_outlier_options(parser, sigmas=None, min_cadences=None):
         help="a star with at least N deviant values is an outlier "
         f"(default: {min_cadences or 'as in step 2'})",
     )
-
-
-def add_settings(parser, settings):
-    """Give a parser one option per hyper-parameter of a dataclass of settings."""
-    group = parser.add_argument_group(settings.__doc__.partition(";")[0])
-    for field in dataclasses.fields(settings):
-        flag = f"--{field.name.replace('_', '-')}"
-        options = {"default": field.default, "help": field.metadata["help"]}
-        if field.name == "normalization":
-            group.add_argument(flag, choices=("adapted", "identity"), **options)
-        elif isinstance(field.default, tuple):
-            group.add_argument(flag, type=parse_positive, nargs="+", **options)
-        else:
-            kind = parse_positive if isinstance(field.default, int) else float
-            group.add_argument(flag, type=kind, **options)
-
-
-def read_settings(args, settings):
-    """The hyper-parameters of parsed arguments."""
-    values = {field.name: getattr(args, field.name) for field in dataclasses.fields(settings)}
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-    return settings(**values)
 
 
 def parse_positive(text):

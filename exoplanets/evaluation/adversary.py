@@ -5,7 +5,7 @@ regression are shown sixty-six numbers of every light curve, of its brightenings
 learn the labels; each star is scored by models that did not see it. What they reach is how far the
 stars differ otherwise than by transits: by how the files were made, or by what hosts are.
 
-A classifier that sees transits must not need that. `matched_auc` ranks every host only among the
+A classifier that sees transits must not need that. `metrics.matched_auc` ranks each host among the
 non-hosts that the adversary takes for most alike, as in matching on a propensity score [1]_.
 
 References
@@ -143,32 +143,3 @@ def make_models(seed):
 def find_log_odds(model, numbers):
     """Log-odds that a model gives each star, ndarray of shape (n_stars,)."""
     return logit(np.clip(model.predict_proba(numbers)[:, 1], LEAST, 1 - LEAST))
-
-
-def matched_auc(y, score, adversary_score, n_nearest=10):
-    """ROC AUC of each host against the non-hosts that the adversary takes for most alike.
-
-    A score that only follows what the adversary sees is at 0.5.
-
-    Parameters
-    ----------
-    y, score : ndarray of shape (n_stars,)
-    adversary_score : ndarray of shape (n_stars,) or None
-        See `score_alike`.
-    n_nearest : int
-
-    Returns
-    -------
-    float or None
-        Mean over hosts of the share of their nearest non-hosts with a lower score, ties half.
-    """
-    y, score = np.asarray(y) == 1, np.asarray(score, float)
-    if adversary_score is None or not y.any() or y.all():
-        return None
-    others = np.flatnonzero(~y)
-    shares = []
-    for host in np.flatnonzero(y):
-        distance = np.abs(adversary_score[others] - adversary_score[host])
-        near = score[others[np.argsort(distance, kind="stable")[:n_nearest]]]
-        shares.append(np.mean((score[host] > near) + 0.5 * (score[host] == near)))
-    return float(np.mean(shares))

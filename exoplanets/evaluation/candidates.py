@@ -1,143 +1,101 @@
-"""Stars one by one: the highest-scored, and every labelled star with what is known of it."""
+"""Stars one by one: which of them a box search looks at, and whose label is suspect.
+
+Both are decided here, once a run; the table, the figures and the vetting use the same decision.
+"""
 
 import numpy as np
 import pandas as pd
 
-from exoplanets.classifiers import box
-from exoplanets.evaluation.comparison import SPLITS, evaluate_split
+from exoplanets.classifiers.box import Search
 from exoplanets.evaluation.occlusion import VISIBLE_STATISTIC
-from exoplanets.stars import CADENCE_DAYS
 
-N_CANDIDATES = 9  # looked at, whatever their score
+N_CANDIDATES = 9  # highest-scored test stars, looked at whatever their score
 # A non-host with at least three equal dips far above its noise has a suspect label.
-SUSPECT_STATISTIC, SUSPECT_SNR = 4.0, 20.0
-SUSPECT_SHARE = 0.03  # of the non-hosts, the highest-scored, that are searched for such dips
+SUSPECT_SNR = 20.0
+SUSPECT_SHARE = 0.03  # of the held-out non-hosts, the highest-scored, are searched for such dips
+RULE = (
+    f"labelled non-host, box search statistic >= {VISIBLE_STATISTIC:g} and SNR >= {SUSPECT_SNR:g}"
+)
 
 
-def read_rows(tables, table, row):
-    """Flux of stars of both tables, ndarray of shape (n_stars, n_cadences)."""
-    return np.array([getattr(tables, name).flux[i] for name, i in zip(table, row, strict=True)])
+def choose_stars(stars, score, threshold):
+    """Stars that are worth a box search, ndarray of bool of shape (n_stars,).
 
-
-def find_candidates(contender, tables):
-    """The highest-scored test stars, whatever their label, and what a box search finds in them.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row per star, highest score first: `place` in the view, `row`, `label`, `score`,
-        `period` (days), `depth` and `snr`, `suspect`: labelled non-host, yet with dips.
-    found : box.Search
-    times : ndarray of shape (n_stars, n_cadences)
-        Days since the first cadence of the file.
+    Hosts, stars called hosts, the highest-scored test stars and the highest-scored of the held-out
+    non-hosts.
     """
-    view, score = contender.view, contender.scored["test"]
-    n_called = int(np.sum(score >= contender.threshold))
-    n_looked_at = min(max(N_CANDIDATES, n_called), 40, len(score))
-    place = np.argsort(-score, kind="stable")[:n_looked_at]
-    times = np.tile(np.arange(view["x_test"].shape[1]) * CADENCE_DAYS, (len(place), 1))
-    found = box.search(view["x_test"][place], times)
-    label = view["y_test"][place]
-    dips = (found.statistic >= SUSPECT_STATISTIC) & (found.snr >= SUSPECT_SNR)
-    stars = {
-        "place": place,
-        "row": view["row_test"][place],
-        "label": label,
-        "score": score[place],
-        "period": found.period,
-        "depth": found.depth,
-        "snr": found.snr,
-        "suspect": dips & (label == 0),
-    }
-    return pd.DataFrame(stars), found, times
+    chosen = stars.is_host | (score >= threshold)
+    order = np.argsort(-score, kind="stable")
+    others = order[~stars.is_host[order] & (stars.split[order] != "train")]
+    chosen[others[: max(5, round(SUSPECT_SHARE * len(others)))]] = True
+    chosen[order[stars.split[order] == "test"][:N_CANDIDATES]] = True
+    return chosen
 
 
-def evaluate_without_suspects(contenders, candidates, colours, seed):
-    """Test results without the stars whose label is suspect, for `metrics.json`.
+def search_stars(box, stars, chosen):
+    """Box search of some stars.
 
     Parameters
     ----------
-    contenders : list of comparison.Contender
-    candidates : pandas.DataFrame
-        See `find_candidates`.
-    colours, seed
-        See `comparison.evaluate_split`.
+    box : exoplanets.classifiers.box.BoxLeastSquares
+        It remembers the light curves that it has searched.
+    stars : Stars
+    chosen : ndarray of bool of shape (n_stars,)
 
     Returns
     -------
-    dict
-        `rule` in words, `test_rows` of the suspects, `results_without`, a row per contender.
+    Search
+        With a row per star; NaN where none was chosen.
     """
-    rows = candidates["row"][candidates["suspect"]].tolist()
-    return {
-        "rule": f"labelled non-host, box search statistic >= {SUSPECT_STATISTIC:g} and "
-        f"SNR >= {SUSPECT_SNR:g}",
-        "test_rows": rows,
-        "results_without": [
-            evaluate_split(c, "test", colours, seed, kept=~np.isin(c.view["row_test"], rows))
-            for c in contenders
-        ],
-    }
+    found = Search(*np.full((len(Search._fields), len(stars)), np.nan))
+    for values, some in zip(found, box.search(stars.curves[chosen]), strict=True):
+        values[chosen] = some
+    return found
 
 
-def list_stars(contender, tables, out_of_fold=None):
-    """A row per labelled star, for `stars.csv`.
+def find_suspects(stars, found):
+    """Non-hosts with strong periodic dips, ndarray of bool of shape (n_stars,); see `RULE`."""
+    dips = (found.statistic >= VISIBLE_STATISTIC) & (found.snr >= SUSPECT_SNR)
+    return dips & ~stars.is_host
+
+
+def list_stars(compared, score, out_of_fold, found):
+    """A row per star, in the order of the stars: `stars.csv`.
 
     Parameters
     ----------
-    contender : Contender
-        Transit.
-    tables : stars.Tables
-    out_of_fold : ndarray of shape (n_stars,), optional
-        Cross-validated scores, in the order of the view's splits.
-
-    Returns
-    -------
-    pandas.DataFrame
-        `table`, `row`, `label`, `score`; `out_of_fold`, whether no network that made the score was
-        trained on the star (non-hosts of the fit part were, unless cross-validated); `is_host` by
-        the tuned threshold; `period` (days), `depth`, `snr` and `statistic` of a box search, of
-        hosts and of stars called hosts; `visible_transit` and `suspect_label`.
-    """
-    view, parts = contender.view, []
-    for split in SPLITS:
-        name = "test" if split == "test" else "train"
-        y, score = view[f"y_{split}"], contender.scored[split]
-        part = {"table": name, "row": view[f"row_{split}"], "label": y, "score": score}
-        parts.append(pd.DataFrame(part | {"out_of_fold": (split != "train") | (y == 1)}))
-    stars = pd.concat(parts, ignore_index=True)
-    if out_of_fold is not None:
-        stars["score"], stars["out_of_fold"] = out_of_fold, True
-    stars["is_host"] = stars["score"] >= contender.threshold
-    curves = np.concatenate([view[f"x_{split}"] for split in SPLITS])
-    looked_at = np.flatnonzero((stars["label"] == 1) | stars["is_host"])
-    found = box.search(curves[looked_at])
-    for name in ("period", "depth", "snr", "statistic"):
-        stars[name] = pd.Series(getattr(found, name), index=looked_at)
-    dips = (stars["statistic"] >= SUSPECT_STATISTIC) & (stars["snr"] >= SUSPECT_SNR)
-    visible = stars["statistic"] >= VISIBLE_STATISTIC
-    stars["visible_transit"] = visible & (stars["label"] == 1)
-    stars["suspect_label"] = dips & (stars["label"] == 0)
-    return stars.sort_values(["table", "row"], ascending=[False, True], ignore_index=True)
-
-
-def find_suspects(score, curves):
-    """Non-hosts among the highest-scored in which a box search sees strong periodic dips.
-
-    Parameters
-    ----------
+    compared : exoplanets.evaluation.comparison.Compared
     score : ndarray of shape (n_stars,)
-    curves : ndarray of shape (n_stars, n_cadences)
-        Equalised.
+        Its scores, or cross-validated ones.
+    out_of_fold : ndarray of bool of shape (n_stars,)
+        Whether the star's label taught the network that scored it nothing.
+    found : Search
+        Of the same stars; NaN where none was searched.
 
     Returns
     -------
-    ndarray of bool of shape (n_stars,)
+    pandas.DataFrame
+        `table`, `row`, `label`, `score`, `out_of_fold`; `called` by the tuned threshold; what the
+        box search found, `period_days`, `epoch_days`, `duration_hours`, `depth_sigma` (robust
+        standard deviations of the equalised light curve), `snr` and `statistic`;
+        `visible_transit` and `suspect_label`.
     """
-    n_searched = max(5, round(SUSPECT_SHARE * len(score)))
-    highest = np.argsort(-score, kind="stable")[:n_searched]
-    found = box.search(curves[highest])
-    dips = (found.statistic >= SUSPECT_STATISTIC) & (found.snr >= SUSPECT_SNR)
-    suspect = np.zeros(len(score), bool)
-    suspect[highest[dips]] = True
-    return suspect
+    stars = compared.stars
+    return pd.DataFrame(
+        {
+            "table": stars.table,
+            "row": stars.row,
+            "label": stars.y,
+            "score": score,
+            "out_of_fold": out_of_fold,
+            "called": score >= compared.classifier.threshold,
+            "period_days": found.period,
+            "epoch_days": found.epoch,
+            "duration_hours": 24 * found.duration,
+            "depth_sigma": found.depth,
+            "snr": found.snr,
+            "statistic": found.statistic,
+            "visible_transit": stars.is_host & (found.statistic >= VISIBLE_STATISTIC),
+            "suspect_label": find_suspects(stars, found),
+        }
+    )

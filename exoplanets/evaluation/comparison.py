@@ -1,173 +1,123 @@
-"""What is compared: scores of the stars of one view, and how well they do."""
+"""The comparison: every classifier is fitted, tuned and scored on the same stars, and evaluated."""
 
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
-from exoplanets.classifiers import box, keras_tools
-from exoplanets.classifiers.transit import train_transit
+from exoplanets.classifiers.base import Classifier
 from exoplanets.evaluation import metrics
 from exoplanets.files import say
-from exoplanets.lightcurves import probes
-from exoplanets.lightcurves.split import balance, fill_missing
-from exoplanets.stars import TABLES
+from exoplanets.stars import SPLITS, Stars
 
-SPLITS = ("train", "validation", "test")
-MOST_SEARCHED = 1000  # stars; with more, box least squares would take most of the run's time
+MOST_SLOW = 1000  # stars; of more, a slow classifier would take most of the run's time
+MOST_TUNED = 200  # non-hosts on which such a classifier is tuned
 
 
-def count_view_repeats(tables, view):
-    """Exact repeats of every star of a view, counted in the flux as distributed.
-
-    Returns
-    -------
-    dict of ndarray
-        Per split, ndarray of shape (n_stars,).
-    """
-    of_table = {name: probes.count_repeats(getattr(tables, name).flux) for name in TABLES}
-    return {
-        split: of_table["test" if split == "test" else "train"][view[f"row_{split}"]]
-        for split in SPLITS
-    }
-
-
-class Contender(NamedTuple):
-    """A score of the stars of one view.
+class Compared(NamedTuple):
+    """A fitted classifier, the stars it is compared on, and its score of each.
 
     Attributes
     ----------
-    network, light_curves : str
-        See `metrics.json`.
-    view : dict of ndarray
-    scored : dict of ndarray
-        Per split, ndarray of shape (n_stars,).
-    tuned_on : str
-        Split on which its threshold is tuned.
+    classifier : Classifier
+    stars : Stars
+        Of all splits.
+    score : ndarray of shape (n_stars,), or None
+        None if it is too slow for so many stars; its threshold is tuned all the same.
     """
 
-    network: str
-    light_curves: str
-    view: dict
-    scored: dict
-    tuned_on: str = "validation"
+    classifier: Classifier
+    stars: Stars
+    score: np.ndarray | None
 
-    @property
-    def threshold(self):
-        """Threshold that maximises F1 of `score >= threshold` on the split `tuned_on`."""
-        return metrics.tune_threshold(self.view[f"y_{self.tuned_on}"], self.scored[self.tuned_on])
+    def at(self, stars):
+        """Its scores of these stars, in their order; NaN for a star that it was not given."""
+        return select_values(self.stars, self.score, stars)
 
-    def of_rows(self, rows):
-        """Scores of the test stars in these rows of their file; NaN for one not in the view."""
-        score = pd.Series(self.scored["test"], index=self.view["row_test"])
-        return score.reindex(rows).to_numpy()
+    def is_unseen(self):
+        """Ndarray of bool of shape (n_stars,): stars whose label taught the classifier nothing.
+
+        All that were held out, and the hosts of the fit stars if it learns from non-hosts alone.
+        """
+        held_out = self.stars.split != "train"
+        return held_out if self.classifier.learns_from_hosts else held_out | self.stars.is_host
 
 
-def evaluate_split(contender, split, colours, seed, kept=None):
-    """A result row of one contender on one split.
+def select_values(stars, values, wanted):
+    """Values of some stars for others, by table and row; NaN for a star that has none."""
+    known = stars.row >= 0  # a host that SMOTE made is no star of the table
+    places = pd.MultiIndex.from_arrays([stars.table[known], stars.row[known]])
+    asked = pd.MultiIndex.from_arrays([wanted.table, wanted.row])
+    return pd.Series(np.asarray(values)[known], places).reindex(asked).to_numpy(float)
+
+
+def wants_slow(choice, n_stars):
+    """Whether a slow classifier scores so many stars: `choice` is "auto", "always" or "never"."""
+    return choice == "always" or (choice == "auto" and n_stars <= MOST_SLOW)
+
+
+def fit_classifiers(classifiers, views, seed, slow="auto"):
+    """Fit, score and tune each classifier; thresholds maximise F1 on the validation stars.
 
     Parameters
     ----------
-    contender : Contender
+    classifiers : sequence of Classifier
+        Not fitted.
+    views : dict of Stars
+        Per kind of light curves, the stars of all splits.
+    seed : int
+    slow : {"auto", "always", "never"}
+        Whether slow classifiers score all stars.
+
+    Returns
+    -------
+    list of Compared
+    """
+    compared = []
+    for classifier in classifiers:
+        stars = views[classifier.light_curves]
+        say(f"{' on '.join(classifier.key)} light curves ...")
+        fit, validation = (stars.select(stars.split == name) for name in SPLITS[:2])
+        classifier.fit(fit, validation, seed)
+        score = None
+        if not classifier.is_slow or wants_slow(slow, len(stars)):
+            score = classifier.score(stars)
+            tuned_on, its_score = validation, score[stars.split == "validation"]
+        else:
+            order = np.argsort(~validation.is_host, kind="stable")  # hosts first
+            tuned_on = validation.select(order[: validation.is_host.sum() + MOST_TUNED])
+            its_score = classifier.score(tuned_on)
+            say(f"{classifier.name} would take long for {len(stars)} stars: only vetted")
+        classifier.tune(tuned_on.y, its_score)
+        compared.append(Compared(classifier, stars, score))
+    return compared
+
+
+def evaluate_split(compared, split, propensity, seed, left_out=None):
+    """A result row of one classifier on one split.
+
+    Parameters
+    ----------
+    compared : Compared
     split : str
-    colours : dict of ndarray
-        Per table, the noise colour of every star; see `probes.find_noise_colour`.
+        Of `stars.SPLITS`.
+    propensity : ndarray of shape (n_stars,)
+        What the adversary gives each of `compared.stars`; see `metrics.matched_auc`.
     seed : int
         Of the bootstrap.
-    kept : ndarray of bool, optional
-        The stars to count; all unless given.
+    left_out : ndarray of bool of shape (n_stars,), optional
+        Stars of `compared.stars` that are not counted.
 
     Returns
     -------
     dict
     """
-    kept = slice(None) if kept is None else kept
-    y, score = contender.view[f"y_{split}"][kept], contender.scored[split][kept]
-    rows = contender.view[f"row_{split}"][kept]
-    # A host that SMOTE made has no row, and no noise of its own: it is left out of the matching.
-    real = rows >= 0
-    colour = colours["test" if split == "test" else "train"][rows[real]]
+    kept = compared.stars.split == split
+    if left_out is not None:
+        kept &= ~left_out
+    y, score, classifier = compared.stars.y[kept], compared.score[kept], compared.classifier
     return (
-        {"network": contender.network, "light_curves": contender.light_curves, "split": split}
-        | metrics.evaluate(y, score, contender.threshold, seed)
-        | {
-            "recall_at_precision_0.9": metrics.recall_at_precision(y, score),
-            "noise_matched_auc": metrics.noise_matched_auc(y[real], score[real], colour),
-        }
+        {"network": classifier.name, "light_curves": classifier.light_curves, "split": split}
+        | metrics.evaluate(y, score, classifier.threshold, seed)
+        | {"matched_auc": metrics.matched_auc(y, score, propensity[kept])}
     )
-
-
-def train_contenders(tables, split, train_published, transit_settings, box_least_squares, seed):
-    """Train both networks, and score all splits with them and with what needs no training.
-
-    Parameters
-    ----------
-    tables : stars.Tables
-    split : dict
-        See `split.load_split`.
-    train_published : callable
-        From fit stars (x, y), validation stars (x, y) and `seed` to the published network and its
-        training history.
-    transit_settings : transit.TransitSettings
-    box_least_squares : {"auto", "always", "never"}
-        See `wants_search`.
-    seed : int
-
-    Returns
-    -------
-    contenders : list of Contender
-    models : dict of keras.Model
-        `published_distributed`, `published_equalised` and `transit`.
-    history : pandas.DataFrame
-        A row per network, light curves and epoch.
-    """
-    distributed, equalised = split["distributed"], split["equalised"]
-    repeats = count_view_repeats(tables, equalised)
-    contenders = [Contender("repeat_count", "distributed", equalised, repeats, "train")]
-    models, histories = {}, []
-    for light_curves, view in (("distributed", distributed), ("equalised", equalised)):
-        x, y = view["x_train"], view["y_train"]
-        if view is equalised:  # the view is not resampled; the study's network asks for it
-            x, y, _, _ = balance(x, y, seed)
-        held_out = view["x_validation"], view["y_validation"]
-        model, history = train_published((x, y), held_out, seed=seed)
-        scored = {name: keras_tools.predict(model, view[f"x_{name}"]) for name in SPLITS}
-        contenders.append(Contender("published", light_curves, view, scored))
-        models[f"published_{light_curves}"] = model
-        histories.append(name_history(history, "published", light_curves))
-
-    others = equalised["row_train"][equalised["y_train"] == 0]
-    flux, was_missing = fill_missing(tables.train.flux[others])
-    models["transit"], history = train_transit(flux, transit_settings, seed, was_missing)
-    scored = {
-        name: keras_tools.predict(models["transit"], equalised[f"x_{name}"]) for name in SPLITS
-    }
-    contenders.append(Contender("transit", "equalised", equalised, scored))
-    histories.append(name_history(history, "transit", "equalised"))
-    n_stars = sum(len(equalised[f"y_{name}"]) for name in SPLITS)
-    if wants_search(box_least_squares, n_stars):
-        contenders.append(search_splits(equalised))
-    return contenders, models, pd.concat(histories)
-
-
-def name_history(history, network, light_curves):
-    """A training history with the network and the light curves it belongs to."""
-    history.insert(0, "network", network)
-    history.insert(1, "light_curves", light_curves)
-    return history
-
-
-def wants_search(choice, n_stars):
-    """Whether to run box least squares on so many stars; says so if it takes too long."""
-    if choice == "auto" and n_stars > MOST_SEARCHED:
-        say(
-            f"box least squares is left out: {n_stars} stars would take about "
-            f"{n_stars * 0.04 / 120:.0f} minutes on two cores (--box-least-squares always)"
-        )
-    return choice == "always" or (choice == "auto" and n_stars <= MOST_SEARCHED)
-
-
-def search_splits(view):
-    """Box least squares on all stars of a view, as a contender."""
-    say("box least squares ...")
-    scored = {split: box.search(view[f"x_{split}"]).statistic for split in SPLITS}
-    return Contender("box_least_squares", "equalised", view, scored)

@@ -1,23 +1,28 @@
-"""Completeness: planets injected into raw light curves, and the share that is recovered.
+"""Completeness: the share of injected planets that a classifier recovers.
 
-Transits go into the raw flux of held-out non-hosts, as the Kepler catalogue did [1]_.
+As in the Kepler catalogue [1]_, planets are injected into the raw flux of held-out non-hosts. They
+are periodic in true time. What draws them here shares no random numbers and no choices with what
+draws the training sample (`lightcurves/injection.py`); only the shape of a transit and the unit of
+the signal-to-noise ratio are the same.
 
 References
 ----------
-.. [1] Thompson et al. 2018, ApJS 235, 38.
+.. [1] Thompson et al. 2018, ApJS 235, 38 (Kepler DR25).
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from exoplanets.evaluation import metrics
-from exoplanets.lightcurves import equalise, injection
-from exoplanets.stars import CADENCE_DAYS
-from exoplanets.transits import transit_flux
+from exoplanets.evaluation.metrics import ratio, wilson
+from exoplanets.lightcurves.equalise import equalise_table
+from exoplanets.lightcurves.injection import estimate_level, inject
+from exoplanets.stars import CADENCE_DAYS, Stars
+from exoplanets.transits import draw_planet, transit_flux
 
 PERIODS = (0.7, 20.0)  # days, of the injected planets
-SNR_EDGES = (6.0, 8.0, 12.0, 20.0, 40.0, 150.0)  # of the matched filter in the raw flux
+FEWEST_TRANSITS = 2  # within the light curve
+SNR_EDGES = (6.0, 8.0, 12.0, 20.0, 60.0)  # of the matched filter in the raw flux
 HIGH_SNR = 20.0  # above it a survey has to find nine in ten
 PERIOD_EDGES = (0.7, 1.5, 3.0, 6.0, 12.0, 20.0)  # days
 RATIO_EDGES = (0.0, 0.01, 0.02, 0.04, 0.08, np.inf)  # planet-to-star radius, lower limits
@@ -25,59 +30,83 @@ FALSE_POSITIVE_RATE = 0.01
 
 
 class Injections(NamedTuple):
-    """Planets injected into raw light curves; ndarrays with a row per injection.
+    """Non-hosts with an injected planet each; ndarrays with a row per injection.
 
     Attributes
     ----------
-    flux, curves : e-/s, and equalised
-    star : index of the non-host
+    stars : Stars
+        With the planet in `flux` and in `curves`.
+    star : index of the non-host that it was injected into
     period, snr : days, and of the matched filter; see `injection.inject`
     radius_ratio : planet-to-star radius, a lower limit; see `injection.estimate_level`
     """
 
-    flux: np.ndarray
-    curves: np.ndarray
+    stars: Stars
     star: np.ndarray
     period: np.ndarray
     snr: np.ndarray
     radius_ratio: np.ndarray
 
+    def select(self, index):
+        """Some of the injections."""
+        return Injections(self.stars.select(index), *(values[index] for values in self[1:]))
 
-def draw_injections(stars, n_injections, rng):
+
+def draw_dips(times, rng):
+    """A planet drawn at random, and the depth of its transits in units of the deepest.
+
+    Returns
+    -------
+    dip : ndarray of shape (n_cadences,)
+        0 outside of transits, 1 at the deepest cadence.
+    planet : dict
+        Keyword arguments of `transit_flux`.
+    depth : float
+        Relative, of the deepest cadence.
+    """
+    while True:
+        planet = draw_planet(rng, period_range=PERIODS, radius_ratio_range=(0.01, 0.1))
+        dip = 1 - transit_flux(times, **planet)
+        depth = dip.max()
+        if depth > 0:
+            number = np.round((times - planet["epoch"]) / planet["period"])
+            if len(np.unique(number[dip > 0.5 * depth])) >= FEWEST_TRANSITS:
+                return dip / depth, planet, depth
+
+
+def draw_injections(stars, n_injections, campaign, rng):
     """Inject a planet into raw light curves, each star in turn, and equalise them.
 
     Period and signal-to-noise ratio are log-uniform, the rest as `transits.draw_planet`; at least
-    two transits; strictly periodic in the index of the file. The depth is scaled to the ratio
-    drawn.
+    two transits. The depth is scaled to the ratio drawn.
 
     Parameters
     ----------
-    stars : Sample
+    stars : Stars
+        Non-hosts.
     n_injections : int
+    campaign : exoplanets.lightcurves.campaign.Campaign or None
     rng : numpy.random.Generator
 
     Returns
     -------
     Injections
     """
-    n_stars, n_cadences = stars.flux.shape
-    times = np.arange(n_cadences) * CADENCE_DAYS
-    star = np.resize(rng.permutation(n_stars), n_injections)
-    flux = np.empty((n_injections, n_cadences))
+    star = np.resize(rng.permutation(len(stars)), n_injections)
+    injected = stars.select(star)
+    flux = injected.flux.astype(np.float64)
     truth = np.empty((3, n_injections))
-    for i in range(n_injections):
-        dip, planet = injection.draw_transits(rng, times, PERIODS)
+    for i, cadence in enumerate(injected.cadence):
+        dip, planet, planet_depth = draw_dips(cadence * CADENCE_DAYS, rng)
         snr = np.exp(rng.uniform(np.log(SNR_EDGES[0]), np.log(SNR_EDGES[-1])))
-        flux[i], depth = injection.inject(stars.flux[star[i]].astype(np.float64), dip, snr)
-        of_planet = np.max(1 - transit_flux(times, **planet))
-        relative = depth / injection.estimate_level(stars.flux[star[i]])
+        level = estimate_level(flux[i])
+        flux[i], depth = inject(flux[i], dip, snr)
         # A planet's depth goes as the square of its radius.
-        ratio = planet["radius_ratio"] * np.sqrt(relative / of_planet)
-        truth[:, i] = planet["period"], snr, ratio
-    if stars.filled is not None:
-        flux[stars.filled[star]] = np.nan
-    curves, kept, _ = equalise.equalise_table(flux)
-    return Injections(flux[kept], curves, star[kept], *truth[:, kept])
+        radius_ratio = planet["radius_ratio"] * np.sqrt(depth / level / planet_depth)
+        truth[:, i] = planet["period"], snr, radius_ratio
+    curves, kept, _ = equalise_table(flux, campaign, injected.cadence)
+    injected = injected.select(kept).replace(flux=flux[kept].astype(np.float32), curves=curves)
+    return Injections(injected, star[kept], *truth[:, kept])
 
 
 def find_false_positive_threshold(score, rate=FALSE_POSITIVE_RATE):
@@ -88,17 +117,11 @@ def find_false_positive_threshold(score, rate=FALSE_POSITIVE_RATE):
 
     Returns
     -------
-    dict
-        `threshold`, and the counts `false_positives` of `non_hosts`.
+    float
     """
     score = np.sort(np.asarray(score, np.float64))[::-1]
     allowed = max(1, int(rate * len(score)))
-    threshold = np.nextafter(score[allowed], np.inf) if allowed < len(score) else score[-1]
-    return {
-        "threshold": float(threshold),
-        "false_positives": int(np.sum(score >= threshold)),
-        "non_hosts": len(score),
-    }
+    return float(np.nextafter(score[allowed], np.inf) if allowed < len(score) else score[-1])
 
 
 def count_recovered(recovered):
@@ -107,8 +130,8 @@ def count_recovered(recovered):
     return {
         "n": n,
         "recovered": found,
-        "fraction": metrics.ratio(found, n),
-        "interval": metrics.wilson(found, n),
+        "fraction": ratio(found, n),
+        "interval": wilson(found, n),
     }
 
 
@@ -134,34 +157,37 @@ def measure_completeness(threshold, score, found, injections, suspect):
         threshold, false positives of how many non-hosts; `bins` of SNR, `all`, and `above_20`;
         and `grid`, rows of cells of period and radius ratio.
     """
-    tuned = {
-        "threshold": float(threshold),
-        "false_positives": int(np.sum(score >= threshold)),
-        "non_hosts": len(score),
-    }
-    thresholds = {
-        "tuned": tuned,
-        "false_positives_1_percent": find_false_positive_threshold(score),
-        "false_positives_1_percent_without_suspects": find_false_positive_threshold(
-            score[~suspect]
+    trusted = score[~suspect]
+    cuts = {
+        "tuned": (float(threshold), score),
+        "false_positives_1_percent": (find_false_positive_threshold(score), score),
+        "false_positives_1_percent_without_suspects": (
+            find_false_positive_threshold(trusted),
+            trusted,
         ),
     }
     snr_bin = np.digitize(injections.snr, SNR_EDGES[1:-1])
     period_bin = np.digitize(injections.period, PERIOD_EDGES[1:-1])
     ratio_bin = np.digitize(injections.radius_ratio, RATIO_EDGES[1:-1])
-    for row in thresholds.values():
-        recovered = found >= row["threshold"]
-        row["bins"] = [
-            {"snr": [SNR_EDGES[i], SNR_EDGES[i + 1]]} | count_recovered(recovered[snr_bin == i])
-            for i in range(len(SNR_EDGES) - 1)
-        ]
-        row["all"] = count_recovered(recovered)
-        row["above_20"] = count_recovered(recovered[injections.snr > HIGH_SNR])
-        row["grid"] = [
-            [
-                count_recovered(recovered[(ratio_bin == i) & (period_bin == j)])
-                for j in range(len(PERIOD_EDGES) - 1)
-            ]
-            for i in range(len(RATIO_EDGES) - 1)
-        ]
-    return thresholds
+    measured = {}
+    for name, (cut, others) in cuts.items():
+        recovered = found >= cut
+        measured[name] = {
+            "threshold": cut,
+            "false_positives": int(np.sum(others >= cut)),
+            "non_hosts": len(others),
+            "bins": [
+                {"snr": [SNR_EDGES[i], SNR_EDGES[i + 1]]} | count_recovered(recovered[snr_bin == i])
+                for i in range(len(SNR_EDGES) - 1)
+            ],
+            "all": count_recovered(recovered),
+            "above_20": count_recovered(recovered[injections.snr > HIGH_SNR]),
+            "grid": [
+                [
+                    count_recovered(recovered[(ratio_bin == i) & (period_bin == j)])
+                    for j in range(len(PERIOD_EDGES) - 1)
+                ]
+                for i in range(len(RATIO_EDGES) - 1)
+            ],
+        }
+    return measured

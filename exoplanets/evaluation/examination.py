@@ -7,7 +7,7 @@ import numpy as np
 
 from exoplanets.classifiers import box
 from exoplanets.evaluation import prediction
-from exoplanets.evaluation.occlusion import HIDDEN, WANDER, occlude_star
+from exoplanets.evaluation.occlusion import HIDDEN, occlude_star
 from exoplanets.sources import own_stars
 from exoplanets.stars import CADENCE_DAYS
 
@@ -57,7 +57,7 @@ def examine_star(star, curve, time, score, network):
     -------
     Examined
     """
-    found = box.Search(*map(float, box.search_star(curve, time - time[0])))
+    found = box.search_star(curve, time - time[0])
     step = max(FINEST_STEP, -(-len(curve) // MOST_HIDDEN))
     width = max(HIDDEN, step)  # no cadence is left out
     n_at_once = max(1, CADENCES_AT_ONCE // len(curve))
@@ -66,8 +66,7 @@ def examine_star(star, curve, time, score, network):
         starts = range(0, len(curves), n_at_once)
         return np.concatenate([network.score(curves[i : i + n_at_once]) for i in starts])
 
-    wander = WANDER if star.time is None else 0
-    occlusion, panel = occlude_star(ask, curve, time - time[0], found, step, width, wander)
+    occlusion, panel = occlude_star(ask, curve, time - time[0], found, step, width)
     found = found._replace(epoch=found.epoch + time[0])
     period, epoch, duration = found.period, found.epoch, found.duration
     ways = {

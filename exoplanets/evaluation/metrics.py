@@ -1,17 +1,17 @@
-"""How well a score tells hosts from non-hosts: counts, ratios, thresholds, intervals.
+"""How well a score tells hosts from non-hosts: counts, ratios, intervals, probabilities.
 
 Throughout, `y` is 1 for a host and 0 for a non-host, a star is called a host if
-`score >= threshold`, and an undefined ratio is None.
+`score >= threshold`, and an undefined value is None.
 """
 
 import numpy as np
 from scipy import special, stats
 
-from exoplanets.classifiers.base import tune_threshold  # noqa: F401
-
 N_RESAMPLES = 1000
 CONFIDENCE = 0.95
 METRICS = ("accuracy", "precision", "recall", "f1", "average_precision", "roc_auc")
+PRECISION = 0.9  # at which recall is given
+N_NEAREST = 10  # non-hosts that a host is ranked among in `matched_auc`
 
 
 def count(y, called):
@@ -65,7 +65,7 @@ def rank_statistics(y, score, weights=None):
     order = np.argsort(-np.asarray(score, float), kind="stable")
     value, y = np.asarray(score, float)[order], y[order]
     weights = np.ones((1, len(y))) if weights is None else weights[:, order]
-    last = np.append(np.flatnonzero(np.diff(value)), len(value) - 1)
+    last = np.append(np.flatnonzero(np.diff(value)), len(value) - 1)  # of each run of ties
     tp = np.cumsum(weights * y, axis=1)[:, last]
     fp = np.cumsum(weights * ~y, axis=1)[:, last]
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -77,20 +77,57 @@ def rank_statistics(y, score, weights=None):
     return roc_auc, average_precision
 
 
-def resample(y, n_resamples, rng):
-    """Weights of a stratified bootstrap: stars drawn with replacement within their class.
+def find_roc_auc(y, score):
+    """ROC AUC of a score, float."""
+    return float(rank_statistics(y, score)[0][0])
+
+
+def bootstrap(y, score, seed, called=None, n_resamples=N_RESAMPLES):
+    """95 % intervals of F1, average precision and ROC AUC: stars drawn anew within their class.
+
+    All three depend on a non-host only through the hosts that score higher and whether it is
+    called. Non-hosts that agree in both are drawn together, as one count: the same distribution in
+    a hundredth of the time.
+
+    Parameters
+    ----------
+    y, score : ndarray of shape (n_stars,)
+    seed : int or numpy.random.Generator
+    called : ndarray of bool of shape (n_stars,), optional
+        Whether each star is called a host; without it F1 is left out.
+    n_resamples : int
 
     Returns
     -------
-    ndarray of shape (n_resamples, n_stars)
+    dict
+        `f1_interval`, `average_precision_interval`, `roc_auc_interval`: [low, high] or None.
     """
-    y = np.asarray(y) == 1
-    weights = np.empty((n_resamples, len(y)))
-    for member in (y, ~y):
-        n = int(member.sum())
-        if n:
-            weights[:, member] = rng.multinomial(n, np.full(n, 1 / n), size=n_resamples)
-    return weights
+    rng, y, score = np.random.default_rng(seed), np.asarray(y) == 1, np.asarray(score, float)
+    calls = np.zeros(len(y), bool) if called is None else np.asarray(called, bool)
+    hosts = np.sort(score[y])
+    place = [np.searchsorted(hosts, score[~y], side) for side in ("left", "right")]
+    _, first, counts = np.unique(
+        np.column_stack([*place, calls[~y]]), axis=0, return_index=True, return_counts=True
+    )
+    kept = np.concatenate([np.flatnonzero(y), np.flatnonzero(~y)[first]])
+    weights = [
+        rng.multinomial(int(share.sum()), share / share.sum(), size=n_resamples)
+        for share in (np.ones(len(hosts)), counts)
+        if len(share)
+    ]
+    weights = np.concatenate(weights, axis=1).astype(float)
+    roc_auc, average_precision = rank_statistics(y[kept], score[kept], weights)
+    values = {"average_precision": average_precision, "roc_auc": roc_auc}
+    if called is not None:
+        tp, n_called = weights @ (y & calls)[kept], weights @ calls[kept]
+        with np.errstate(invalid="ignore"):
+            values = {"f1": 2 * tp / (n_called + y.sum())} | values
+    return {f"{name}_interval": percentiles(value) for name, value in values.items()}
+
+
+def roc_auc_interval(y, score, rng, n_resamples=N_RESAMPLES):
+    """95 % interval [low, high] of the ROC AUC; see `bootstrap`."""
+    return bootstrap(y, score, rng, n_resamples=n_resamples)["roc_auc_interval"]
 
 
 def percentiles(values):
@@ -102,54 +139,7 @@ def percentiles(values):
     return [float(v) for v in np.percentile(values, [tail, 100 - tail])]
 
 
-def bootstrap(y, score, called, seed, n_resamples=N_RESAMPLES):
-    """95 % stratified bootstrap intervals of F1, average precision and ROC AUC.
-
-    Parameters
-    ----------
-    y, score, called : ndarray of shape (n_stars,)
-        Labels, scores, and whether each star is called a host.
-    seed, n_resamples : int
-
-    Returns
-    -------
-    dict
-        `f1_interval`, `average_precision_interval`, `roc_auc_interval`: [low, high] or None.
-    """
-    rng = np.random.default_rng(seed)
-    y, called = np.asarray(y) == 1, np.asarray(called, bool)
-    kept = {"f1": [], "average_precision": [], "roc_auc": []}
-    for start in range(0, n_resamples, 100):  # 100 at a time: memory stays small
-        weights = resample(y, min(100, n_resamples - start), rng)
-        tp, n_called = weights @ (y & called), weights @ called
-        with np.errstate(invalid="ignore"):
-            kept["f1"].append(2 * tp / (n_called + y.sum()))
-        roc_auc, average_precision = rank_statistics(y, score, weights)
-        kept["roc_auc"].append(roc_auc)
-        kept["average_precision"].append(average_precision)
-    return {f"{name}_interval": percentiles(np.concatenate(v)) for name, v in kept.items()}
-
-
-def roc_auc_interval(y, score, rng, n_resamples=N_RESAMPLES):
-    """95 % stratified bootstrap interval [low, high] of the ROC AUC.
-
-    Quick for few hosts and many non-hosts: all that matters of the resampled non-hosts is how many
-    fall between the scores of neighbouring hosts, and those counts are drawn at once.
-    """
-    y, score = np.asarray(y) == 1, np.asarray(score, float)
-    hosts, others = score[y], np.sort(score[~y])
-    below = np.searchsorted(others, hosts, side="left")
-    up_to = np.searchsorted(others, hosts, side="right")
-    edges, place = np.unique(np.concatenate([below, up_to]), return_inverse=True)
-    shares = np.diff(edges, prepend=0, append=len(others)) / len(others)
-    drawn = rng.multinomial(len(others), shares, size=n_resamples)
-    total = np.cumsum(drawn, axis=1)[:, place]  # resampled non-hosts below each host, and up to it
-    ranks = (total[:, : len(hosts)] + total[:, len(hosts) :]) / (2 * len(others))
-    weights = rng.multinomial(len(hosts), np.full(len(hosts), 1 / len(hosts)), size=n_resamples)
-    return percentiles(np.sum(weights * ranks, axis=1) / len(hosts))
-
-
-def evaluate(y, score, threshold, seed, called=None):
+def evaluate(y, score, threshold, seed, called=None, n_resamples=N_RESAMPLES):
     """Counts, metrics and 95 % intervals of one score on one set of stars.
 
     Proportions (accuracy, precision, recall) have Wilson intervals, the others those of a
@@ -160,7 +150,7 @@ def evaluate(y, score, threshold, seed, called=None):
     y, score : ndarray of shape (n_stars,)
     threshold : float or None
         None if `called` is given.
-    seed : int
+    seed, n_resamples : int
         Of the bootstrap.
     called : ndarray of bool of shape (n_stars,), optional
         Whether each star is called a host, where that is not `score >= threshold`: in
@@ -169,8 +159,8 @@ def evaluate(y, score, threshold, seed, called=None):
     Returns
     -------
     dict
-        JSON-ready: `tp`, `fp`, `fn`, `tn`, each of METRICS and its `<metric>_interval`, and
-        `threshold`; None where undefined.
+        JSON-ready: `tp`, `fp`, `fn`, `tn`, each of METRICS and its `<metric>_interval`,
+        `recall_at_precision_0.9` and `threshold`; None where undefined.
     """
     y, score = np.asarray(y), np.asarray(score, float)
     called = score >= threshold if called is None else called
@@ -181,72 +171,63 @@ def evaluate(y, score, threshold, seed, called=None):
         "precision": (tp, tp + fp),
         "recall": (tp, tp + fn),
     }
-    both = tp + fn > 0 and fp + tn > 0
     roc_auc, average_precision = (float(v[0]) for v in rank_statistics(y, score))
     values = {name: ratio(*pair) for name, pair in proportions.items()}
     values["f1"] = f1(tp, fp, fn)
     values["average_precision"] = average_precision if tp + fn else None
-    values["roc_auc"] = roc_auc if both else None
+    values["roc_auc"] = roc_auc if tp + fn > 0 and fp + tn > 0 else None
     intervals = {f"{name}_interval": wilson(*pair) for name, pair in proportions.items()}
-    intervals |= bootstrap(y, score, called, seed)
-    threshold = None if threshold is None else float(threshold)
-    return counts | values | {"threshold": threshold} | intervals
+    intervals |= bootstrap(y, score, seed, called, n_resamples)
+    recall = recall_at_precision(y, score) if tp + fn else None
+    cut = {f"recall_at_precision_{PRECISION}": recall}
+    cut["threshold"] = None if threshold is None else float(threshold)
+    return counts | values | cut | intervals
 
 
-def precision_recall(y, score):
-    """Precision and recall of every distinct cut, from no recall to full recall.
-
-    Returns
-    -------
-    recall, precision : ndarray of shape (n_cuts + 1,)
-        The first pair is recall 0 with the precision of the highest cut.
-    """
-    y = np.asarray(y) == 1
-    order = np.argsort(-np.asarray(score, float), kind="stable")
-    value, hits = np.asarray(score, float)[order], np.cumsum(y[order])
-    last = np.append(np.flatnonzero(np.diff(value)), len(value) - 1)
-    precision = hits[last] / (last + 1)
-    recall = hits[last] / y.sum()
-    return np.append(0, recall), np.append(precision[0], precision)
-
-
-def recall_at_precision(y, score, least=0.9):
+def recall_at_precision(y, score, least=PRECISION):
     """The highest recall of any cut whose precision is at least `least`; 0 if none is."""
-    recall, precision = precision_recall(y, score)
-    return float(recall[1:][precision[1:] >= least].max(initial=0.0))
+    from sklearn.metrics import precision_recall_curve  # here: it takes a second to import
+
+    precision, recall, _ = precision_recall_curve(y, score)
+    return float(recall[precision >= least].max())
 
 
-def noise_matched_auc(y, score, colour, n_nearest=10):
-    """ROC AUC of each host against the non-hosts whose noise is most like its own.
+def matched_auc(y, score, propensity, n_nearest=N_NEAREST):
+    """ROC AUC of each host against the non-hosts that are most like it but for their transits.
 
-    A score that only follows noise colour, by which hosts and non-hosts differ, is at 0.5.
+    Matching on a propensity score [1]_, of `adversary.score_alike`. A classifier that knows no more
+    than the adversary is at 0.5.
 
     Parameters
     ----------
     y, score : ndarray of shape (n_stars,)
-    colour : ndarray of shape (n_stars, n_probes)
-        Noise colour of each star; each column is scaled by its standard deviation.
+    propensity : ndarray of shape (n_stars,)
+        Log-odds of being a host by all that is not a dip; NaN leaves a star out.
     n_nearest : int
+        Non-hosts that each host is ranked among.
 
     Returns
     -------
     float or None
         Mean over hosts of the share of their nearest non-hosts with a lower score, ties half.
+
+    References
+    ----------
+    .. [1] Rosenbaum & Rubin 1983, Biometrika 70, 41.
     """
-    y, score = np.asarray(y) == 1, np.asarray(score, float)
+    known = np.isfinite(propensity)
+    y, score = np.asarray(y)[known] == 1, np.asarray(score, float)[known]
     if not y.any() or y.all():
         return None
-    scaled = colour / np.maximum(colour.std(axis=0), 1e-12)
-    shares = []
-    for host in np.flatnonzero(y):
-        distance = np.sum((scaled[~y] - scaled[host]) ** 2, axis=1)
-        near = score[~y][np.argsort(distance, kind="stable")[:n_nearest]]
-        shares.append(np.mean((score[host] > near) + 0.5 * (score[host] == near)))
-    return float(np.mean(shares))
+    odds = np.asarray(propensity)[known]
+    distance = np.abs(odds[y][:, np.newaxis] - odds[~y])
+    nearest = np.argsort(distance, axis=1, kind="stable")[:, :n_nearest]
+    others, hosts = score[~y][nearest], score[y][:, np.newaxis]
+    return float(np.mean((hosts > others) + 0.5 * (hosts == others)))
 
 
-def fit_calibration(y, score):
-    """Slope and offset of Platt's calibration: logistic regression on the logit of the score.
+def fit_calibration(y, score, prevalence=None):
+    """Slope and offset of Platt's calibration [1]_: logistic regression on the logit of the score.
 
     Scikit-learn's default penalty keeps a handful of hosts from making it too sure of itself.
 
@@ -254,6 +235,9 @@ def fit_calibration(y, score):
     ----------
     y, score : ndarray of shape (n_stars,)
         Of stars the network was not trained on; scores between 0 and 1.
+    prevalence : float, optional
+        Share of hosts that the probabilities are for; that of `y` unless given. Stars chosen by
+        label give the right slope and an offset that is off by the difference of log-odds [2]_.
 
     Returns
     -------
@@ -261,12 +245,14 @@ def fit_calibration(y, score):
 
     References
     ----------
-    Platt 1999, Advances in Large Margin Classifiers, 61.
+    .. [1] Platt 1999, in Advances in Large Margin Classifiers, 61.
+    .. [2] King & Zeng 2001, Political Analysis 9, 137.
     """
     from sklearn.linear_model import LogisticRegression  # here: it takes a second to import
 
     model = LogisticRegression().fit(logit(score)[:, np.newaxis], np.asarray(y))
-    return [float(model.coef_[0, 0]), float(model.intercept_[0])]
+    shift = 0.0 if prevalence is None else logit(prevalence) - logit(np.mean(y))
+    return [float(model.coef_[0, 0]), float(model.intercept_[0] + shift)]
 
 
 def calibrate(score, slope, offset):

@@ -1,4 +1,6 @@
-"""Occlusion: how far a score falls when a stretch of time is hidden [1]_, and where.
+"""Occlusion: which stretches of time a score rests on, and how much of that lies within transits.
+
+Each stretch of a light curve is hidden in turn, and the fall in score noted [1]_.
 
 References
 ----------
@@ -6,18 +8,14 @@ References
 """
 
 import numpy as np
-from scipy.ndimage import uniform_filter1d
 
-from exoplanets.classifiers import box
-from exoplanets.evaluation import metrics
+from exoplanets.evaluation.metrics import logit, ratio
 from exoplanets.stars import CADENCE_DAYS
 
 HIDDEN = 13  # cadences, 6.4 h: a whole transit of most planets
 TAPER = 2  # cadences over which the light curve goes to 0 at either end of a hidden stretch
 ORDINARY = 3.0  # robust spreads by which hiding an ordinary stretch may change the score
-WANDER = 30  # cadences a transit may be early or late in all: index is not quite time
-STRETCH = 1 / 16  # of a period, which index may gain or lose against time from one to the next
-VISIBLE_STATISTIC = 4.0  # of the box search: a host whose transits show
+VISIBLE_STATISTIC = 6.0  # of the box search; one real non-host in seventy reaches it
 
 
 def hide_stretches(curve, centres, width=HIDDEN):
@@ -40,56 +38,24 @@ def hide_stretches(curve, centres, width=HIDDEN):
     return curve * kept
 
 
-def follow_transits(curve, times, period, epoch, duration, wander=WANDER):
-    """Middle of every transit, followed from one to the next.
+def find_transits(times, period, epoch, duration):
+    """Indices of the cadences nearest to the middle of each transit, ndarray of int.
 
-    From a file whose missing cadences were dropped, time is only about known: where one in twelve
-    is missing transits come early, by up to some twenty over a campaign. Of all paths that
-    stay within `wander` cadences (and a third of a period) of the strict period, and change by at
-    most `STRETCH` of a period and a cadence between neighbours, the one with the lowest sum of box
-    means is taken (dynamic programming). No dip counts more than two typical ones. A transit in a
-    gap, which lies further than that and half its duration from any cadence, is left out.
+    A transit without a cadence within half its duration is left out; without a period all are.
 
     Parameters
     ----------
-    curve, times : ndarray of shape (n_cadences,)
-        Equalised, and days.
+    times : ndarray of shape (n_cadences,)
+        Days, increasing.
     period, epoch, duration : float
-        Days; of the box search.
-    wander : int
-        Cadences; 0 where times are exact.
-
-    Returns
-    -------
-    ndarray of int
-        Indices into `curve`, one per transit that was seen.
+        Days.
     """
     if not np.isfinite(period):
         return np.zeros(0, int)
-    width = max(3, round(duration / CADENCE_DAYS))
-    means = uniform_filter1d(np.asarray(curve, np.float64), width, mode="nearest")
-    predicted = np.arange(epoch % period, times[-1], period)
-    nearest = np.searchsorted((times[1:] + times[:-1]) / 2, predicted)
-    predicted = nearest[np.abs(times[nearest] - predicted) <= (wander + width / 2) * CADENCE_DAYS]
-    reach = int(min(wander, period / CADENCE_DAYS / 3))
-    offsets = np.arange(-reach, reach + 1)
-    place = np.clip(predicted[:, None] + offsets, 0, len(curve) - 1)
-    cost = means[place]
-    typical = np.median(cost.min(axis=1))
-    cost = np.maximum(cost, typical - abs(typical))
-    step = 1 + round(STRETCH * period / CADENCE_DAYS)
-    total, came_from = cost[0], np.zeros(cost.shape, int)
-    far = np.abs(offsets[:, None] - offsets) > step
-    # Between equal paths the one that changes least.
-    change = np.where(far, np.inf, 1e-6 * np.abs(offsets[:, None] - offsets))
-    for k in range(1, len(cost)):
-        paths = total + change
-        came_from[k] = paths.argmin(axis=1)
-        total = cost[k] + paths.min(axis=1)
-    path = [int(total.argmin())]
-    for k in range(len(cost) - 1, 0, -1):
-        path.append(came_from[k, path[-1]])
-    return place[np.arange(len(place)), path[::-1]]
+    first = epoch - np.floor((epoch - times[0]) / period) * period
+    middles = np.arange(first, times[-1], period)
+    nearest = np.searchsorted((times[1:] + times[:-1]) / 2, middles)
+    return nearest[np.abs(times[nearest] - middles) <= (duration + CADENCE_DAYS) / 2]
 
 
 def measure_occlusion(score, curve, middles, duration, step=4, width=HIDDEN):
@@ -127,7 +93,7 @@ def measure_occlusion(score, curve, middles, duration, step=4, width=HIDDEN):
     centres = np.arange(width // 2, len(curve) - width // 2 + 1, step)
     hidden = hide_stretches(curve, centres, width)
     scored = np.asarray(score(np.concatenate([curve[None], hidden])), np.float64)
-    falls = metrics.logit(scored[0]) - metrics.logit(scored[1:])
+    falls = logit(scored[0]) - logit(scored[1:])
     reach = (width - 1) / 2 + TAPER + duration / CADENCE_DAYS / 2
     in_transit = np.abs(centres[:, None] - middles).min(axis=1, initial=len(curve)) <= reach
     median = np.median(falls)
@@ -138,20 +104,16 @@ def measure_occlusion(score, curve, middles, duration, step=4, width=HIDDEN):
     result = {
         "score": float(scored[0]),
         "transits": len(middles),
-        "share_in_transit": metrics.ratio(excess[in_transit].sum(), excess.sum()),
-        "share_of_any_fall": metrics.ratio(positive[in_transit].sum(), positive.sum()),
+        "share_in_transit": ratio(excess[in_transit].sum(), excess.sum()),
+        "share_of_any_fall": ratio(positive[in_transit].sum(), positive.sum()),
         "share_by_chance": float(in_transit.mean()),
         "ordinary_fall": float(ordinary),
     }
-    return result, {
-        "centres": centres,
-        "falls": falls,
-        "middles": middles,
-        "in_transit": in_transit,
-    }
+    arrays = {"centres": centres, "falls": falls, "middles": middles, "in_transit": in_transit}
+    return result, arrays
 
 
-def occlude_star(score, curve, times, found, step=4, width=HIDDEN, wander=WANDER):
+def occlude_star(score, curve, times, found, step=4, width=HIDDEN):
     """`measure_occlusion` at the transits of what a box search found in a star.
 
     Parameters
@@ -160,10 +122,8 @@ def occlude_star(score, curve, times, found, step=4, width=HIDDEN, wander=WANDER
         See `measure_occlusion`.
     times : ndarray of shape (n_cadences,)
         Days since the zero of the search's epoch.
-    found : box.Search
+    found : exoplanets.classifiers.box.Search
         Of this one star: numbers, not arrays.
-    wander : int
-        See `follow_transits`.
 
     Returns
     -------
@@ -172,17 +132,27 @@ def occlude_star(score, curve, times, found, step=4, width=HIDDEN, wander=WANDER
     panel : dict
         What is drawn: `curve`, the `days` of its cadences, and the arrays of `measure_occlusion`.
     """
-    planet = found.period, found.epoch, found.duration
-    middles = follow_transits(curve, times, *planet, wander)
+    middles = find_transits(times, found.period, found.epoch, found.duration)
     result, arrays = measure_occlusion(score, curve, middles, found.duration, step, width)
     return result, {"curve": curve, "days": times} | arrays
 
 
-def occlude_clearest(scorer, stars, score, level):
+def occlude_clearest(classifier, stars, score, found, n_hosts, n_others, step):
     """`measure_occlusion` of the clearest hosts and of the highest-scored non-hosts.
 
-    Clear: of the highest-scored hosts, those in which a box search sees the transits too (its
-    statistic is at least `VISIBLE_STATISTIC`), in the order of the score.
+    Clear: hosts in which a box search sees the transits too (its statistic is at least
+    `VISIBLE_STATISTIC`), in the order of the score.
+
+    Parameters
+    ----------
+    classifier : exoplanets.classifiers.base.Classifier
+        Its scores lie between 0 and 1.
+    stars : Stars
+    score : ndarray of shape (n_stars,)
+    found : exoplanets.classifiers.box.Search
+        Of all these stars; NaN where none was searched.
+    n_hosts, n_others, step : int
+        Stars of each class, and cadences from one hidden stretch to the next.
 
     Returns
     -------
@@ -191,19 +161,22 @@ def occlude_clearest(scorer, stars, score, level):
     drawn : list of dict
         See `occlude_star`.
     """
+    kind = classifier.light_curves
     rows, drawn = [], []
-    for label, n_wanted in ((1, level.n_clear), (0, level.n_false)):
-        order = np.flatnonzero(stars.y == label)
-        order = order[np.argsort(-score[order], kind="stable")]
-        order = order[: 3 * n_wanted if label else n_wanted]
-        curves = stars.curves[order]
-        times = np.arange(curves.shape[1]) * CADENCE_DAYS
-        found = box.search(curves)
-        clear = found.statistic >= (VISIBLE_STATISTIC if label else -np.inf)
-        for k in np.flatnonzero(clear)[:n_wanted]:
-            at = box.Search(*(float(values[k]) for values in found))
-            row, panel = occlude_star(scorer.score, curves[k], times, at, level.step)
-            names = {"star": str(stars.names[order[k]]), "label": label}
-            rows.append(names | row | at._asdict())
-            drawn.append(panel)
+    order = np.argsort(-score, kind="stable")
+    hosts = order[(stars.y[order] == 1) & (found.statistic[order] >= VISIBLE_STATISTIC)]
+    others = order[(stars.y[order] == 0) & np.isfinite(found.period[order])]
+    for star in np.concatenate([hosts[:n_hosts], others[:n_others]]):
+
+        def ask(curves, star=star):
+            given = {"curves": curves} if kind == "equalised" else {"flux": curves}
+            return classifier.score(stars.select(np.full(len(curves), star)).replace(**given))
+
+        curve = stars.light_curves(kind)[star]
+        cadence = np.arange(len(curve)) if kind == "equalised" else stars.cadence[star]
+        search = found.select(star)
+        row, panel = occlude_star(ask, curve, cadence * CADENCE_DAYS, search, step)
+        numbers = {name: float(value) for name, value in search._asdict().items()}
+        rows.append({"star": stars.names[star], "label": int(stars.y[star])} | row | numbers)
+        drawn.append(panel)
     return rows, drawn

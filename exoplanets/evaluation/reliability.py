@@ -1,19 +1,21 @@
-"""Reliability: how much of a classifier's skill survives where no transit is left.
+"""Reliability: how much of a classifier's skill is left where no transit is left.
 
-Flux is turned upside down, dips are masked, or blocks of time are shuffled, so that the transits
-are left but not their period; hosts and non-hosts are treated alike, as the Kepler catalogue did
-[1]_.
+Flux turned upside down and dips replaced by noise hold no transit; shuffled blocks of time hold the
+transits but not their period [1]_. Hosts and non-hosts are treated alike, so what still tells them
+apart is no planet.
 
 References
 ----------
-.. [1] Thompson et al. 2018, ApJS 235, 38 (inversion and scrambling).
+.. [1] Thompson et al. 2018, ApJS 235, 38 (Kepler DR25: inversion and scrambling).
 """
 
 import numpy as np
+from astropy.stats import mad_std
 from scipy.ndimage import binary_dilation, uniform_filter1d
 
 from exoplanets.evaluation import metrics
 from exoplanets.lightcurves.detrend import find_trend
+from exoplanets.lightcurves.gaps import fill_gaps
 
 TREATMENTS = ("original", "inverted", "masked", "scrambled")
 DIP_DEPTH = 3.5  # standard deviations, of a cadence or (white) of the mean of DIP_WIDTH cadences
@@ -85,12 +87,17 @@ def mask_dips(curves, rng):
 
 
 def mask_raw_dips(flux, rng):
-    """`mask_dips` for raw flux, e-/s: only the dips change, not what is between them."""
-    trend = find_trend(flux)
-    rest = flux - trend
-    spread = 1.4826 * np.median(np.abs(rest), axis=1, keepdims=True)
-    scaled = rest / np.maximum(spread, 1e-100)
-    return np.where(find_dips(scaled), trend + spread * mask_dips(scaled, rng), flux)
+    """`mask_dips` for raw flux, e-/s: only the dips change, not what is between them.
+
+    What is missing stays missing.
+    """
+    filled = fill_gaps(flux)
+    trend = find_trend(filled)
+    rest = filled - trend
+    spread = np.maximum(mad_std(rest, axis=1)[:, np.newaxis], 1e-100)
+    scaled = rest / spread
+    masked = np.where(find_dips(scaled), trend + spread * mask_dips(scaled, rng), flux)
+    return np.where(np.isnan(flux), np.nan, masked)
 
 
 def scramble(curves, rng):
@@ -108,16 +115,17 @@ def treat_stars(stars, seed):
 
     Returns
     -------
-    dict of (flux, curves)
-        Per treatment, both kinds of light curves.
+    dict of Stars
+        Per treatment, with both kinds of light curves treated.
     """
     rng = np.random.default_rng([seed, 2])
     flux, curves = stars.flux, stars.curves
+    masked = mask_raw_dips(flux, rng).astype(flux.dtype)
     return {
-        "original": (flux, curves),
-        "inverted": (-flux, -curves),  # equalisation is odd
-        "masked": (mask_raw_dips(flux, rng), mask_dips(curves, rng)),
-        "scrambled": (scramble(flux, rng), scramble(curves, rng)),
+        "original": stars,
+        "inverted": stars.replace(flux=-flux, curves=-curves),  # equalisation is odd
+        "masked": stars.replace(flux=masked, curves=mask_dips(curves, rng)),
+        "scrambled": stars.replace(flux=scramble(flux, rng), curves=scramble(curves, rng)),
     }
 
 
@@ -139,14 +147,11 @@ def measure_reliability(y, scored, seed, n_resamples=metrics.N_RESAMPLES):
         (AUC - 0.5) / (AUC of the original - 0.5), at least 0; None if there was no skill.
     """
     rng = np.random.default_rng([seed, 3])
-    auc = {name: float(metrics.rank_statistics(y, s)[0][0]) for name, s in scored.items()}
+    auc = {name: metrics.find_roc_auc(y, score) for name, score in scored.items()}
     skill = auc["original"] - 0.5
-    rows = {
-        name: {
-            "roc_auc": auc[name],
-            "interval": metrics.roc_auc_interval(y, s, rng, n_resamples),
-            "surviving_share": max(0.0, (auc[name] - 0.5) / skill) if skill > LEAST_SKILL else None,
-        }
-        for name, s in scored.items()
-    }
+    rows = {}
+    for name, score in scored.items():
+        interval = metrics.roc_auc_interval(y, score, rng, n_resamples)
+        share = max(0.0, (auc[name] - 0.5) / skill) if skill > LEAST_SKILL else None
+        rows[name] = {"roc_auc": auc[name], "interval": interval, "surviving_share": share}
     return {"hosts": int(np.sum(y == 1)), "non_hosts": int(np.sum(y == 0))} | rows

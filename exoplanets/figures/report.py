@@ -1,8 +1,7 @@
 """The table of results: plain for the console, Markdown and LaTeX for a report, and its caption."""
 
+from exoplanets.evaluation.candidates import N_CANDIDATES
 from exoplanets.figures.results import format_metric
-from exoplanets.files import write_text
-from exoplanets.stars import describe
 
 COLUMNS = {
     "network": "network",
@@ -14,7 +13,7 @@ COLUMNS = {
     "f1": "F1",
     "average_precision": "average precision",
     "roc_auc": "ROC AUC",
-    "noise_matched_auc": "noise-matched AUC",
+    "matched_auc": "matched AUC",
 }
 COUNTS = ("tp", "fp", "fn", "tn")
 MODEL_CARD = (
@@ -37,8 +36,6 @@ def format_cell(row, name):
         return "/".join(str(row[key]) for key in COUNTS)
     if name in ("network", "light_curves", "split"):
         return row[name]
-    if name == "noise_matched_auc":
-        return "undefined" if row[name] is None else f"{row[name]:.3f}"
     return format_metric(row, name)
 
 
@@ -62,47 +59,72 @@ def make_text(rows):
     return "\n".join([*aligned, rule])
 
 
-def make_caption(data, provenance, cross_validation):
-    """The sentence under the table: data, split, seeds and intervals.
+def make_report(content, listed):
+    """What a run has found, for the console.
 
     Parameters
     ----------
-    data : str
-        See `stars.describe`.
-    provenance : dict
+    content : dict
         Of `metrics.json`.
-    cross_validation : dict or None
-        Of `metrics.json`.
+    listed : pandas.DataFrame
+        Of `stars.csv`.
 
     Returns
     -------
     str
     """
-    stars = {name: provenance["data"][name] for name in ("train", "test")}
+    suspects, lines = content["suspects"], [make_text(content["results"])]
+    lines.append("highest-scored test stars (period in days; depth in robust standard deviations):")
+    test = listed[listed["table"] == "test"].sort_values("score", ascending=False, kind="stable")
+    for star in test.head(N_CANDIDATES).itertuples():
+        lines.append(
+            f"  row {star.row:4d}  {'host' if star.label else 'non-host':8}  score {star.score:.3f}"
+            f"  period {star.period_days:8.5f}  depth {star.depth_sigma:5.1f}  SNR {star.snr:5.1f}"
+            f"  statistic {star.statistic:5.2f}"
+            f"{'  suspect label: periodic dips' if star.suspect_label else ''}"
+        )
+    if suspects["test_rows"]:
+        lines.append(f"without the suspects (test rows {suspects['test_rows']}):")
+        lines.append(make_text(suspects["results_without"]))
+    if content["cross_validation"]:
+        lines += [describe_folds(content["cross_validation"]) + ":"]
+        lines += [f"  {line}" for line in summarise_seeds(content["cross_validation"])]
+    if content["vetting"]:
+        lines.append(f"vetting ({content['vetting']['level']}):")
+        lines += [f"  {describe_verdict(v)}" for v in content["vetting"]["verdicts"]]
+    return "\n".join(lines)
+
+
+def describe_folds(cross_validation):
+    """Folds and seeds of the cross-validation, in words."""
+    seeds = ", ".join(map(str, cross_validation["seeds"]))
+    return f"cross-validation in {cross_validation['folds']} folds over all stars, seeds {seeds}"
+
+
+def make_caption(content, data, provenance):
+    """The sentences under the table: data, seed, thresholds and intervals; see `make_markdown`."""
     counts = " and ".join(
         f"{table['n_stars']} {name} stars ({table['n_hosts']} hosts)"
-        for name, table in stars.items()
+        for name, table in ((name, provenance["data"][name]) for name in ("train", "test"))
     )
     text = (
-        f"Data: {data}, {counts}. Seed {provenance['seed']}. Thresholds maximise F1 on validation "
-        "stars (of repeat_count: on training stars); a star is called a host if "
-        "score >= threshold. In brackets 95 % intervals: Wilson for precision and recall, "
-        "stratified bootstrap for the others."
+        f"Data: {data}, {counts}. Seed {provenance['seed']}, run {provenance['run']}. Thresholds "
+        "maximise F1 on validation stars; a star is called a host if score >= threshold. In "
+        "brackets 95 % intervals: Wilson for precision and recall, stratified bootstrap for the "
+        "others. Matched AUC: each host is ranked among the ten non-hosts to which an adversary "
+        "who sees no dips gives the most similar probability (Rosenbaum & Rubin 1983)."
     )
-    if cross_validation:
-        seeds = ", ".join(map(str, cross_validation["seeds"]))
-        text += (
-            f" Cross-validation: {cross_validation['folds']} folds over all stars, seeds {seeds}; "
-            "its rows are the pooled out-of-fold figures of the first."
-        )
+    if content["cross_validation"]:
+        folds = describe_folds(content["cross_validation"])
+        text += f" Of the {folds}, the rows are the pooled out-of-fold figures of the first seed."
     return text
 
 
 def summarise_seeds(cross_validation):
-    """A line per contender: mean, standard deviation and each value over the repetitions."""
+    """A line per classifier and metric: mean, standard deviation and value of each repetition."""
     lines = []
     for row in cross_validation["results"]:
-        for name in ("average_precision", "roc_auc", "f1"):
+        for name in ("average_precision", "roc_auc", "matched_auc", "f1"):
             found, mean = row[name], "undefined"
             if found["mean"] is not None:
                 values = ", ".join(f"{value:.3f}" for value in found["values"])
@@ -117,20 +139,26 @@ def summarise_seeds(cross_validation):
 def describe_verdict(verdict):
     """A verdict of the vetting as one line."""
     outcome = {True: "holds", False: "FAILS", None: "undefined"}[verdict["passed"]]
-    return f"{verdict['network']}, {verdict['test']}: {outcome}: {verdict['sentence']}"
+    name = f"{verdict['network']} on {verdict['light_curves']}"
+    return f"{name}, {verdict['test']}: {outcome}: {verdict['sentence']}"
 
 
-def make_markdown(rows, data, provenance, cross_validation=None, verdicts=()):
+def choose_rows(content):
+    """The result rows of a report: stars that no threshold and no training has seen."""
+    return [row for row in content["results"] if row["split"] in ("test", "cross-validation")]
+
+
+def make_markdown(content, data, provenance):
     """The results as Markdown, `plots/results.md`.
 
     Parameters
     ----------
-    rows : list of dict
-        Result rows of `metrics.json` to print.
-    data, provenance, cross_validation
-        See `make_caption`.
-    verdicts : list of str
-        What the vetting found.
+    content : dict
+        Of `metrics.json`.
+    data : str
+        See `exoplanets.sources.kaggle.describe`.
+    provenance : dict
+        Of `metrics.json`.
 
     Returns
     -------
@@ -138,26 +166,26 @@ def make_markdown(rows, data, provenance, cross_validation=None, verdicts=()):
     """
     lines = ["# Results", ""]
     lines += [f"| {' | '.join(COLUMNS.values())} |", "|" + "---|" * len(COLUMNS)]
-    lines += [f"| {' | '.join(cells)} |" for cells in make_rows(rows)]
-    lines += ["", make_caption(data, provenance, cross_validation), ""]
-    if cross_validation:
-        lines += ["## Spread over seeds", ""]
-        lines += [f"* {line}" for line in summarise_seeds(cross_validation)] + [""]
-    if verdicts:
-        lines += ["## Vetting", ""] + [f"* {verdict}" for verdict in verdicts] + [""]
-    lines += ["## Model card", ""] + [f"* {sentence}" for sentence in MODEL_CARD]
+    lines += [f"| {' | '.join(cells)} |" for cells in make_rows(choose_rows(content))]
+    lines += ["", make_caption(content, data, provenance), ""]
+    if content["cross_validation"]:
+        seeds = summarise_seeds(content["cross_validation"])
+        lines += ["## Spread over seeds", "", *(f"* {line}" for line in seeds), ""]
+    if content["vetting"]:
+        verdicts = map(describe_verdict, content["vetting"]["verdicts"])
+        lines += ["## Vetting", "", *(f"* {verdict}" for verdict in verdicts), ""]
+    lines += ["## Model card", "", *(f"* {sentence}" for sentence in MODEL_CARD)]
     return "\n".join(lines) + "\n"
 
 
-def make_latex(rows, data, provenance, cross_validation=None):
+def make_latex(content, data, provenance):
     """The table as LaTeX (booktabs), `plots/results.tex`; see `make_markdown`."""
     head = " & ".join(COLUMNS.values())
-    body = [" & ".join(map(_escape, cells)) + r" \\" for cells in make_rows(rows)]
-    caption = _escape(make_caption(data, provenance, cross_validation))
+    body = [" & ".join(map(_escape, cells)) + r" \\" for cells in make_rows(choose_rows(content))]
     lines = [
         r"\begin{table*}",
         r"\centering\footnotesize",
-        rf"\caption{{{caption}}}",
+        rf"\caption{{{_escape(make_caption(content, data, provenance))}}}",
         r"\label{tab:exoplanet-hosts}",
         rf"\begin{{tabular}}{{lll{'r' * (len(COLUMNS) - 3)}}}",
         r"\toprule",
@@ -169,26 +197,6 @@ def make_latex(rows, data, provenance, cross_validation=None):
         r"\end{table*}",
     ]
     return "\n".join(lines) + "\n"
-
-
-def write_report(plots_dir, evaluation, provenance):
-    """Write both tables, `results.md` and `results.tex`.
-
-    Parameters
-    ----------
-    plots_dir : path
-    evaluation : object
-        With `rows`, `cross_validation` and `vetting` of `metrics.json`.
-    provenance : dict
-        Of `metrics.json`.
-    """
-    rows = [row for row in evaluation.rows if row["split"] in ("test", "cross-validation")]
-    about = rows, describe(provenance["data"]), provenance, evaluation.cross_validation
-    verdicts = evaluation.vetting["verdicts"] if evaluation.vetting else []
-    verdicts = [describe_verdict(verdict) for verdict in verdicts]
-    plots_dir.mkdir(parents=True, exist_ok=True)
-    write_text(plots_dir / "results.md", make_markdown(*about, verdicts))
-    write_text(plots_dir / "results.tex", make_latex(*about))
 
 
 def _escape(text):

@@ -1,63 +1,137 @@
-"""The figures of step 4: functions of arrays that return a figure."""
+"""The figures of step 4 but those of the vetting: functions of arrays that return a figure."""
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.ticker import MaxNLocator
+from sklearn.metrics import precision_recall_curve
 
-from exoplanets.classifiers import box
-from exoplanets.evaluation import metrics
 from exoplanets.evaluation.candidates import N_CANDIDATES
-from exoplanets.figures.style import COLORS, house_style
+from exoplanets.evaluation.metrics import rank_statistics
+from exoplanets.evaluation.occlusion import VISIBLE_STATISTIC
+from exoplanets.figures import vetting
+from exoplanets.figures.style import (
+    COLORS,
+    LEGEND_LINE,
+    draw_legend,
+    find_colors,
+    house_style,
+    name_classifier,
+)
+from exoplanets.stars import CADENCE_DAYS
 
-NETWORK_COLORS = {  # Okabe & Ito 2008, apart from those of the two classes
-    "transit": "#009E73",
-    "published": "#CC79A7",
-    "box_least_squares": "#E69F00",
-    "repeat_count": "#000000",
-}
+RIGHT, WRONG = "#44AA99", "#E8A33D"  # of a confusion matrix; in grey the words tell them apart
+OUTCOMES = (("right", "false alarm"), ("missed", "found"))
 
 
 def format_metric(row, name):
     """A metric and its interval as text, such as `0.80 [0.38, 0.96]`."""
     if row[name] is None:
         return "undefined"
-    interval = row[f"{name}_interval"]
+    interval = row.get(f"{name}_interval")
     return f"{row[name]:.3f}" + (f" [{interval[0]:.2f}, {interval[1]:.2f}]" if interval else "")
 
 
-def draw_confusion(row, title):
-    """Confusion matrix of one result row: counts, with the rate of the true class beneath.
+def draw_figures(found, compared, study):
+    """All figures of step 4.
+
+    Parameters
+    ----------
+    found : exoplanets.evaluation.evaluate.Evaluation
+    compared : sequence of exoplanets.evaluation.comparison.Compared
+    study : (str, str)
+        Key of the network of the published study.
+
+    Returns
+    -------
+    dict of matplotlib.figure.Figure
+        By the name of their file.
+    """
+    content, main = found.content, found.main.classifier
+    colors = find_colors([c.classifier for c in compared])
+    rows = {(r["network"], r["light_curves"], r["split"]): r for r in content["results"]}
+    is_test = found.main.stars.split == "test"
+    test = found.main.stars.select(is_test)
+    scored = {c.classifier.key: c.at(test) for c in compared if c.score is not None}
+    history = found.history
+    history = history[(history["network"] == study[0]) & (history["light_curves"] == study[1])]
+    listed = found.listed[is_test].reset_index(drop=True)
+    best = listed.sort_values("score", ascending=False, kind="stable").head(N_CANDIDATES)
+    times = np.arange(test.curves.shape[1]) * CADENCE_DAYS
+    figures = {
+        "CMtrain": draw_confusion(rows[(*study, "train")], "Fit stars, balanced"),
+        "CMtest": draw_confusion(rows[(*study, "test")], "Test stars"),
+        "Trainevo": draw_history(history, f"{study[0].capitalize()} network"),
+        f"CMtest_{main.name}": draw_confusion(rows[(*main.key, "test")], "Test stars"),
+        "precision_recall": draw_precision_recall(test.y, scored, colors, "Test stars"),
+        "top_candidates": draw_candidates(test.curves[best.index], times, best),
+        "calibration": vetting.draw_calibration(
+            content["calibration"][" on ".join(main.key)], main.name, colors[main.name]
+        ),
+    }
+    if content["vetting"]:
+        vetted, drawn = content["vetting"], found.drawn
+        figures |= {
+            "injection_recovery": vetting.draw_injection_recovery(vetted, colors),
+            "reliability": vetting.draw_reliability(vetted, drawn, colors),
+            "occlusion": vetting.draw_occlusion(vetted, drawn),
+        }
+    return figures
+
+
+def draw_confusion(row, stars):
+    """Confusion matrix of one result row: counts, what they mean, and the share of the true class.
+
+    Parameters
+    ----------
+    row : dict
+        Of `metrics.json`.
+    stars : str
+        Which stars they are, such as "Test stars".
 
     Returns
     -------
     matplotlib.figure.Figure
     """
     counts = np.array([[row["tn"], row["fp"]], [row["fn"], row["tp"]]])
-    rates = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     names = ("non-host", "host")
     with house_style():
-        figure, axis = plt.subplots(figsize=(4.8, 4.6))
-        axis.imshow(rates, cmap="Greys", vmin=0, vmax=2.5)
+        figure, axis = plt.subplots(figsize=(4.4, 4.3))
+        for color, cells in ((RIGHT, np.eye(2, dtype=bool)), (WRONG, ~np.eye(2, dtype=bool))):
+            shade = LinearSegmentedColormap.from_list("shade", ["#ffffff", color])
+            axis.imshow(np.where(cells, shares, np.nan), cmap=shade, vmin=-0.15, vmax=1)
         for i, j in np.ndindex(2, 2):
-            axis.text(
-                j, i - 0.06, f"{counts[i, j]}", ha="center", va="center", fontsize=22,
-                color=COLORS[names[i]],
-            )  # fmt: skip
-            axis.text(j, i + 0.2, f"{rates[i, j]:.1%} of {names[i]}s", ha="center", va="center")
+            axis.text(j, i - 0.22, OUTCOMES[i][j], ha="center", va="center", fontsize=10)
+            axis.text(j, i + 0.02, f"{counts[i, j]}", ha="center", va="center", fontsize=22)
+            share = f"{shares[i, j]:.1%} of {names[i]}s"
+            axis.text(j, i + 0.27, share, ha="center", va="center", fontsize=9)
+        axis.axhline(0.5, color="white", lw=3)
+        axis.axvline(0.5, color="white", lw=3)
+        sizes = zip(names, counts.sum(axis=1), strict=True)
         axis.set_xticks([0, 1], [f"called {name}" for name in names])
-        axis.set_yticks(
-            [0, 1],
-            [f"{name}\n({n} stars)" for name, n in zip(names, counts.sum(axis=1), strict=True)],
-        )
+        axis.set_yticks([0, 1], [f"{name}s\n({n})" for name, n in sizes])
         axis.tick_params(length=0)
         axis.spines[:].set_visible(False)
+        alarms = f"{row['fp']} false alarm{'' if row['fp'] == 1 else 's'}"
         axis.set_title(
-            f"{title}\nF1 {format_metric(row, 'f1')}, threshold {row['threshold']:.3g}", fontsize=10
+            f"{row['tp']} of {row['tp'] + row['fn']} hosts found, {alarms}\n"
+            f"{stars}: {name_classifier(row['network'], row['light_curves'])}\n"
+            f"F1 {format_metric(row, 'f1')}, score ≥ {row['threshold']:.3g}",
+            fontsize=9.5,
         )
     return figure
 
 
-def draw_history(history, title):
+def draw_history(history, network):
     """Loss, recall and average precision against the epoch, best epoch marked.
+
+    Parameters
+    ----------
+    history : pandas.DataFrame
+        A row per epoch; see `Classifier.history`.
+    network : str
+        In words.
 
     Returns
     -------
@@ -71,23 +145,29 @@ def draw_history(history, title):
     best = int(history["epoch"][history["val_loss"].idxmin()]) + 1
     epochs = history["epoch"] + 1
     with house_style():
-        figure, axes = plt.subplots(1, 3, figsize=(11, 3.6))
+        figure, axes = plt.subplots(1, 3, figsize=(7.5, 2.9))
         for axis, (name, label) in zip(axes, panels.items(), strict=True):
-            axis.plot(epochs, history[name], color="#555555", label="fit stars")
+            axis.plot(epochs, history[name], "-", color="#999999", label="fit stars")
             axis.plot(
-                epochs, history[f"val_{name}"], color="#009E73", ls="--", label="validation stars"
-            )
-            axis.axvline(best, color="#bbbbbb", lw=0.8, zorder=0)
+                epochs, history[f"val_{name}"], "o--", ms=3, color="#000000",
+                label="validation stars",
+            )  # fmt: skip
+            axis.axvline(best, color="#555555", lw=0.8, ls=":", zorder=0)
             axis.set_xlabel("epoch")
+            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
             axis.set_ylabel(label)
             axis.set_ylim(*((0, None) if name == "loss" else (-0.03, 1.03)))
-        axes[0].legend()
-        axes[1].set_title(f"grey line: lowest validation loss (epoch {best})", fontsize=9)
-        figure.suptitle(title, x=0.01, ha="left", fontsize=12)
+        axes[0].legend(fontsize=8)
+        figure.suptitle(
+            f"{network}: lowest validation loss in epoch {best} of {len(history)} (dotted line)",
+            x=0.01,
+            ha="left",
+            fontsize=10,
+        )
     return figure
 
 
-def draw_precision_recall(y, scored, title):
+def draw_precision_recall(y, scored, colors, stars):
     """Precision against recall of several scores on the same stars.
 
     Parameters
@@ -95,50 +175,63 @@ def draw_precision_recall(y, scored, title):
     y : ndarray of shape (n_stars,)
     scored : dict of ndarray of shape (n_stars,)
         Per (network, light curves).
-    title : str
+    colors : dict
+        Per network.
+    stars : str
+        Which stars they are.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
+    area = {key: rank_statistics(y, score)[1][0] for key, score in scored.items()}
     with house_style():
-        figure, axis = plt.subplots(figsize=(6.6, 4.8))
+        figure, (axis, below) = plt.subplots(
+            2,
+            1,
+            figsize=(5.4, 4.6 + LEGEND_LINE * len(scored)),
+            height_ratios=(4, LEGEND_LINE * len(scored)),
+        )
         for (network, light_curves), score in scored.items():
-            recall, precision = metrics.precision_recall(y, score)
+            precision, recall, _ = precision_recall_curve(y, score)
+            precision[-1] = precision[-2]  # at no recall, that of the highest cut
             axis.step(
                 recall,
                 precision,
-                where="pre",
-                color=NETWORK_COLORS[network],
+                where="post",
+                color=colors[network],
                 ls="-" if light_curves == "equalised" else "--",
-                label=f"{network.replace('_', ' ')}, {light_curves} "
-                f"(AP {metrics.rank_statistics(y, score)[1][0]:.2f})",
+                label=f"{name_classifier(network, light_curves)} "
+                f"(AP {area[network, light_curves]:.2f})",
             )
         share = np.mean(y)
-        axis.axhline(share, color="#888888", lw=0.8)
-        axis.text(
-            0.01, share, f"chance: {share:.1%} hosts", va="bottom", fontsize=8, color="#666666"
-        )
+        axis.axhline(share, color="#888888", lw=0.8, ls=":")
+        axis.text(0.01, share, f"chance: {share:.1%} hosts", va="bottom", fontsize=8)
         axis.set_xlim(0, 1.02)
         axis.set_ylim(0, 1.05)
         axis.set_xlabel("recall (share of hosts found)")
         axis.set_ylabel("precision (share of hosts among those called)")
-        axis.set_title(title)
-        axis.legend(loc="upper right", fontsize=8)
+        honest = {key: value for key, value in area.items() if key[1] == "equalised"}
+        title = f"{stars}: {int(np.sum(y))} hosts among {len(y)}"
+        if honest:
+            best = max(honest, key=honest.get)
+            title += f"\nbest without the leak: {best[0].replace('_', ' ')}, AP {honest[best]:.2f}"
+        axis.set_title(title, fontsize=10)
+        draw_legend(below, axis)
     return figure
 
 
-def draw_candidates(times, curves, found, captions, is_host):
+def draw_candidates(curves, times, stars):
     """Folded light curves of the highest-scored stars.
 
     Parameters
     ----------
-    times, curves : ndarray of shape (n_stars, n_cadences)
-        Days; equalised flux.
-    found : box.Search
-        Period, epoch and duration of each.
-    captions : list of str
-    is_host : ndarray of shape (n_stars,)
+    curves : ndarray of shape (n_stars, n_cadences)
+        Equalised flux.
+    times : ndarray of shape (n_cadences,)
+        Days.
+    stars : pandas.DataFrame
+        A row per star, of `stars.csv`.
 
     Returns
     -------
@@ -146,22 +239,34 @@ def draw_candidates(times, curves, found, captions, is_host):
     """
     n_columns = 3
     n_rows = -(-len(curves) // n_columns)
+    n_hosts = int(stars["label"].sum())
     with house_style():
         figure, axes = plt.subplots(
-            n_rows, n_columns, figsize=(10.5, 2.4 * n_rows + 0.6), squeeze=False
+            n_rows, n_columns, figsize=(7.5, 1.9 * n_rows + 0.8), squeeze=False
         )
-        for axis, i in zip(axes.flat, range(len(curves)), strict=False):
-            draw_fold(axis, times[i], curves[i], found.period[i], found.epoch[i], found.duration[i])
+        for axis, curve, star in zip(axes.flat, curves, stars.itertuples(), strict=False):
+            name = "host" if star.label else "non-host"
+            if np.isfinite(star.period_days):
+                duration = star.duration_hours / 24
+                draw_fold(axis, times, curve, star.period_days, star.epoch_days, duration)
+            clear = star.statistic >= VISIBLE_STATISTIC
             axis.set_title(
-                captions[i], fontsize=8, color=COLORS["host" if is_host[i] else "non-host"]
+                f"row {star.row}, {name}, score {star.score:.2f}\nperiod {star.period_days:.4f} d"
+                f"{'' if clear else ' (uncertain)'}{', label suspect' * star.suspect_label}",
+                fontsize=8,
+                color=COLORS[name],
             )
         for axis in axes.flat[len(curves) :]:
             axis.set_axis_off()
         for axis in axes[-1]:  # the figure's own label is its signature; see `save_figure`
-            axis.set_xlabel("time from the middle of a dip (hours)")
-        figure.supylabel("equalised flux (robust standard deviations)", fontsize=10)
+            axis.set_xlabel("hours from mid-dip")
+        figure.supylabel("equalised flux (robust standard deviations)", fontsize=9)
         figure.suptitle(
-            "Highest-scored test stars, folded at the period of the box search", x=0.01, ha="left"
+            f"{n_hosts} of the {len(curves)} highest-scored test stars are labelled hosts; each "
+            "folded at its period",
+            x=0.01,
+            ha="left",
+            fontsize=10,
         )
     return figure
 
@@ -195,61 +300,3 @@ def bin_medians(x, flux, edges):
     filled = [k for k in range(1, len(edges)) if np.any(place == k)]
     middles = [(edges[k - 1] + edges[k]) / 2 for k in filled]
     return middles, [np.median(flux[place == k]) for k in filled]
-
-
-def draw_figures(contenders, rows, history, candidates, found, times):
-    """The figures of step 4 but those of the vetting, by name.
-
-    Parameters
-    ----------
-    contenders : list of comparison.Contender
-    rows : list of dict
-        Of `metrics.json`.
-    history : pandas.DataFrame
-        Of `training_history.csv`.
-    candidates, found, times
-        See `candidates.find_candidates`.
-
-    Returns
-    -------
-    dict of matplotlib.figure.Figure
-    """
-
-    def row_of(network, light_curves, split):
-        wanted = (network, light_curves, split)
-        return next(r for r in rows if (r["network"], r["light_curves"], r["split"]) == wanted)
-
-    published = "published network, flux as distributed"
-    of_published = (history["network"] == "published") & (history["light_curves"] == "distributed")
-    transit = next(c for c in contenders if c.network == "transit")
-    scored = {
-        (c.network, c.light_curves): c.of_rows(transit.view["row_test"])
-        for c in contenders
-        if c.network != "repeat_count"
-    }
-    best = candidates.head(N_CANDIDATES)
-    captions = [
-        f"row {star.row}, {'host' if star.label else 'non-host'}, score {star.score:.2f}, "
-        f"{star.period:.2f} d{', suspect' if star.suspect else ''}"
-        for star in best.itertuples()
-    ]
-    return {
-        "CMtrain": draw_confusion(
-            row_of("published", "distributed", "train"), f"Fit stars after balancing, {published}"
-        ),
-        "CMtest": draw_confusion(
-            row_of("published", "distributed", "test"), f"Test stars, {published}"
-        ),
-        "Trainevo": draw_history(history[of_published], f"Training of the {published}"),
-        "CMtest_transit": draw_confusion(
-            row_of("transit", "equalised", "test"), "Test stars, transit network, equalised flux"
-        ),
-        "precision_recall": draw_precision_recall(transit.view["y_test"], scored, "Test stars"),
-        "top_candidates": draw_candidates(
-            times[: len(best)],
-            transit.view["x_test"][best["place"]],
-            box.Search(*(value[: len(best)] for value in found)),
-            captions,
-            best["label"].to_numpy() == 1,
-        ),
-    }

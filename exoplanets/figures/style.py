@@ -1,5 +1,6 @@
 """How figures look, are signed with their data, and are saved."""
 
+import itertools
 from pathlib import Path
 
 import matplotlib
@@ -13,6 +14,8 @@ from exoplanets.stars import describe
 
 STYLE = Path(__file__).with_name("house.mplstyle")
 COLORS = {"non-host": "#0072B2", "host": "#D55E00"}  # Okabe & Ito 2008; the same everywhere
+SPARE_COLORS = ("#56B4E9", "#882255", "#999933", "#332288")  # of classifiers that choose none
+LEGEND_LINE = 0.2  # inches of a line of `draw_legend`
 
 
 def save_figure(figure, path, provenance):
@@ -25,7 +28,7 @@ def save_figure(figure, path, provenance):
     path : path
         Replaced at once, or not at all.
     provenance : dict
-        Of the tables; see `stars.Tables`.
+        Of the tables; see `kaggle.load`.
     """
     sign_figure(figure, describe(provenance), provenance["source"] == "simulated")
     write_figure(figure, path)
@@ -56,3 +59,24 @@ def write_figure(figure, path):
 def house_style():
     """Context in which a figure has the looks of `house.mplstyle`."""
     return plt.style.context(STYLE)
+
+
+def find_colors(classifiers):
+    """The colour of each classifier by name, its own or the next spare one."""
+    spare, colors = itertools.cycle(SPARE_COLORS), {}
+    for classifier in classifiers:
+        if classifier.name not in colors:
+            colors[classifier.name] = classifier.color or next(spare)
+    return colors
+
+
+def name_classifier(network, light_curves):
+    """A classifier and its light curves in words."""
+    kind = "flux as distributed" if light_curves == "distributed" else "equalised flux"
+    return f"{network.replace('_', ' ')}, {kind}"
+
+
+def draw_legend(axis, drawn):
+    """Let a whole axis be the legend of what is drawn on another: too long to lie on it."""
+    axis.set_axis_off()
+    axis.legend(*drawn.get_legend_handles_labels(), loc="upper left", fontsize=8, borderpad=0)

@@ -4,12 +4,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import TwoSlopeNorm
 
-from exoplanets.evaluation import metrics, vetting
-from exoplanets.evaluation.completeness import PERIOD_EDGES, RATIO_EDGES, SNR_EDGES
+from exoplanets.evaluation import completeness, reliability, vetting
+from exoplanets.evaluation.metrics import logit
 from exoplanets.evaluation.occlusion import HIDDEN
-from exoplanets.evaluation.reliability import TREATMENTS
-from exoplanets.figures.results import NETWORK_COLORS
-from exoplanets.figures.style import COLORS, house_style
+from exoplanets.figures.style import COLORS, LEGEND_LINE, draw_legend, house_style, name_classifier
 from exoplanets.stars import CADENCE_DAYS
 
 TREATMENT_NAMES = {
@@ -21,53 +19,39 @@ TREATMENT_NAMES = {
 AT_RATE = "false_positives_1_percent"
 
 
-def _name(network):
-    """A network's name in words."""
-    return network.replace("_", " ")
-
-
-def draw_vetting(content, drawn):
-    """The four figures of vetting, by name; see `vetting.vet` for what is drawn.
-
-    Returns
-    -------
-    dict of matplotlib.figure.Figure
-    """
-    return {
-        "injection_recovery": draw_injection_recovery(content),
-        "reliability": draw_reliability(content, drawn),
-        "occlusion": draw_occlusion(content, drawn),
-        "calibration": draw_calibration(content),
-    }
-
-
-def draw_injection_recovery(content):
+def draw_injection_recovery(content, colors):
     """Share of injected planets recovered, against SNR and over period and radius.
 
     Parameters
     ----------
     content : dict
-        See `vetting.vet`.
+        See `evaluation.vetting.vet`.
+    colors : dict
+        Per classifier's name.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
     rows = content["completeness"]
+    main = next(row for row in rows if row["network"] == content["network"])
     with house_style():
-        figure, (left, right) = plt.subplots(
-            1, 2, figsize=(11.5, 5.0), gridspec_kw={"width_ratios": (1.15, 1)}
+        figure, axes = plt.subplot_mosaic(
+            [["left", "right"], ["legend", "legend"]],
+            figsize=(7.5, 4.6 + LEGEND_LINE * (len(rows) + 1)),
+            width_ratios=(1.2, 1),
+            height_ratios=(3.7, LEGEND_LINE * (len(rows) + 1)),
         )
+        left, right = axes["left"], axes["right"]
         shift = 0.97 ** np.linspace(-(len(rows) - 1), len(rows) - 1, len(rows))
         for row, factor in zip(rows, shift, strict=True):
-            color = NETWORK_COLORS.get(row["network"], "#56B4E9")
-            at = row[AT_RATE]
-            _draw_recovery(left, at["bins"], factor, color, _label(row["network"], at))
-            if row["network"] == content["network"]:
-                tuned = row["tuned"]
-                label = _label(row["network"], tuned, " tuned")
-                _draw_recovery(left, tuned["bins"], 1 / factor, color, label, ":", "white")
-        edges = SNR_EDGES
+            color, cut = colors[row["network"]], row[AT_RATE]
+            line = "-" if row["light_curves"] == "equalised" else "--"
+            _draw_recovery(left, cut["bins"], factor, color, _label(row, cut), line)
+            if row is main:
+                label = _label(row, row["tuned"], ", tuned threshold")
+                _draw_recovery(left, row["tuned"]["bins"], 1 / factor, color, label, ":", "white")
+        edges = completeness.SNR_EDGES
         for edge in edges:
             left.axvline(edge, color="#eeeeee", lw=0.8, zorder=0)
         left.axhline(vetting.LEAST_RECOVERED, color="#888888", lw=0.8, ls="--")
@@ -77,31 +61,36 @@ def draw_injection_recovery(content):
         left.set_xticks(edges, [f"{edge:g}" for edge in edges])
         left.minorticks_off()
         left.set_ylim(-0.02, 1.02)
-        left.set_xlabel("signal-to-noise ratio of the injected transits (matched filter, raw flux)")
-        left.set_ylabel("fraction recovered")
-        left.set_title(
-            f"Transits injected into {content['held_out_non_hosts']} held-out non-hosts;\n"
-            "bars: 95 % Wilson intervals",
-            fontsize=10,
-        )
-        left.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.13))
+        left.set_xlabel("signal-to-noise ratio of the injected transits")
+        left.set_ylabel("fraction recovered (95 % Wilson intervals)")
 
-        row = next(row for row in rows if row["network"] == content["network"])
-        _draw_grid(figure, right, row[AT_RATE])
-        right.set_title(
-            f"{_name(row['network'])}: recovered of injected, at the same threshold\n"
-            f"({row[AT_RATE]['false_positives']} of {row[AT_RATE]['non_hosts']} non-hosts called)",
+        _draw_grid(right, main[AT_RATE])
+        right.set_title(f"{_name(main['network'])}: recovered of injected planets", fontsize=9)
+        cut = main[AT_RATE]
+        figure.suptitle(
+            f"The {_name(main['network'])} network recovers {cut['all']['recovered']} of "
+            f"{cut['all']['n']} planets injected into {content['held_out_non_hosts']} unseen "
+            f"non-hosts,\nat a threshold that calls {cut['false_positives']} of "
+            f"{cut['non_hosts']} non-hosts",
+            x=0.01,
+            ha="left",
             fontsize=10,
         )
+        draw_legend(axes["legend"], left)
     return figure
 
 
-def _label(network, at, which=""):
-    """Entry of the legend: how many non-hosts the threshold calls, and who is suspect."""
+def _name(network):
+    """A network's name in words."""
+    return network.replace("_", " ")
+
+
+def _label(row, cut, which=""):
+    """Entry of the legend: how many planets are recovered, and how many non-hosts are called."""
     return (
-        f"{_name(network)},{which} threshold {at['threshold']:.3g}: "
-        f"{at['all']['recovered']} of {at['all']['n']} planets, "
-        f"{at['false_positives']} of {at['non_hosts']} non-hosts"
+        f"{name_classifier(row['network'], row['light_curves'])}{which}: {cut['all']['recovered']} "
+        f"of {cut['all']['n']} planets where {cut['false_positives']} of {cut['non_hosts']} "
+        "non-hosts are called"
     )
 
 
@@ -119,7 +108,7 @@ def _draw_recovery(axis, bins, factor, color, label, ls="-", face=None):
         color=color,
         ls=ls,
         marker="o",
-        ms=5,
+        ms=4,
         mfc=face or color,
         elinewidth=1,
         capsize=2,
@@ -127,132 +116,141 @@ def _draw_recovery(axis, bins, factor, color, label, ls="-", face=None):
     )
 
 
-def _draw_grid(figure, axis, at):
-    """Fractions over period and radius ratio, with counts."""
+def _draw_grid(axis, cut):
+    """Counts over period and radius ratio; the colour is the fraction, from none to all."""
     fractions = np.array(
-        [[np.nan if cell["n"] == 0 else cell["fraction"] for cell in line] for line in at["grid"]]
+        [[np.nan if cell["n"] == 0 else cell["fraction"] for cell in line] for line in cut["grid"]]
     )
-    image = axis.imshow(fractions, origin="lower", aspect="auto", vmin=0, vmax=1, cmap="cividis")
+    axis.imshow(fractions, origin="lower", aspect="auto", vmin=0, vmax=1, cmap="cividis")
     for (i, j), fraction in np.ndenumerate(fractions):
-        cell = at["grid"][i][j]
+        cell = cut["grid"][i][j]
         color = "#999999" if cell["n"] == 0 else "white" if fraction < 0.5 else "black"
         text = f"{cell['recovered']}/{cell['n']}" if cell["n"] else "none"
-        axis.text(j, i, text, ha="center", va="center", fontsize=9, color=color)
-    periods = [f"{edge:g}" for edge in PERIOD_EDGES]
-    ratios = [f"{edge:g}" if np.isfinite(edge) else "" for edge in RATIO_EDGES]
+        axis.text(j, i, text, ha="center", va="center", fontsize=8, color=color)
+    periods = [f"{edge:g}" for edge in completeness.PERIOD_EDGES]
+    ratios = [f"{edge:g}" if np.isfinite(edge) else "" for edge in completeness.RATIO_EDGES]
     axis.set_xticks(np.arange(len(periods)) - 0.5, periods)
     axis.set_yticks(np.arange(len(ratios)) - 0.5, ratios)
     axis.set_xlabel("period (days)")
     axis.set_ylabel("planet-to-star radius ratio, at least")
     axis.spines[:].set_visible(False)
-    figure.colorbar(image, ax=axis, label="fraction recovered", shrink=0.85)
 
 
-def draw_reliability(content, drawn):
+def draw_reliability(content, drawn, colors):
     """Scores of hosts and non-hosts, as they are and where no transit or no period is left.
 
     Parameters
     ----------
     content, drawn : dict
-        See `vetting.vet`.
+        See `evaluation.vetting.vet`.
+    colors : dict
+        Per classifier's name.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    network, y = content["network"], drawn["y"]
     rows = content["reliability"]
-    shown = next(row for row in rows if row["network"] == network)
+    shown = next(row for row in rows if row["network"] == content["network"])
     with house_style():
-        figure, (left, right) = plt.subplots(
-            1, 2, figsize=(11.5, 5.0), gridspec_kw={"width_ratios": (1.5, 1)}
+        figure, (top, bottom, below) = plt.subplots(
+            3,
+            1,
+            figsize=(7.5, 7.6 + LEGEND_LINE * len(rows)),
+            height_ratios=(3.4, 3.0, LEGEND_LINE * len(rows)),
         )
-        jitter = np.random.default_rng(0).uniform(-1, 1, len(y))
-        for place, treatment in enumerate(TREATMENTS):
-            score = metrics.logit(drawn["treated"][treatment])
-            for name, side, size in (("non-host", -0.19, 2.5), ("host", 0.19, 4.0)):
-                member = y == (name == "host")
-                at = place + side
-                left.plot(
-                    at + 0.12 * jitter[member], score[member], ".", ms=size * 1.6, mew=0,
-                    color=COLORS[name], alpha=0.9 if name == "host" else 0.45, rasterized=True,
-                    label=f"{name} ({member.sum()})" if place == 0 else None,
-                )  # fmt: skip
-                low, middle, high = np.percentile(score[member], [25, 50, 75])
-                left.plot([at - 0.16, at + 0.16], [middle] * 2, color="#222222", lw=2)
-                left.plot([at, at], [low, high], color="#222222", lw=1)
-            left.text(
-                place,
-                1.01,
-                f"AUC {_auc(shown[treatment])}",
-                transform=left.get_xaxis_transform(),
-                ha="center",
-                fontsize=8,
-            )
-        left.set_xticks(range(len(TREATMENTS)), TREATMENT_NAMES.values(), fontsize=8)
-        marks = [0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999]
-        low, high = left.get_ylim()
-        marks = [mark for mark in marks if low < metrics.logit(mark) < high]
-        left.set_yticks(metrics.logit(marks), [f"{mark:g}" for mark in marks])
-        left.set_ylabel("score (dimensionless, log-odds scale)")
-        left.legend(loc="upper right", fontsize=8)
-        left.set_title(
-            f"{_name(network)} network; {shown['stars']}; bars: median and quartiles",
-            fontsize=10,
-            pad=18,
+        _draw_scores(top, drawn, shown)
+        top.set_title(
+            f"Scores of the {_name(shown['network'])} network; {shown['stars']}; bars: median and "
+            "quartiles",
+            fontsize=9,
+            pad=16,
         )
-
-        width = 0.8 / len(rows)
-        for k, row in enumerate(rows):
-            color = NETWORK_COLORS.get(row["network"], "#56B4E9")
-            for place, treatment in enumerate(TREATMENTS):
-                auc, interval = row[treatment]["roc_auc"], row[treatment]["interval"]
-                at = place + (k - (len(rows) - 1) / 2) * width
-                right.plot([at, at], interval, color=color, lw=1.5)
-                held_out = row["stars"].startswith("held-out")
-                label = (
-                    f"{_name(row['network'])}, {row['light_curves']}: {row['hosts']} hosts, "
-                    f"{row['non_hosts']} non-hosts ({row['stars']})"
-                )
-                right.plot(
-                    at, auc, "o", color=color, ms=6, mfc="white" if held_out else color,
-                    label=label if place == 0 else None,
-                )  # fmt: skip
-        right.axhline(0.5, color="#888888", lw=0.8)
-        right.plot(
-            [0.5, 2.5], [vetting.MOST_WITHOUT_TRANSITS] * 2, color="#B00020", lw=0.9, ls="--"
+        _draw_aucs(bottom, rows, colors)
+        bottom.set_title(
+            "Hosts against equally treated non-hosts, 95 % bootstrap intervals; above the red line "
+            "skill is\nleft where no transit is: a leak",
+            fontsize=9,
         )
-        right.text(
-            1.5, 0.985, "above the dashed line the skill\nis not in transits: a leak",
-            fontsize=7, color="#B00020", va="top", ha="center",
-        )  # fmt: skip
-        short = ("as it is", "upside\ndown", "dips\nmasked", "blocks\nshuffled")
-        right.set_xticks(range(len(short)), short, fontsize=8)
-        right.set_xlim(-0.5, 3.5)
-        right.set_ylim(top=1.02)
-        right.set_ylabel("ROC AUC (dimensionless)")
-        right.set_title(
-            "Hosts against equally treated non-hosts,\n95 % bootstrap intervals", fontsize=10
-        )
-        right.legend(loc="upper center", bbox_to_anchor=(0.4, -0.13), fontsize=7)
-        figure.suptitle(_survival(network, shown), x=0.01, ha="left", fontsize=11)
+        draw_legend(below, bottom)
+        figure.suptitle(_survival(shown), x=0.01, ha="left", fontsize=10)
     return figure
 
 
-def _auc(row):
+def _draw_scores(axis, drawn, row):
+    """Scores of each star under each treatment, hosts beside non-hosts."""
+    y = drawn["y"]
+    jitter = np.random.default_rng(0).uniform(-1, 1, len(y))
+    for place, treatment in enumerate(reliability.TREATMENTS):
+        score = logit(drawn["treated"][treatment])
+        for name, side, marker, size in (
+            ("non-host", -0.19, ".", 4.0),
+            ("host", 0.19, "D", 2.8),
+        ):
+            member = y == (name == "host")
+            middle = place + side
+            axis.plot(
+                middle + 0.12 * jitter[member], score[member], marker, ms=size, mew=0,
+                color=COLORS[name], alpha=0.9 if name == "host" else 0.45, rasterized=True,
+                label=f"{name}s ({member.sum()})" if place == 0 else None,
+            )  # fmt: skip
+            low, median, high = np.percentile(score[member], [25, 50, 75])
+            axis.plot([middle - 0.16, middle + 0.16], [median] * 2, color="#222222", lw=2)
+            axis.plot([middle, middle], [low, high], color="#222222", lw=1)
+        axis.text(
+            place, 1.01, f"AUC {_format_auc(row[treatment])}",
+            transform=axis.get_xaxis_transform(), ha="center", fontsize=8,
+        )  # fmt: skip
+    axis.set_xticks(range(len(reliability.TREATMENTS)), TREATMENT_NAMES.values(), fontsize=8)
+    low, high = axis.get_ylim()
+    marks = [m for m in (0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999) if low < logit(m) < high]
+    axis.set_yticks(logit(marks), [f"{mark:g}" for mark in marks])
+    axis.set_ylabel("score (log-odds scale)")
+    axis.legend(loc="upper right", fontsize=8)
+
+
+def _draw_aucs(axis, rows, colors):
+    """ROC AUC of every classifier under each treatment."""
+    width = 0.8 / len(rows)
+    for k, row in enumerate(rows):
+        color = colors[row["network"]]
+        marker = "o" if row["light_curves"] == "equalised" else "s"
+        for place, treatment in enumerate(reliability.TREATMENTS):
+            auc, interval = row[treatment]["roc_auc"], row[treatment]["interval"]
+            middle = place + (k - (len(rows) - 1) / 2) * width
+            axis.plot([middle, middle], interval, color=color, lw=1.5)
+            held_out = row["stars"].startswith("held-out")
+            label = (
+                f"{name_classifier(row['network'], row['light_curves'])}: {row['hosts']} hosts, "
+                f"{row['non_hosts']} non-hosts ({row['stars']})"
+            )
+            axis.plot(
+                middle, auc, marker, color=color, ms=5, mfc="white" if held_out else color,
+                label=label if place == 0 else None,
+            )  # fmt: skip
+    axis.axhline(0.5, color="#888888", lw=0.8)
+    axis.plot([0.5, 2.5], [vetting.MOST_WITHOUT_TRANSITS] * 2, color="#B00020", lw=0.9, ls="--")
+    axis.set_xticks(range(len(reliability.TREATMENTS)), TREATMENT_NAMES.values(), fontsize=8)
+    axis.set_xlim(-0.5, 3.5)
+    axis.set_ylim(top=1.02)
+    axis.set_ylabel("ROC AUC")
+
+
+def _format_auc(row):
     low, high = row["interval"]
     return f"{row['roc_auc']:.2f} [{low:.2f}, {high:.2f}]"
 
 
-def _survival(network, row):
+def _survival(row):
     """What share of the skill survives, in words."""
-    shares = [row[t]["surviving_share"] for t in TREATMENTS[1:]]
+    name = f"{_name(row['network'])} network"
+    shares = [row[treatment]["surviving_share"] for treatment in reliability.TREATMENTS[1:]]
     if None in shares:
-        return f"The {_name(network)} network has no skill to lose (AUC {_auc(row['original'])})"
+        return f"The {name} has no skill to lose (AUC {_format_auc(row['original'])})"
     inverted, masked, scrambled = (f"{share:.0%}" for share in shares)
     return (
-        f"Of the {_name(network)} network's skill (AUC less 0.5) survive: {inverted} upside down, "
-        f"{masked} with dips masked, {scrambled} without the period"
+        f"Of the skill of the {name} (AUC less 0.5) survive {inverted} upside down, {masked} with "
+        f"dips masked,\n{scrambled} without the period"
     )
 
 
@@ -262,20 +260,18 @@ def draw_occlusion(content, drawn):
     Parameters
     ----------
     content, drawn : dict
-        See `vetting.vet`.
+        See `evaluation.vetting.vet`.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
     rows, panels = content["occlusion"], drawn["occluded"]
+    n_panels = max(len(rows), 1)
+    hours = 24 * HIDDEN * CADENCE_DAYS
     with house_style():
         figure, axes = plt.subplots(
-            max(len(rows), 1),
-            1,
-            figsize=(11, 1.0 + 1.55 * max(len(rows), 1)),
-            sharex=True,
-            squeeze=False,
+            n_panels, 1, figsize=(7.5, 1.2 + 1.35 * n_panels), sharex=True, squeeze=False
         )
         axes = axes[:, 0]
         if not rows:
@@ -287,20 +283,22 @@ def draw_occlusion(content, drawn):
             axis.set_title(
                 f"{row['star']}, {name}, score {row['score']:.2f}, period {row['period']:.2f} d: "
                 f"{describe_share(row)}",
-                fontsize=8.5,
+                fontsize=8,
                 color=COLORS[name],
             )
             bar = figure.colorbar(points, ax=axis, aspect=8, pad=0.01)
             bar.ax.tick_params(labelsize=7)
         axes[-1].set_xlabel("time since the first cadence (days)")
-        figure.supylabel("equalised flux (robust standard deviations)", fontsize=10)
-        hours = 24 * HIDDEN * CADENCE_DAYS
+        figure.supylabel("equalised flux (robust standard deviations)", fontsize=9)
+        verdict = next(v for v in content["verdicts"] if v["test"] == "occlusion")
+        share = "" if verdict["value"] is None else f", {verdict['value']:.0%} of it in transit"
         figure.suptitle(
-            f"{_name(content['network'])} network: colour is the fall in score (log-odds) when "
-            f"{hours:.0f} h are hidden; triangles: transits of the box search's period",
+            f"{_name(content['network'])} network, clear hosts: where the score falls{share}\n"
+            f"colour: fall in score (log-odds) when {hours:.0f} h are hidden; triangles: transits "
+            "of the box search",
             x=0.01,
             ha="left",
-            fontsize=11,
+            fontsize=9.5,
         )
     return figure
 
@@ -312,7 +310,7 @@ def draw_occluded(axis, panel, ordinary_fall):
     ----------
     axis : matplotlib.axes.Axes
     panel : dict
-        See `occlusion.occlude_star`.
+        See `evaluation.occlusion.occlude_star`.
     ordinary_fall : float
         Log-odds; colours reach at least as far.
 
@@ -346,56 +344,55 @@ def describe_share(row):
     return f"{share:.0%} of the fall in transit (by chance {by_chance:.0%})"
 
 
-def draw_calibration(content):
+def draw_calibration(measured, network, color):
     """Reliability diagram of the scores before and after calibration, with counts.
 
     Parameters
     ----------
-    content : dict
-        See `vetting.vet`.
+    measured : dict
+        See `evaluation.calibration.measure_calibration`.
+    network, color : str
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    found = content["calibration"]
     panels = {"raw score": "before", "calibrated, out of fold": "after"}
     with house_style():
-        figure, axes = plt.subplots(1, 2, figsize=(10.5, 5.2), sharey=True)
+        figure, axes = plt.subplots(1, 2, figsize=(7.5, 4.3), sharey=True)
         for axis, (title, when) in zip(axes, panels.items(), strict=True):
             axis.plot([0, 1], [0, 1], color="#888888", lw=0.8)
-            bins = found[f"bins_{when}"]
-            for row in bins:
+            for row in measured[f"bins_{when}"]:
                 x, fraction = row["probability"], row["fraction"]
-                axis.plot([x, x], row["interval"], color=NETWORK_COLORS["transit"], lw=1.2)
-                axis.plot(x, fraction, "o", ms=6, color=NETWORK_COLORS["transit"])
-                axis.text(
-                    (row["low"] + row["high"]) / 2, 1.065, f"{row['hosts']}", ha="center",
-                    fontsize=8, color=COLORS["host"],
-                )  # fmt: skip
-                axis.text(
-                    (row["low"] + row["high"]) / 2, 1.03, f"{row['non_hosts']}", ha="center",
-                    fontsize=8, color=COLORS["non-host"],
-                )  # fmt: skip
-            brier = found[f"brier_{when}"]
-            axis.set_title(
-                f"{title}: Brier score {'undefined' if brier is None else f'{brier:.4f}'} "
-                f"(prevalence alone: {found['brier_of_prevalence']:.4f})",
-                fontsize=10,
-            )
+                axis.plot([x, x], row["interval"], color=color, lw=1.2)
+                axis.plot(x, fraction, "o", ms=6, color=color)
+                middle = (row["low"] + row["high"]) / 2
+                for height, name in ((1.075, "host"), (1.03, "non-host")):
+                    axis.text(
+                        middle, height, f"{row[name.replace('-', '_') + 's']}", ha="center",
+                        fontsize=7.5, color=COLORS[name],
+                    )  # fmt: skip
+            axis.set_title(f"{title}: Brier score {_format(measured[f'brier_{when}'])}", fontsize=9)
             axis.set_xlim(0, 1)
-            axis.set_ylim(-0.02, 1.11)
+            axis.set_ylim(-0.02, 1.13)
             axis.set_yticks(np.linspace(0, 1, 6))
-            axis.set_xticks(np.linspace(0, 1, 11))
-        axes[0].set_xlabel(f"score of the {_name(content['network'])} network (dimensionless)")
-        axes[1].set_xlabel("calibrated probability of a host (dimensionless)")
-        axes[0].set_ylabel("fraction of hosts (dimensionless)")
+            axis.set_xticks(np.linspace(0, 1, 6))
+        axes[0].set_xlabel(f"score of the {_name(network)} network")
+        axes[1].set_xlabel("calibrated probability of a host")
+        axes[0].set_ylabel("fraction of hosts")
         figure.suptitle(
-            f"{found['hosts']} hosts and {found['non_hosts']} non-hosts not trained on, non-hosts "
-            f"weighted to {found['prevalence']:.1%} hosts; numbers at the top: hosts and non-hosts "
-            "of each bin",
+            f"Calibration takes the Brier score of the {_name(network)} network from "
+            f"{_format(measured['brier_before'])} to {_format(measured['brier_after'])} "
+            f"(prevalence alone {_format(measured['brier_of_prevalence'])})\n"
+            f"{measured['hosts']} hosts and {measured['non_hosts']} non-hosts not trained on, "
+            f"non-hosts weighted to {measured['prevalence']:.1%} hosts; at the top: hosts and "
+            "non-hosts per bin",
             x=0.01,
             ha="left",
-            fontsize=10,
+            fontsize=8.5,
         )
     return figure
+
+
+def _format(brier):
+    return "undefined" if brier is None else f"{brier:.4f}"

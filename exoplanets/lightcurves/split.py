@@ -44,11 +44,6 @@ def split_rows(is_host, seed):
     return np.sort(fit), np.sort(held_out)
 
 
-def fill_missing(flux):
-    """Filled flux and where it was missing, for code that still takes the mask."""
-    return fill_gaps(flux), np.isnan(flux)
-
-
 def split_stars(stars, is_outlier, seed):
     """Split the stars: train, validation and test.
 

@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT))
 from exoplanets.evaluation import metrics
 from exoplanets.lightcurves import equalise, probes
 from exoplanets.sources import kaggle
-from exoplanets.stars import CADENCE_DAYS, as_tables, describe
+from exoplanets.stars import CADENCE_DAYS, describe
 
 SNR = 15
 N_STARS = 30
@@ -97,10 +97,9 @@ def main(argv=None):
     parser.add_argument("--data-dir", type=Path)
     args = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as scratch:
-        tables = as_tables(*kaggle.load(args.data_dir or scratch, args.data_dir is None))
-        flux = np.concatenate([tables.train.flux, tables.test.flux])
-        y = np.concatenate([tables.train.is_host, tables.test.is_host])
-        print(f"data: {describe(tables.provenance)}")
+        stars, provenance = kaggle.load(args.data_dir or scratch, args.data_dir is None)
+        flux, y = stars.flux, stars.y == 1
+        print(f"data: {describe(provenance)}")
     others = np.flatnonzero(~y)
     stars = flux[others[:: max(len(others) // N_STARS, 1)][:N_STARS]]
     length = equalise.common_length(flux.shape[1])

@@ -26,7 +26,7 @@ from exoplanets.commands.predict import SHIPPED_MODEL
 from exoplanets.evaluation import metrics, prediction
 from exoplanets.lightcurves import equalise
 from exoplanets.sources import kaggle
-from exoplanets.stars import as_tables, describe
+from exoplanets.stars import describe
 
 PART = 25_000
 
@@ -79,15 +79,11 @@ def main(argv=None):
 
 def print_skill(folder):
     """ROC AUC and average precision of the shipped network on all labelled stars of a directory."""
-    tables = as_tables(*kaggle.load(folder))
-    curves, y = [], []
-    for table in (tables.train, tables.test):
-        made, rows, _ = equalise.equalise_table(table.flux)
-        curves.append(made)
-        y.append(table.is_host[rows])
-    y, curves = np.concatenate(y), np.concatenate(curves)
+    stars, provenance = kaggle.load(folder)
+    curves, rows, _ = equalise.equalise_table(stars.flux)
+    y = stars.is_host[rows]
     model, _ = load_transit(SHIPPED_MODEL)
-    print(f"data: {describe(tables.provenance)}: {y.sum()} hosts, {(~y).sum()} non-hosts")
+    print(f"data: {describe(provenance)}: {y.sum()} hosts, {(~y).sum()} non-hosts")
     for name, stars in (("as they are", curves), ("upside down", -curves)):
         score = keras_tools.predict(model, stars)
         roc_auc, average_precision = (v[0] for v in metrics.rank_statistics(y, score))

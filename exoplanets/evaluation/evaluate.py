@@ -1,0 +1,149 @@
+"""All that is measured of fitted classifiers in a run of step 4, in one order."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from exoplanets.evaluation import candidates
+from exoplanets.evaluation.adversary import score_alike
+from exoplanets.evaluation.calibration import measure_calibration
+from exoplanets.evaluation.comparison import Compared, evaluate_split, select_values
+from exoplanets.evaluation.crossvalidation import cross_validate
+from exoplanets.evaluation.metrics import calibrate
+from exoplanets.evaluation.vetting import vet
+from exoplanets.files import say
+from exoplanets.stars import SPLITS
+
+
+class Evaluation(NamedTuple):
+    """What a run has found.
+
+    Attributes
+    ----------
+    content : dict
+        JSON-ready: `results`, `suspects`, `calibration`, `cross_validation` and `vetting` of
+        `metrics.json`.
+    predictions, history, listed : pandas.DataFrame
+        `test_predictions.csv`, `training_history.csv` and `stars.csv`.
+    main : Compared
+        The classifier that `listed` and the vetting are about.
+    drawn : dict or None
+        Arrays that the figures of the vetting need; see `vetting.vet`.
+    """
+
+    content: dict
+    predictions: pd.DataFrame
+    history: pd.DataFrame
+    listed: pd.DataFrame
+    main: Compared
+    drawn: dict | None
+
+
+def evaluate_all(compared, main, box, test_stars, seed, folds=None, repetitions=1, level="quick"):
+    """Test, calibrate, cross-validate and vet classifiers.
+
+    Parameters
+    ----------
+    compared : sequence of Compared
+    main : Compared
+        One of them, on stars that have both kinds of light curves.
+    box : exoplanets.classifiers.box.BoxLeastSquares
+        It finds the periods.
+    test_stars : Stars
+        In the order of `test_predictions.csv`.
+    seed : int
+    folds : int, optional
+        Of the cross-validation; none unless given.
+    repetitions : int
+        Of the cross-validation.
+    level : {"quick", "full", "none"}
+        Of the vetting.
+
+    Returns
+    -------
+    Evaluation
+    """
+    scored = [c for c in compared if c.score is not None]
+    stars, score, unseen = main.stars, main.score, main.is_unseen()
+    propensity = score_alike(stars.curves, stars.y, seed)
+    if propensity is None:  # too few stars for an adversary to learn from
+        propensity = np.full(len(stars), np.nan)
+
+    def measure(c, split, left_out=None):
+        left_out = None if left_out is None else select_values(stars, left_out, c.stars) == 1
+        return evaluate_split(c, split, select_values(stars, propensity, c.stars), seed, left_out)
+
+    rows = [measure(c, split) for c in scored for split in SPLITS]
+    cross_validation = None
+    if folds:
+        found_rows, cross_validation, out_of_fold = cross_validate(
+            [c.classifier for c in scored],
+            stars,
+            propensity,
+            folds,
+            range(seed, seed + repetitions),
+        )
+        rows += found_rows
+        score, unseen = out_of_fold[main.classifier.key], np.ones(len(stars), bool)
+
+    threshold = main.classifier.threshold
+    chosen = candidates.choose_stars(stars, main.score, threshold) | (score >= threshold)
+    found = candidates.search_stars(box, stars, chosen)
+    listed = candidates.list_stars(main, score, unseen, found)
+    suspect = listed["suspect_label"].to_numpy()
+    calibration = {}
+    for c in scored:
+        if c.classifier.file:
+            known = c.is_unseen()
+            calibration[" on ".join(c.classifier.key)] = measure_calibration(
+                c.stars.y[known], c.score[known], stars.is_host.mean(), seed
+            )
+    vetted = drawn = None
+    if level != "none":
+        say(f"vetting ({level}) ...")
+        others = [c for c in compared if c is not main]
+        vetted, drawn = vet([main, *others], found, suspect, seed, level)
+    content = {
+        "results": rows,
+        "suspects": {
+            "rule": candidates.RULE,
+            "test_rows": sorted(stars.row[suspect & (stars.split == "test")].tolist()),
+            "results_without": [measure(c, "test", suspect) for c in scored],
+        },
+        "calibration": calibration,
+        "cross_validation": cross_validation,
+        "vetting": vetted,
+    }
+    predictions = predict_stars(scored, calibration, test_stars)
+    return Evaluation(content, predictions, join_histories(compared), listed, main, drawn)
+
+
+def predict_stars(scored, calibration, stars):
+    """Score of every classifier for some stars; NaN for a star that it was not given.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `row`, `label`, per classifier a column such as `transit_equalised`, and where it is
+        calibrated `transit_equalised_probability`.
+    """
+    columns = {"row": stars.row, "label": stars.y}
+    for c in scored:
+        name = "_".join(c.classifier.key)
+        columns[name] = c.at(stars)
+        measured = calibration.get(" on ".join(c.classifier.key))
+        if measured:
+            probability = calibrate(columns[name], measured["slope"], measured["offset"])
+            columns[f"{name}_probability"] = probability
+    return pd.DataFrame(columns)
+
+
+def join_histories(compared):
+    """A row per classifier that was trained, and epoch."""
+    parts = []
+    for classifier, *_ in compared:
+        if classifier.history is not None:
+            names = {"network": classifier.name, "light_curves": classifier.light_curves}
+            parts.append(classifier.history.assign(**names)[[*names, *classifier.history]])
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["network"])

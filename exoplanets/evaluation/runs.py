@@ -1,0 +1,67 @@
+"""Runs: what tells the results of one run from those of another.
+
+Every results file carries the identity of its run: JSON and Keras files in their provenance, CSV
+files in a column `run`.
+"""
+
+import csv
+import hashlib
+import json
+import zipfile
+
+from exoplanets.files import atomic_write
+
+METRICS = "metrics.json"  # written last: what `make` takes as the sign that the step is done
+RESULTS = ("*.keras", "test_predictions.csv", "training_history.csv", "stars.csv", METRICS)
+
+
+def identify(provenance):
+    """Identity of the run that had this provenance, 12 hexadecimal digits.
+
+    Parameters
+    ----------
+    provenance : dict
+        JSON-ready: data, seed, options, settings and versions; all that results depend on.
+    """
+    content = json.dumps(provenance, sort_keys=True, allow_nan=False).encode()
+    return hashlib.sha256(content).hexdigest()[:12]
+
+
+def find_runs(folder):
+    """Identity of the run that each results file in a folder is of.
+
+    Returns
+    -------
+    dict
+        From the name of each file that is there to a str; "unknown" if it does not say.
+    """
+    runs = {}
+    for path in sorted(path for pattern in RESULTS for path in folder.glob(pattern)):
+        name = path.name
+        try:
+            if path.suffix == ".csv":
+                with open(path, newline="") as stream:
+                    runs[name] = next(csv.DictReader(stream))["run"]
+            elif path.suffix == ".json":
+                runs[name] = json.loads(path.read_text())["provenance"]["run"]
+            else:
+                with zipfile.ZipFile(path) as archive:
+                    runs[name] = json.loads(archive.read("scoring.json"))["provenance"]["run"]
+        except (OSError, ValueError, LookupError, TypeError, StopIteration, zipfile.BadZipFile):
+            runs[name] = "unknown"
+    return runs
+
+
+def describe_mixture(folder):
+    """A sentence that names the runs if the results in a folder are of several; else None."""
+    runs = find_runs(folder)
+    if len(set(runs.values())) < 2:
+        return None
+    listed = ", ".join(f"{name} of run {run}" for name, run in runs.items())
+    return f"the results in '{folder}' are of several runs ({listed})"
+
+
+def write_table(path, table, run):
+    """Write a table as CSV, with the identity of the run in its last column."""
+    with atomic_write(path) as temporary:
+        table.assign(run=run).to_csv(temporary, index=False)

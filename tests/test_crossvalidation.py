@@ -1,0 +1,69 @@
+"""evaluation/crossvalidation.py: every star is scored once by a classifier that never saw it."""
+
+import json
+
+import numpy as np
+import pytest
+from toys import Deepest, Memory, make_stars
+
+from exoplanets.evaluation import crossvalidation, metrics
+from exoplanets.files import DataError
+
+
+@pytest.fixture(scope="module")
+def stars():
+    return make_stars(n_hosts=13, n_others=127)
+
+
+def cross_validate(classifiers, stars, n_folds=3, seeds=(7, 8)):
+    propensity = np.random.default_rng(0).uniform(size=len(stars))
+    return crossvalidation.cross_validate(classifiers, stars, propensity, n_folds, seeds)
+
+
+def test_every_star_is_scored_by_classifiers_that_never_saw_it(stars):
+    memory = Memory()
+    memory.fitted = []
+    rows, summary, out_of_fold = cross_validate([Deepest(), memory], stars)
+    assert (summary["folds"], summary["seeds"]) == (3, [7, 8])
+    for row in rows:
+        assert row["split"] == "cross-validation"
+        assert row["tp"] + row["fn"] == 13 and row["fp"] + row["tn"] == 127
+    # A star that was in its own fit, or stopped its own training, would have a score of 1.
+    np.testing.assert_array_equal(out_of_fold["memory", "equalised"], np.zeros(140))
+    np.testing.assert_array_equal(out_of_fold["deepest", "equalised"], Deepest().score(stars))
+    assert len(memory.fitted) == 6  # three folds, two repetitions, other stars every time
+    seen = [frozenset(fit.names) for fit, _, _ in memory.fitted]
+    assert len(set(seen)) == 6
+    for fit, validation, seed in memory.fitted:
+        assert seed in (7, 8)
+        assert not set(fit.names) & set(validation.names)
+        assert 1 <= validation.is_host.sum() < fit.is_host.sum()
+
+
+def test_the_classifier_that_was_passed_in_is_not_fitted_or_tuned(stars):
+    deepest = Deepest()
+    deepest.threshold = 0.25
+    cross_validate([deepest], stars, seeds=(7,))
+    assert deepest.threshold == 0.25
+
+
+def test_repetitions_are_summed_up(stars):
+    rows, summary, out_of_fold = cross_validate([Deepest(), Memory()], stars, n_folds=2)
+    for row, spread in zip(rows, summary["results"], strict=True):
+        assert set(spread) == {"network", "light_curves", *crossvalidation.METRICS}
+        assert spread["network"] == row["network"]
+        for name in crossvalidation.METRICS:
+            assert len(spread[name]["values"]) == 2
+            assert spread[name]["values"][0] == row[name]
+    json.dumps([rows, summary], allow_nan=False)
+    assert rows[0]["roc_auc"] == metrics.find_roc_auc(stars.y, out_of_fold["deepest", "equalised"])
+    two = crossvalidation.summarise([0.2, 0.6])
+    assert (two["mean"], two["sd"]) == pytest.approx((0.4, np.sqrt(0.08)))
+    assert crossvalidation.summarise([0.3]) == {"mean": 0.3, "sd": None, "values": [0.3]}
+    one_undefined = crossvalidation.summarise([0.3, None])
+    assert one_undefined == {"mean": None, "sd": None, "values": [0.3, None]}
+
+
+def test_more_folds_than_hosts_can_fill_are_refused(stars):
+    with pytest.raises(DataError, match="13 stars .* for 7 folds: use --cross-validate 6"):
+        cross_validate([Deepest()], stars, n_folds=7)
