@@ -35,8 +35,8 @@ REAL = ROOT.parent / "shared" / "real"  # a part of the real set, where a checko
 N_CADENCES = 640  # 13 days: fewer than 556 cannot be equalised
 SMALL = [  # both networks as small as they can be: seconds instead of minutes
     "--epochs", "2", "--filters", "3", "2", "--dense", "4", "3", "--batch-size", "16",
-    "--curves", "64", "--event-filters", "4", "--event-epochs", "1", "--head-units", "4",
-    "--head-epochs", "1",
+    "--curves", "64", "--candidates", "2", "--heads", "1", "--view-filters", "2", "--units", "4",
+    "--transit-epochs", "1",
 ]  # fmt: skip
 OPTIONS = {"cnn_classifier": [*SMALL, "--seed", "5"]}
 

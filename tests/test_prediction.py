@@ -32,7 +32,7 @@ from exoplanets.stars import CADENCE_DAYS
 def model(tmp_path_factory):
     """A transit network as it is before training: scoring does not ask how good it is."""
     keras_tools.make_reproducible(3)
-    settings = TransitSettings(event_filters=4, head_units=4)
+    settings = TransitSettings(candidates=2, heads=1, view_filters=2, units=4)
     path = tmp_path_factory.mktemp("model") / "transit.keras"
     scoring = {
         "settings": settings.__dict__,
@@ -206,9 +206,9 @@ def test_another_models_output_is_not_continued(tmp_path, model, flux):
         (None, "is missing"),
         (b"", "no transit network"),
         (b"junk" * 100, "no transit network"),
-        ({"layout": 0}, "has layout 0, this version reads 3"),
-        ({"layout": 3, "settings": {"event_filters": 9}}, "holds other weights"),
-        ({"layout": 3}, "holds other weights"),
+        ({"layout": 0}, "has layout 0, this version reads 4"),
+        ({"layout": 4, "settings": {"view_filters": 9}}, "holds other weights"),
+        ({"layout": 4}, "holds other weights"),
     ],
 )
 def test_a_model_file_of_another_kind_is_refused_by_name(tmp_path, model, content, message):

@@ -1,322 +1,213 @@
-"""classifiers/transit.py: a network that folds what it learnt."""
+"""classifiers/transit.py: a network that tells repeated transits, whatever else a star does."""
 
 import argparse
 import dataclasses
-from itertools import pairwise
+import zipfile
 
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
-from scipy import linalg
 from sklearn import metrics as reference
 
-from exoplanets.classifiers import keras_tools
-from exoplanets.classifiers.keras_layers import DURATIONS, QUIET, Fold, Matched, find_matched_filter
+from exoplanets.classifiers import keras_tools, transit
+from exoplanets.classifiers.features import NUMBERS, POINTS, VIEWS
+from exoplanets.classifiers.keras_tools import keras
 from exoplanets.classifiers.transit import (
     MODEL_LAYOUT,
-    STRIDE,
-    Batches,
+    Transit,
     TransitSettings,
-    find_event_truth,
     load_transit,
-    make_event_loss,
-    make_events,
+    make_loss,
     make_transit_network,
     save_transit,
     train_transit,
 )
 from exoplanets.files import DataError
-from exoplanets.lightcurves import equalise, injection
-from exoplanets.sources import survey
-from exoplanets.stars import CADENCE_DAYS
+from exoplanets.lightcurves import campaign, equalise, injection
+from exoplanets.stars import CADENCE_DAYS, Stars
+from exoplanets.transits import transit_flux
 
-TINY = TransitSettings(curves=64, event_filters=4, event_epochs=1, head_units=4, head_epochs=1)
-
-
-def test_a_diverged_network_is_refused():
-    class Diverged:
-        name = "published"
-
-        def predict(self, x, **options):
-            return np.array([[0.5], [np.nan], [0.5]], np.float32)
-
-        def get_weights(self):
-            return self.weights
-
-    network = Diverged()
-    network.weights = [np.zeros(3), np.array([np.nan])]
-    with pytest.raises(DataError, match="published network has weights .* training diverged"):
-        keras_tools.predict(network, np.zeros((3, 64)))
-    network.weights.pop()  # the light curves are to blame, not the training
-    with pytest.raises(DataError, match="though its weights are: a light curve holds values"):
-        keras_tools.predict(network, np.zeros((3, 64)))
+TINY = TransitSettings(curves=64, heads=1, candidates=2, view_filters=2, units=4, transit_epochs=1)
+N = 1469  # cadences: 30 d
+YEAR = round(365.25 / CADENCE_DAYS)
+PLANET = {"period": 3.3, "epoch": 1.1, "radius_ratio": 0.05, "impact": 0.3}
 
 
-# ------------------------------------------------------------------------------- the folding
-def fold(series):
-    """Strengths and lasting strengths of series of shape (n_stars, n_steps), and the periods."""
-    layer = Fold()
-    found = np.array(tf.function(layer)(np.asarray(series, np.float32)[..., np.newaxis]))
-    return found[..., 0], found[..., 1], layer.periods
+def observe(rng, n_stars, n, planet=None, snr=0.0):
+    """Raw flux of quiet stars, e-/s, with a planet if one is given: of that SNR in 30 days.
 
-
-def fold_plainly(series, period):
-    """What `Fold` says of one series and one period, as its docstring reads."""
-    n_rows = int(np.ceil(len(series) / period))
-    edges = [n_rows * quarter // 4 for quarter in range(5)]
-    strengths, lastings = [], []
-    for phase in range(int(period) + 1):
-        places = [int(np.round(np.float32(k) * np.float32(period))) + phase for k in range(n_rows)]
-        quarters = [
-            [p for p in places[slice(*edge)] if p < len(series)] for edge in pairwise(edges)
-        ]
-        n = sum(map(len, quarters))
-        if n < 2:
-            strengths.append(0.0)
-            lastings.append(0.0)
-            continue
-        sums = [sum(float(series[p]) for p in quarter) for quarter in quarters]
-        strengths.append(sum(sums) / np.sqrt(n))
-        n_left = max(n - int(np.ceil(n_rows / 4)), 1)
-        lastings.append((sum(sums) - max(sums)) / n_left * np.sqrt(n))
-    return max(strengths) / 4, max(lastings) / 4
-
-
-@pytest.mark.parametrize("n_steps", [50, 61, 144])
-def test_fold_equals_the_plain_one(n_steps):
-    series = np.random.default_rng(n_steps).normal(size=(3, n_steps, 2)).astype(np.float32)
-    options = {"shortest": 8.0, "longest": 40.0, "spacing": 0.11}
-    layer = Fold(**options)
-    found = np.array(layer(series))
-    assert found.shape == layer.compute_output_shape(series.shape) == (3, len(layer.periods), 5)
-    for star in range(3):
-        for i, period in enumerate(layer.periods):
-            plain = np.array([fold_plainly(series[star, :, j], period) for j in range(2)])
-            np.testing.assert_allclose(found[star, i, :2], plain[:, 0], atol=1e-5)
-            np.testing.assert_allclose(found[star, i, 2:4], plain[:, 1], atol=1e-5)
-            assert found[star, i, 4] == pytest.approx(np.log(period / 50), abs=1e-6)
-
-
-def test_trial_periods_are_dense_from_shortest_to_longest():
-    periods = Fold().periods
-    assert periods[0] == 8 and 328 < periods[-1] <= 330
-    # From one trial to the next, the last of 720 steps moves by 4: the width of a dip.
-    np.testing.assert_allclose(np.diff(periods) / periods[:-1], 4 / 720, rtol=1e-3)
-    days = STRIDE * CADENCE_DAYS * periods[[0, -1]]
-    assert days == pytest.approx([0.65, 27], rel=0.01)
-
-
-@pytest.mark.parametrize(("periods", "n_steps"), [((11.3, 37, 151.5), 720), ((9.4, 37), 300)])
-def test_fold_finds_a_planted_period(periods, n_steps):
-    series = np.random.default_rng(1).normal(0, 0.3, (len(periods), n_steps))
-    events = [np.round(np.arange(5, n_steps, period)).astype(int) for period in periods]
-    for star, middles in enumerate(events):
-        for near in (-1, 0, 1):  # events are smeared: index is not quite time
-            series[star, (middles + near) % n_steps] = 3
-    strength, lasting, trials = fold(series)
-    for found in (strength, lasting):
-        np.testing.assert_allclose(trials[np.argmax(found, axis=1)], periods, rtol=0.012)
-    expected = [3 * np.sqrt(len(middles)) / 4 for middles in events]
-    assert strength.max(axis=1) == pytest.approx(expected, rel=0.1)
-
-
-def test_neither_a_deep_dip_nor_a_burst_lasts():
-    lone, burst, planet = np.zeros((3, 720))
-    lone[300] = 8
-    burst[300:360:8] = 8 / 8
-    planet[::60] = 8 / 12  # as much in all, in twelve places
-    (lone_sum, _, planet_sum), lasting, _ = fold([lone, burst, planet])
-    assert lone_sum.max() > 1.3 * planet_sum.max()  # by the sum alone the lone dip wins
-    assert lasting[2].max() > 1.3 * lasting[0].max()
-    assert lasting[2].max() > 1.3 * lasting[1].max()
-
-
-def test_fold_takes_any_length_and_survives_being_saved():
-    layer = Fold(shortest=9.0, longest=77.0, spacing=0.05, name="folded")
-    config = keras.saving.serialize_keras_object(layer)
-    again = keras.saving.deserialize_keras_object(config)
-    assert again.get_config() == layer.get_config()
-    assert again.get_config()["longest"] == 77
-    for n_steps in (80, 125, 720):
-        series = np.random.default_rng(0).normal(size=(2, n_steps, 3)).astype(np.float32)
-        np.testing.assert_array_equal(np.array(layer(series)), np.array(again(series)))
-
-
-# ------------------------------------------------------------------------------- its events
-def test_matched_filters_find_their_boxes_best():
-    """The oracle is the least-squares one, of the covariance of noise of the common colour."""
-    n, rng = 400, np.random.default_rng(0)
-    power = equalise.common_colour(np.abs(np.fft.fftfreq(n)))
-    covariance = linalg.toeplitz(np.fft.ifft(power).real)
-    for duration in DURATIONS:
-        found = find_matched_filter(duration)
-        box = np.zeros(n)
-        box[200 : 200 + duration] = -1
-        best = np.linalg.solve(covariance, box)
-        best /= np.sqrt(best @ box)  # unit variance in that noise, and the greatest answer
-        first = 200 - (len(found) - duration) // 2
-        np.testing.assert_allclose(found, best[first : first + len(found)], atol=1e-4)
-    noise = np.fft.ifft(np.fft.fft(rng.normal(size=(200, n))) * np.sqrt(power)).real
-    assert np.std(noise[:, first : first + len(found)] @ found) == pytest.approx(1, abs=0.15)
-
-
-def test_single_events_are_measured_in_the_scatter_around_them():
-    rng = np.random.default_rng(0)
-    curve = rng.normal(size=(1, 1200, 1)).astype(np.float32)
-    curve[:, 480:720] *= 5  # five noisy days
-    found = np.array(Matched()(curve))[0]
-    assert found.shape == (1200, len(DURATIONS)) and found.max() <= 4
-    loud, quiet = found[490:710], found[750:1190]
-    np.testing.assert_allclose(np.std(loud, axis=0), np.std(quiet, axis=0), rtol=0.3)
-    np.testing.assert_allclose(np.std(quiet, axis=0), 1, rtol=0.2)
-    curve[0, 900:907] -= 6
-    dipped = np.array(Matched()(curve))[0, :, 1]
-    assert 900 <= np.argmax(dipped) <= 906 and dipped.max() == 4
-
-
-def test_a_curve_shifted_by_whole_blocks_has_its_events_shifted():
-    keras.utils.set_random_seed(0)
-    events, steps = make_events(4), QUIET // STRIDE
-    curve = np.random.default_rng(2).normal(size=(2, 8 * QUIET, 1)).astype(np.float32)
-    moved = np.roll(curve, QUIET, axis=1)
-    ends = slice(2 * steps + 2, -steps - 2)  # beyond the reach of what was rolled around
-    before, after = (events.predict(x, verbose=0) for x in (curve, moved))
-    for one, two in zip(before, after, strict=True):
-        np.testing.assert_allclose(np.roll(one, steps, axis=1)[:, ends], two[:, ends], atol=1e-4)
-
-
-def test_event_truth_is_where_the_sample_has_its_transits():
-    sample = argparse.Namespace(
-        dips=np.zeros((3, 43), np.float32), kinds=np.array(["nothing", "transits", "bumps"])
-    )
-    sample.dips[1, [*range(8, 13), *range(29, 36)]] = 1  # steps 2 to 3, and 7 to 8
-    truth = find_event_truth(sample)
-    assert truth.shape == (3, 10, 3)
-    assert np.flatnonzero(truth[1, :, 0]).tolist() == [2, 3, 7, 8]
-    assert np.flatnonzero(truth[1, :, 1]).tolist() == [2, 7]  # one for each transit
-    assert not truth[[0, 2], :, 0].any()
-    for other in (0, 2):  # a planet's period that must not be found in them
-        np.testing.assert_array_equal(truth[other, :, 1], truth[1, :, 1])
-    assert truth[:, :, 2].tolist() == [[0] * 10, [1] * 10, [0] * 10]
-
-
-def test_event_loss_wants_a_planets_transits_together():
-    loss = make_event_loss(comb_weight=1.0)
-    comb = np.zeros(120, np.float32)
-    comb[5:85:20] = 1
-    truth = np.stack([0 * comb, comb, 1 + 0 * comb], axis=1)[None]
-
-    def of(series, has_transits=True):
-        learnt = np.stack([0 * comb - 20, series], axis=1)[None].astype(np.float32)
-        told = truth * [1, 1, has_transits]
-        return float(loss(told.astype(np.float32), learnt)[0])
-
-    right, wrong, silent = of(6 * comb), of(6 * np.roll(comb, 10)), of(0 * comb)
-    assert right < 1.2 < 10 < silent < wrong  # of its ln 3: a comb one step off does as well
-    assert of(6 * comb, has_transits=False) > 5 > of(0 * comb, has_transits=False)
-
-
-def test_batches_show_every_curve_once_an_epoch_and_move_truth_along():
-    curves = np.tile(np.arange(40, dtype=np.float32), (10, 1)) + 100 * np.arange(10)[:, None]
-    steps = np.arange(10, dtype=np.float32)  # of the four cadences 4 k to 4 k + 3
-    truth = np.repeat(np.tile(steps, (10, 1))[:, :, None], 3, axis=2)
-    batches = Batches(curves, truth, 4, np.random.default_rng(0))
-    assert len(batches) == 3
-    seen, shifts, reversed_ = [], set(), 0
-    for _ in range(6):
-        epoch = [batches[i] for i in range(len(batches))]
-        for x, y in epoch:
-            assert x.shape[2] == 1
-            for curve, its_truth in zip(x[..., 0], y, strict=True):
-                cadence = curve % 100
-                expected = np.repeat(its_truth[:, 0], STRIDE)
-                np.testing.assert_array_equal(cadence // STRIDE, expected)
-                shifts.add(cadence[0])
-                reversed_ += (cadence[1] - cadence[0]) % 40 == 39
-        seen.append(sorted(int(curve[0, 0] // 100) for x, _ in epoch for curve in x))
-        batches.on_epoch_end()
-    assert all(rows == list(range(10)) for rows in seen)
-    assert len(shifts) > 5
-    assert 0 < reversed_ < 60
-
-
-# --------------------------------------------------------------------------- ours as a whole
-N_TAUGHT = 1000  # cadences: 20 d
+    The planet is of the transit model, not of the shapes that the training draws.
+    """
+    times = np.arange(n) * CADENCE_DAYS
+    slow = np.sin(2 * np.pi * (times / rng.uniform(8, 30, (n_stars, 1)) + rng.random((n_stars, 1))))
+    flux = rng.normal(0, 10, (n_stars, n)) + 40 * slow
+    if planet is None:
+        return flux
+    dip = 1 - transit_flux(times, **planet)
+    return flux - snr * 10 * dip / np.sqrt(np.sum(dip[:N] ** 2))
 
 
 @pytest.fixture(scope="module")
 def taught():
-    """The transit network after a short training on simulated non-hosts, and stars it never saw."""
-    made = survey.simulate(122, 202, 2, 2, n_cadences=N_TAUGHT, seed=4)
-    settings = TransitSettings(
-        curves=512, event_filters=8, event_epochs=4, head_epochs=6, snr_low=20.0
-    )
-    model, history = train_transit(made.train_flux[2:], settings, seed=1)
-    flux, has = made.test_flux[2:].copy(), np.arange(200) < 100
+    """A transit network after a short training, and stars it never saw: half have planets."""
     rng = np.random.default_rng(0)
-    times = np.arange(N_TAUGHT) * CADENCE_DAYS
+    settings = TransitSettings(curves=2000, heads=2, transit_epochs=12)
+    model, history = train_transit(observe(rng, 60, N), settings, seed=1)
+    has = np.arange(120) < 60
+    raw = observe(rng, 120, N)
     for i in np.flatnonzero(has):
-        dip, _ = injection.draw_transits(rng, times, (0.7, times[-1] / 3))
-        flux[i] = injection.inject(flux[i], dip, 40)[0]
-    curves = equalise.equalise_table(flux)[0]
-    return settings, model, history, curves, has, keras_tools.predict(model, curves)
+        planet = PLANET | {"period": rng.uniform(0.8, 9), "epoch": rng.uniform(0, 9)}
+        raw[i] = observe(rng, 1, N, planet, snr=rng.uniform(10, 60))
+    curves = equalise.equalise_table(raw).curves
+    return argparse.Namespace(
+        settings=settings,
+        model=model,
+        history=history,
+        curves=curves,
+        has=has,
+        score=keras_tools.predict(model, curves),
+    )
 
 
-def test_a_short_training_tells_injected_transits_in_unseen_stars(taught):
-    _, model, history, curves, has, score = taught
-    assert reference.roc_auc_score(has, score) > 0.85
-    assert score.dtype == np.float32 and 0 <= score.min() <= score.max() <= 1
+def score_raw(taught, flux):
+    return keras_tools.predict(taught.model, equalise.equalise_table(flux).curves).astype(float)
+
+
+# ----------------------------------------------------------------------------- what it tells
+def test_a_short_training_tells_transits_in_unseen_stars(taught):
+    assert reference.roc_auc_score(taught.has, taught.score) > 0.95
+    assert taught.score.dtype == np.float32
+    assert 0 <= taught.score.min() <= taught.score.max() <= 1
     # Turned upside down, the same stars have no transit.
-    upside_down = keras_tools.predict(model, -curves)
-    assert abs(reference.roc_auc_score(has, upside_down) - 0.5) < 0.15
-    assert history.groupby("stage", sort=False)["epoch"].apply(list).to_dict() == {
-        "events": [0, 1, 2, 3], "periods": [0, 1, 2, 3, 4, 5],
+    upside_down = keras_tools.predict(taught.model, -taught.curves)
+    assert reference.roc_auc_score(taught.has, upside_down) < 0.6
+    assert upside_down.mean() < 0.25
+    assert taught.history.groupby("head")["epoch"].apply(list).to_dict() == {
+        0: list(range(12)), 1: list(range(12)),
     }  # fmt: skip
-    for _, stage in history.groupby("stage"):
-        assert stage["loss"].iloc[-1] < stage["loss"].iloc[0]
+    for _, head in taught.history.groupby("head"):
+        assert head["loss"].iloc[-1] < head["loss"].iloc[0]
 
 
-def test_a_shift_in_time_changes_scores_little(taught):
-    """A long one breaks the period where the ends meet, and moves events to the other half."""
-    _, model, _, curves, has, score = taught
-    for steps, likeness in ((1, 0.99), (-1, 0.99), (40, 0.8)):
-        moved = keras_tools.predict(model, np.roll(curves, steps * STRIDE, axis=1))
-        assert np.corrcoef(moved, score)[0, 1] > likeness
-        assert reference.roc_auc_score(has, moved) > 0.85
-    backwards = keras_tools.predict(model, curves[:, ::-1])
-    assert np.corrcoef(backwards, score)[0, 1] > 0.95
+def test_the_scale_of_a_raw_light_curve_makes_no_difference(taught):
+    flux = observe(np.random.default_rng(3), 4, N, PLANET, 20)
+    np.testing.assert_allclose(score_raw(taught, 1e4 * flux), score_raw(taught, flux), atol=1e-4)
+
+
+def test_a_reversed_or_a_shifted_light_curve_has_about_the_same_score(taught):
+    """A shift breaks the period where the ends meet."""
+    for moved in (taught.curves[:, ::-1], np.roll(taught.curves, 7, axis=1)):
+        again = keras_tools.predict(taught.model, np.ascontiguousarray(moved))
+        assert np.corrcoef(again, taught.score)[0, 1] > 0.95
+
+
+def test_transits_in_another_order_are_no_planet(taught):
+    """The same dips at times that do not repeat."""
+    rng = np.random.default_rng(4)
+    times = np.arange(N) * CADENCE_DAYS
+    flux = observe(rng, 12, N)
+    for star in flux:
+        wild = times.copy()
+        middles = np.arange(PLANET["epoch"], times[-1], PLANET["period"])
+        for middle in middles:
+            near = np.abs(times - middle) < PLANET["period"] / 2
+            wild[near] = times[near] + rng.uniform(-0.4, 0.4) * PLANET["period"]
+        dip = 1 - transit_flux(wild, **PLANET)
+        star -= 25 * 10 * dip / np.sqrt(np.sum(dip**2))
+    scattered = score_raw(taught, flux)
+    regular = score_raw(taught, observe(rng, 12, N, PLANET, 25))
+    assert np.median(regular) > 0.9 and np.median(scattered) < 0.5
+
+
+# --------------------------------------------------------------------------- more is never less
+def test_deeper_transits_never_have_a_lower_score(taught):
+    """Clear planets: of a score of 0.9 or more at the depth that they were drawn with."""
+    factors = np.array([0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10])
+    falls, clear = [], 0
+    for seed in range(12):
+        planet = PLANET | {"period": 1.1 + 0.6 * seed, "epoch": 0.3 + 0.1 * seed}
+        flux = [observe(np.random.default_rng(seed), 1, N, planet, 25 * f)[0] for f in factors]
+        score = score_raw(taught, np.stack(flux))
+        if score[3] < 0.9:
+            continue
+        clear += 1
+        falls.append(np.max(np.maximum.accumulate(score) - score))
+    assert clear >= 10
+    assert max(falls) < 0.02
+
+
+def test_more_transits_never_have_a_lower_score(taught):
+    n_transits = (3, 4, 6, 9)
+    times = np.arange(N) * CADENCE_DAYS
+    for seed in range(6):
+        flux = []
+        for n in n_transits:
+            dips = observe(np.random.default_rng(seed), 1, N, PLANET, 80)[0]
+            none = observe(np.random.default_rng(seed), 1, N)[0]
+            last = PLANET["epoch"] + (n - 0.5) * PLANET["period"]
+            flux.append(np.where(times < last, dips, none))
+        score = score_raw(taught, np.stack(flux))
+        assert score[-1] > 0.9
+        assert np.max(np.maximum.accumulate(score) - score) < 0.02
+
+
+@pytest.mark.parametrize("n", [730, N, 3197, 2 * 3197, YEAR, 4 * YEAR])
+def test_scores_are_right_at_any_length(taught, n):
+    """From 15 days to 4 years; transits of the depth that is clear in 30 days stay clear."""
+    rng = np.random.default_rng(n)
+    planets = observe(rng, 2, n, PLANET, 45)
+    if n > N:  # where 30 days show nothing, four years may
+        assert score_raw(taught, planets).min() > 0.97
+    else:
+        assert score_raw(taught, planets).min() > 0.9
+    assert score_raw(taught, observe(rng, 2, n)).max() < 0.5
+
+
+# ------------------------------------------------------------------------------- what it is
+def test_the_loss_wants_the_right_class_and_the_deeper_planet_above():
+    truth, odds = np.array([[1.0, 1.0], [0.0, 0.0]]), np.array([[1.0, 3.0], [-2.0, 2.0]])
+    plain = np.array(make_loss(0.0)(truth, odds))
+    expected = [np.log1p(np.exp([-1.0, -3.0])).mean(), np.log1p(np.exp([-2.0, 2.0])).mean()]
+    np.testing.assert_allclose(plain, expected, rtol=1e-6)
+    ordered = np.array(make_loss(2.0)(truth, odds))
+    np.testing.assert_allclose(ordered, plain)  # no planet falls, and others may
+    fallen = np.array(make_loss(2.0)(truth, odds[:, ::-1]))
+    np.testing.assert_allclose(fallen - plain, [2 * 2.0, 0])
+
+
+def test_candidates_are_weighed_alike(taught):
+    """The order in which candidates come makes no difference, and each can only add."""
+    head = taught.model.get_layer("head_0")
+    rng, n_best = np.random.default_rng(0), taught.settings.candidates
+    numbers = rng.normal(3, 2, (5, n_best, len(NUMBERS))).astype(np.float32)
+    views = rng.normal(0, 3, (5, n_best, POINTS, len(VIEWS))).astype(np.float32)
+    order = rng.permutation(n_best)
+    odds = np.array(head([numbers, views]))
+    np.testing.assert_allclose(head([numbers[:, order], views[:, order]]), odds, rtol=1e-4)
+    alike = head([numbers[:, [0] * n_best], views[:, [0] * n_best]])
+    alone = np.array(alike) - np.log(n_best)  # of the first candidate
+    assert (odds > alone).all()
 
 
 def test_batches_make_no_difference_to_scores(taught):
-    _, model, _, curves, _, score = taught
-    few = keras_tools.predict(model, curves[:5], batch_size=2)
-    np.testing.assert_allclose(few, score[:5], atol=1e-5)
+    few = keras_tools.predict(taught.model, taught.curves[:5], batch_size=2)
+    np.testing.assert_allclose(few, taught.score[:5], atol=1e-5)
 
 
-def test_a_saved_network_gives_the_same_scores(taught, tmp_path):
-    settings, model, _, curves, _, score = taught
-    model.save(tmp_path / "plain.keras")
-    again = keras.models.load_model(tmp_path / "plain.keras")
-    np.testing.assert_array_equal(keras_tools.predict(again, curves), score)
-    scoring = {"settings": dataclasses.asdict(settings), "threshold": 0.25}
-    save_transit(model, tmp_path / "transit.keras", scoring)
-    again, found = load_transit(tmp_path / "transit.keras")
-    np.testing.assert_array_equal(keras_tools.predict(again, curves), score)
-    assert found == {"layout": MODEL_LAYOUT} | scoring
-
-
-def test_the_network_is_small_and_takes_any_length():
+def test_the_network_is_small():
     model = make_transit_network(TransitSettings())
     assert model.count_params() < 20_000
     assert model.output_shape == (None, 1)
-    rng = np.random.default_rng(0)
-    for length in (equalise.SHORTEST, 733, 3197):
-        score = keras_tools.predict(model, rng.normal(size=(2, length)).astype(np.float32))
-        assert score.shape == (2,) and np.isfinite(score).all()
 
 
-def test_every_transit_setting_reaches_the_training(monkeypatch):
+def test_the_same_seed_gives_the_same_network():
+    flux = observe(np.random.default_rng(0), 20, 600)
+    first, second, other = (train_transit(flux, TINY, seed)[0].get_weights() for seed in (3, 3, 4))
+    for one, two in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert any(not np.array_equal(one, two) for one, two in zip(first, other, strict=True))
+
+
+def test_every_setting_reaches_the_training(monkeypatch):
     """Settings are the sample's, the layers' or the fits'; none is a dead flag."""
     read = set()
 
@@ -325,29 +216,135 @@ def test_every_transit_setting_reaches_the_training(monkeypatch):
             read.add(name)
             return getattr(TINY, name)
 
-    made = survey.simulate(30, 4, 2, 2, n_cadences=560, seed=4)
-    monkeypatch.setattr(
-        keras.Model, "fit", lambda *a, **k: argparse.Namespace(history={"loss": []})
-    )
-    monkeypatch.setattr(keras.Model, "predict", lambda model, x, **k: np.zeros((len(x), 9, 7)))
-    train_transit(made.train_flux[2:], Watched(), seed=0)
+    done = argparse.Namespace(history={"loss": []})
+    monkeypatch.setattr(keras.Model, "fit", lambda *args, **options: done)
+    train_transit(observe(np.random.default_rng(0), 20, 600), Watched(), seed=0)
     assert read == {field.name for field in dataclasses.fields(TransitSettings)}
 
 
-def test_lookalikes_that_dip_teach_the_head_only(monkeypatch):
-    """An eclipse or a lone dip is an event: only their pattern in time tells them apart."""
+def test_settings_that_contradict_are_refused():
+    with pytest.raises(ValueError, match="snr_low must be less than snr_high"):
+        TransitSettings(snr_low=30, snr_high=20)
+
+
+def test_the_classifier_is_taught_by_non_hosts_alone(monkeypatch):
+    """Neither hosts nor the validation stars reach the training, and the campaign does."""
     shown = {}
 
-    def fit(model, x, *args, **options):
-        shown[model.name] = x
-        return argparse.Namespace(history={"loss": [0.0]})
+    def train(flux, settings, seed, known):
+        shown.update(flux=flux, seed=seed, campaign=known)
+        return "network", "history"
 
-    made = survey.simulate(30, 4, 2, 2, n_cadences=560, seed=4)
-    monkeypatch.setattr(keras.Model, "fit", fit)
-    monkeypatch.setattr(keras.Model, "predict", lambda model, x, **k: np.zeros((len(x), 9, 7)))
-    train_transit(made.train_flux[2:], TINY, seed=0)
-    events, head = (next(x for name, x in shown.items() if is_head == (name == "head"))
-                    for is_head in (False, True))  # fmt: skip
-    counts = {kind: round(share * TINY.curves) for kind, share in injection.KINDS.items()}
-    assert len(head) == sum(counts.values())
-    assert len(events._curves) == len(head) - counts["eclipses"] - counts["dips"]
+    monkeypatch.setattr(transit, "train_transit", train)
+    rng = np.random.default_rng(0)
+    is_host = np.arange(9) % 3 == 0
+    stars = Stars(np.full(9, "train"), np.arange(9), is_host, rng.normal(size=(9, 600)))
+    classifier = Transit(TINY, campaign="campaign")
+    assert classifier.fit(stars, stars.select(is_host), seed=5) is classifier
+    np.testing.assert_array_equal(shown["flux"], stars.flux[~is_host])
+    assert (shown["seed"], shown["campaign"]) == (5, "campaign")
+    assert (classifier.model, classifier.history) == ("network", "history")
+
+
+# ------------------------------------------------------------------------------- on the disk
+@pytest.fixture
+def saved(taught, tmp_path):
+    """A saved network with a campaign."""
+    rng = np.random.default_rng(0)
+    known = campaign.Campaign(
+        lost=rng.random(N) < 0.05,
+        missing=rng.random(N) < 0.06,
+        modes=rng.normal(size=(3, N)).astype(np.float32),
+        scatter=rng.uniform(0.8, 2, N).astype(np.float32),
+        n_stars=77,
+    )
+    classifier = Transit(taught.settings, known)
+    classifier.model = taught.model
+    classifier.save(tmp_path / "transit.keras", {"threshold": 0.25, "provenance": {"a": 1}})
+    return tmp_path / "transit.keras", known
+
+
+def test_a_saved_network_gives_the_same_scores(taught, saved):
+    path, known = saved
+    model, scoring = load_transit(path)
+    np.testing.assert_array_equal(keras_tools.predict(model, taught.curves), taught.score)
+    found = scoring.pop("campaign")
+    assert scoring == {
+        "layout": MODEL_LAYOUT,
+        "settings": dataclasses.asdict(taught.settings),
+        "threshold": 0.25,
+        "provenance": {"a": 1},
+    }
+    for name, array in known.to_arrays().items():
+        np.testing.assert_array_equal(found.to_arrays()[name], array)
+    again = keras.models.load_model(path)  # Keras alone reads it too
+    np.testing.assert_array_equal(keras_tools.predict(again, taught.curves), taught.score)
+
+
+def test_a_network_without_a_campaign_is_saved_without_one(taught, tmp_path):
+    settings = {"settings": dataclasses.asdict(taught.settings)}
+    save_transit(taught.model, tmp_path / "transit.keras", settings)
+    assert load_transit(tmp_path / "transit.keras")[1]["campaign"] is None
+
+
+def test_the_same_network_is_saved_as_the_same_bytes_of_scoring(taught, tmp_path):
+    for name in ("a.keras", "b.keras"):
+        save_transit(taught.model, tmp_path / name, {"settings": {}})
+    dates = {
+        zipfile.ZipFile(tmp_path / n).getinfo("scoring.json").date_time
+        for n in ("a.keras", "b.keras")
+    }
+    assert dates == {(1980, 1, 1, 0, 0, 0)}
+
+
+def rewrite(path, **changed):
+    """Replace members of an archive; None leaves one out."""
+    with zipfile.ZipFile(path) as archive:
+        content = {name: archive.read(name) for name in archive.namelist()}
+    content |= {name.replace("__", "/").replace("_dot_", "."): new for name, new in changed.items()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in content.items():
+            if data is not None:
+                archive.writestr(name, data)
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda path: path.unlink(), "is missing: train one with"),
+        (lambda path: path.write_bytes(b""), "is no transit network of this project"),
+        (lambda path: path.write_bytes(path.read_bytes()[:3000]), "is no transit network"),
+        (lambda path: rewrite(path, scoring_dot_json=None), "is no transit network"),
+        (lambda path: rewrite(path, scoring_dot_json=b"{"), "is no transit network"),
+        (lambda path: rewrite(path, scoring_dot_json=b"[3]"), "has layout None"),
+        (lambda path: rewrite(path, scoring_dot_json=b'{"layout": 3}'), "has layout 3, this"),
+        (lambda path: rewrite(path, scoring_dot_json=b'{"layout": 4}'), "holds other weights"),
+        (lambda path: rewrite(path, campaign__modes_dot_npy=b"none"), "is no transit network"),
+        (lambda path: rewrite(path, campaign__lost_dot_npy=None), "holds other weights"),
+        (
+            lambda path: rewrite(path, model_dot_weights_dot_h5=b"none"),
+            "holds other weights",
+        ),
+    ],
+)
+def test_a_damaged_file_is_refused_in_one_line(saved, damage, says):
+    path, _ = saved
+    damage(path)
+    with pytest.raises(DataError, match=says) as raised:
+        load_transit(path)
+    assert str(path) in str(raised.value) and "\n" not in str(raised.value)
+    assert "train one with `python cnn_classifier.py`" in str(raised.value)
+
+
+# ----------------------------------------------------------------------------- the same path
+def test_training_injects_with_the_campaign(monkeypatch):
+    seen = {}
+    original = injection.make_training_sample
+
+    def recorded(flux, n_curves, rng, snr_range, known):
+        seen.update(n_curves=n_curves, snr_range=snr_range, campaign=known)
+        return original(flux, n_curves, rng, snr_range)
+
+    monkeypatch.setattr(transit, "make_training_sample", recorded)
+    train_transit(observe(np.random.default_rng(0), 20, 600), TINY, 0, "campaign")
+    assert seen == {"n_curves": 64, "snr_range": (5.5, 1500.0), "campaign": "campaign"}

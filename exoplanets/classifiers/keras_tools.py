@@ -1,6 +1,7 @@
 """Keras as this project uses it: started quietly, reproducible, without scores that are NaN."""
 
 import contextlib
+import io
 import json
 import os
 import signal
@@ -109,7 +110,7 @@ def make_scorer(model):
     return score
 
 
-def save_model(model, path, scoring):
+def save_model(model, path, scoring, arrays=None):
     """Save a network at once, or not at all, with what scoring needs as `scoring.json` inside.
 
     Parameters
@@ -119,12 +120,19 @@ def save_model(model, path, scoring):
         Ends in `.keras`.
     scoring : dict
         JSON-ready.
+    arrays : dict of ndarray, optional
+        By the name that each has inside, which ends in `.npy`.
     """
-    content = json.dumps(scoring, indent=1, allow_nan=False)
+    contents = {"scoring.json": json.dumps(scoring, indent=1, allow_nan=False)}
+    for name, array in (arrays or {}).items():
+        buffer = io.BytesIO()
+        np.save(buffer, array, allow_pickle=False)
+        contents[name] = buffer.getvalue()
     with atomic_write(path) as temporary:
         model.save(temporary)
         with zipfile.ZipFile(temporary, "a") as archive:
-            archive.writestr(zipfile.ZipInfo("scoring.json"), content)  # without today's date
+            for name, content in contents.items():
+                archive.writestr(zipfile.ZipInfo(name), content)  # without today's date
 
 
 def _check_scores(model, score):

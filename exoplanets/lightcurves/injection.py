@@ -2,31 +2,69 @@
 
 A network taught by injections sees no host label, so it cannot learn how the files were made or
 what stars hosts are. *Where* the transit goes in decides everything: into the raw flux, before any
-cleaning, so that cleaning treats it as it treats a real one.
+cleaning, so that cleaning treats it as it treats a real one. *When* it goes in decides what is
+learnt: everything repeats in true time, which a table's columns are only after its clock is known
+(`clock.py`).
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
-from exoplanets.lightcurves import equalise
-from exoplanets.lightcurves.clock import find_measured
-from exoplanets.lightcurves.detrend import BLOCK
-from exoplanets.sources import survey
+from exoplanets.lightcurves.clock import find_cadences
+from exoplanets.lightcurves.equalise import SHORTEST, equalise_table
 from exoplanets.stars import CADENCE_DAYS
-from exoplanets.transits import draw_planet, transit_flux
 
 SCATTER_WINDOW = 73  # cadences (36 h), blocks whose median is taken out before the scatter
-PHOTONS = survey.EXPOSURE_SECONDS  # s of light per cadence
+PHOTONS = 1625.0  # s of light per cadence: 270 frames of 6.02 s
+BLOCK = 128  # light curves equalised at a time
+EXPOSURES = 5  # times at which a dip is taken within a cadence, and averaged
+SUN_LIKE = 0.075  # days, of a transit of a Sun-like star over the cube root of the period, days
+PERIODS = (0.6, 32.0)  # days
+DURATIONS = (0.35, 1.7)  # over that of a Sun-like star: dwarfs and grazing transits, giants
+FAINT = 0.75  # share of the injections whose signal-to-noise ratio is below `FAINT_SNR`
+FAINT_SNR = 40.0
+MOST_DIPS = 12  # of a star whose dips do not repeat
+DEEPER = (1.2, 8.0)  # ratio of the depths of the two curves of a pair
 # Shares of the training sample. All but the first are labelled 0.
 KINDS = {
     "transits": 0.50,
-    "nothing": 0.20,
+    "nothing": 0.17,
     "inverted": 0.06,
-    "bumps": 0.06,  # transits that brighten
+    "bumps": 0.05,  # transits that brighten
     "eclipses": 0.05,
-    "dips": 0.05,
-    "flares": 0.04,
-    "saw": 0.04,
+    "dips": 0.06,
+    "flares": 0.03,
+    "saw": 0.03,
+    "waves": 0.05,
 }
+
+
+class Variant(NamedTuple):
+    """How some of the training curves are made.
+
+    Attributes
+    ----------
+    share : float
+        Of the sample.
+    length : float
+        Share of the table's cadences.
+    with_campaign : bool
+        Whether what the stars of the campaign share is taken out: the network has to be as good on
+        light curves of other origin, which come in any length and bring no campaign.
+    """
+
+    share: float
+    length: float
+    with_campaign: bool
+
+
+VARIANTS = (
+    Variant(0.7, 1.0, True),
+    Variant(0.1, 1.0, False),
+    Variant(0.1, 0.5, False),
+    Variant(0.1, 0.25, False),
+)
 
 
 def find_scatter(flux, window=SCATTER_WINDOW):
@@ -76,39 +114,79 @@ def estimate_level(flux):
     return PHOTONS * noise**2
 
 
-def draw_transits(rng, times, period_range=(0.7, 30.0), fewest=2):
-    """Dips of a planet drawn at random, with at least `fewest` transits within the times.
+# ------------------------------------------------------------------------------------- shapes
+def make_dips(times, period, epoch, duration, ingress, darkening):
+    """Transits as rounded trapeziums, averaged over each exposure.
+
+    Simpler than the model of `transits.py` on purpose: completeness is measured with that one,
+    and what is measured with the shapes that were trained on proves little.
+
+    Parameters
+    ----------
+    times : ndarray of shape (n_cadences,)
+        Middles of the exposures, days.
+    period, epoch, duration : float
+        Days; the epoch is the middle of any one transit, the duration from first to last contact.
+    ingress : float
+        Share of half the duration in which the dip deepens: 1 for a V.
+    darkening : float
+        By how much less the dip is deep at its ends than in its middle, before ingress.
 
     Returns
     -------
-    dip : ndarray of shape (n_cadences,)
+    ndarray of shape (n_cadences,)
+        0 outside, at most 1 in the middle.
+    """
+    dip = np.zeros(len(times))
+    for offset in (np.arange(EXPOSURES) - (EXPOSURES - 1) / 2) / EXPOSURES * CADENCE_DAYS:
+        phase = times + offset - epoch
+        away = np.abs(phase - period * np.rint(phase / period)) / (duration / 2)
+        dip += np.clip((1 - away) / ingress, 0, 1) * (1 - darkening * np.minimum(away, 1) ** 2)
+    return dip / EXPOSURES
+
+
+def count_dips(dip):
+    """Number of stretches in which a dip is deeper than half its depth."""
+    inside = dip > 0.5 * dip.max()
+    return np.count_nonzero(inside & ~np.append(False, inside[:-1]))
+
+
+def draw_transits(rng, times, fewest=2):
+    """Transits of a planet drawn at random, with at least `fewest` of them within the times.
+
+    Periods are log-uniform, from `PERIODS`; durations are log-uniform about that of a Sun-like
+    star's transit.
+
+    Returns
+    -------
+    ndarray of shape (n_cadences,)
         Between 0 and 1, the deepest value.
-    planet : dict
-        Keyword arguments of `transits.transit_flux`.
     """
     while True:
-        planet = draw_planet(rng, period_range=period_range, radius_ratio_range=(0.015, 0.15))
-        planet["epoch"] += times[0]
-        dip = 1 - transit_flux(times, **planet)
-        starts = np.count_nonzero(np.diff(dip > 0.5 * dip.max(), prepend=False)) / 2
-        if dip.max() > 0 and starts >= fewest:
-            return dip / dip.max(), planet
+        period = np.exp(rng.uniform(*np.log(PERIODS)))
+        duration = SUN_LIKE * period ** (1 / 3) * np.exp(rng.uniform(*np.log(DURATIONS)))
+        duration = min(duration, period / 5)
+        epoch, ingress, darkening = rng.uniform((0, 0.08, 0.1), (period, 1.0, 0.5))
+        dip = make_dips(times, period, times[0] + epoch, duration, ingress, darkening)
+        # A transit shorter than a cadence leaves little.
+        if dip.max() > 0.2 and count_dips(dip) >= fewest:
+            return dip / dip.max()
 
 
 def _eclipse_dips(rng, times):
     """V-shaped eclipses of two stars, every other one shallower."""
     period = np.exp(rng.uniform(np.log(0.8), np.log(20.0)))
-    width = rng.uniform(0.03, 0.12) * min(period, 6.0)
-    phase = (times / period + rng.random()) % 1.0
-    primary = np.maximum(1 - np.minimum(phase, 1 - phase) * period / width, 0)
-    secondary = np.maximum(1 - np.abs(phase - 0.5) * period / width, 0)
+    width = rng.uniform(0.06, 0.24) * min(period, 6.0)
+    epoch = rng.uniform(0, period)
+    primary = make_dips(times, period, epoch, width, 1.0, 0.0)
+    secondary = make_dips(times, period, epoch + period / 2, width, 1.0, 0.0)
     return 2 * (primary + rng.uniform(0.1, 0.7) * secondary)  # deeper than a planet's
 
 
 def _lone_dips(rng, times):
-    """One to three dips that do not repeat."""
+    """One dip or several, up to `MOST_DIPS`, that do not repeat."""
     cadence, dip = np.arange(len(times)), np.zeros(len(times))
-    for _ in range(rng.integers(1, 4)):
+    for _ in range(int((MOST_DIPS + 1) ** rng.random())):  # few more often than many
         middle, half_width = rng.uniform(0, len(times)), rng.uniform(1.5, 12)
         dip += rng.uniform(0.3, 1) * (np.abs(cadence - middle) < half_width)
     return dip
@@ -132,81 +210,156 @@ def _saw_teeth(rng, times):
     return tooth * ((cadence > first) & (cadence < last)) * rng.choice([-1, 1])
 
 
+def _waves(rng, times):
+    """Pulsation or rotation: a wave with overtones, some beating, its strength changing slowly."""
+    period = np.exp(rng.uniform(np.log(0.25), np.log(6.0)))
+    strengths = (1.0, rng.uniform(0, 0.8), rng.uniform(0, 0.4))
+    phase = 2 * np.pi * times / period
+    wave = sum(
+        strength * np.cos((k + 1) * phase + rng.uniform(0, 2 * np.pi))
+        for k, strength in enumerate(strengths)
+    )
+    if rng.random() < 0.4:
+        wave = wave + rng.uniform(0.3, 1) * np.cos(phase / rng.uniform(0.85, 0.99))
+    slow = np.sin(2 * np.pi * times / rng.uniform(20, 150) + rng.uniform(0, 2 * np.pi))
+    return wave * (1 + rng.uniform(0, 0.8) * slow)
+
+
 LOOKALIKES = {
     "eclipses": _eclipse_dips,
     "dips": _lone_dips,
     "flares": _flare_dips,
     "saw": _saw_teeth,
+    "waves": _waves,
 }
 
 
-def make_training_curve(flux, kind, rng, snr_range):
+# ------------------------------------------------------------------------------------- sample
+def draw_snr(rng, snr_range):
+    """A signal-to-noise ratio, log-uniform below and above `FAINT_SNR`, more often below."""
+    low, high = snr_range
+    if low < FAINT_SNR < high:
+        low, high = (low, FAINT_SNR) if rng.random() < FAINT else (FAINT_SNR, high)
+    return np.exp(rng.uniform(np.log(low), np.log(high)))
+
+
+def make_training_curve(flux, times, kind, rng, snr_range):
     """A raw light curve of one of `KINDS`, made from a non-host's.
+
+    Parameters
+    ----------
+    flux : ndarray of shape (n_cadences,)
+        e-/s.
+    times : ndarray of shape (n_cadences,)
+        Days, true time.
+    kind : str
+    rng : numpy.random.Generator
+    snr_range : (float, float)
 
     Returns
     -------
-    flux : ndarray of shape (n_cadences,)
+    ndarray of shape (n_cadences,)
         e-/s.
-    dip : ndarray of shape (n_cadences,)
-        Shape of the injected transits; all 0 unless `kind` is "transits".
     """
-    none = np.zeros(len(flux))
-    times = np.arange(len(flux)) * CADENCE_DAYS
-    snr = np.exp(rng.uniform(*np.log(snr_range)))
     if kind == "nothing":
-        return flux, none
+        return flux
     if kind == "inverted":
-        return -flux, none
-    if kind in LOOKALIKES:
-        dip = LOOKALIKES[kind](rng, times)
-        if not dip.any():  # a dip between two cadences
-            return flux, none
-        return inject(flux, dip / np.abs(dip).max(), snr)[0], none
-    dip, _ = draw_transits(rng, times)
-    injected, _ = inject(flux, dip, snr)
-    return (injected, dip) if kind == "transits" else (2 * flux - injected, none)
+        return -flux
+    snr = draw_snr(rng, snr_range)
+    dip = LOOKALIKES[kind](rng, times) if kind in LOOKALIKES else draw_transits(rng, times)
+    if not dip.any():  # a dip between two cadences
+        return flux
+    dip = dip / np.abs(dip).max()
+    return inject(flux, -dip if kind == "bumps" else dip, snr)[0]
 
 
-class TrainingSample:
-    """Equalised light curves with and without injected transits, and where the transits are.
+class Pairs(NamedTuple):
+    """Equalised training curves of one length, two by two.
 
     Attributes
     ----------
-    curves : ndarray of shape (n_curves, n_cadences), float32
-    kinds : ndarray of shape (n_curves,), str
-        Of `KINDS`.
-    dips : ndarray of shape (n_curves, n_cadences), float32
-        Shape of the injected transits, cadence by cadence.
+    curves : ndarray of shape (n_pairs, 2, n_cadences), float32
+    kinds : ndarray of shape (n_pairs,), str
+        Of `KINDS`. Two curves with transits are of one star and one planet, whose transits are
+        deeper in the second; any other two are of different stars.
     """
 
-    def __init__(self, flux, n_curves, rng, snr_range=(6.0, 150.0), was_missing=None):
-        """Draw a sample from the raw light curves of non-hosts.
+    curves: np.ndarray
+    kinds: np.ndarray
 
-        Parameters
-        ----------
-        flux : ndarray of shape (n_stars, n_cadences)
-            e-/s. Of fewer stars than `n_curves` each is used several times, with another planet.
-        n_curves : int
-            About; shares are rounded.
-        rng : numpy.random.Generator
-        snr_range : (float, float)
-            Of the matched filter, log-uniform.
-        was_missing : ndarray of bool of shape (n_stars, n_cadences), optional
-            Cadences that were filled in, to be dropped as equalisation drops them.
-        """
-        counts = [round(share * n_curves) for share in KINDS.values()]
-        self.kinds = rng.permutation(np.repeat(list(KINDS), counts))
-        stars = np.resize(rng.permutation(len(flux)), len(self.kinds))
-        self.curves = np.zeros((len(stars), flux.shape[1]), np.float32)
-        self.dips = np.zeros((len(stars), flux.shape[1]), np.float32)
-        for start in range(0, len(stars), BLOCK):
-            block = range(start, min(start + BLOCK, len(stars)))
-            raw = []
-            for i in block:
-                made, self.dips[i] = make_training_curve(
-                    flux[stars[i]], self.kinds[i], rng, snr_range
-                )
-                if was_missing is not None:
-                    made = np.where(was_missing[stars[i]], np.nan, made)
-                raw.append(np.where(find_measured(made), made, np.nan))
-            self.curves[block.start : block.stop] = equalise.equalise(np.stack(raw))
+
+def make_pair(flux, times, kind, rng, snr_range):
+    """The two raw light curves of a pair, list of two ndarrays of shape (n_cadences,).
+
+    Parameters
+    ----------
+    flux, times : ndarray of shape (2, n_cadences)
+        Raw flux of two non-hosts, e-/s, and its true time, days.
+    kind : str
+        Of `KINDS`.
+    rng : numpy.random.Generator
+    snr_range : (float, float)
+    """
+    if kind != "transits":
+        stars = zip(flux, times, strict=True)
+        return [make_training_curve(*star, kind, rng, snr_range) for star in stars]
+    dip, snr = draw_transits(rng, times[0]), draw_snr(rng, snr_range)
+    deeper = snr * np.exp(rng.uniform(*np.log(DEEPER)))
+    return [inject(flux[0], dip, snr)[0], inject(flux[0], dip, deeper)[0]]
+
+
+def _make_block(stars, kinds, length, rng, snr_range, campaign):
+    """A few pairs: their equalised curves, and which pairs have enough cadences for that."""
+    flux, cadences = stars
+    first = rng.integers(flux.shape[2] - length + 1)
+    flux, cadences = (values[:, :, first : first + length] for values in (flux, cadences))
+    cadences = cadences - cadences[:, :, :1]
+    times = cadences * CADENCE_DAYS
+    raw = [
+        curve
+        for pair in zip(flux, times, kinds, strict=True)
+        for curve in make_pair(*pair, rng, snr_range)
+    ]
+    clocks = np.where((kinds == "transits")[:, None, None], cadences[:, :1], cadences)
+    equalised = equalise_table(np.stack(raw), campaign, clocks.reshape(-1, length))
+    curves = np.zeros((len(raw), length), np.float32)
+    curves[equalised.rows] = equalised.curves
+    whole = np.isin(np.arange(len(raw)), equalised.rows).reshape(-1, 2).all(axis=1)
+    return curves.reshape(-1, 2, length)[whole], kinds[whole]
+
+
+def make_training_sample(flux, n_curves, rng, snr_range, campaign=None):
+    """Draw a training sample from the raw light curves of non-hosts; see `VARIANTS`.
+
+    Parameters
+    ----------
+    flux : ndarray of shape (n_stars, n_cadences)
+        e-/s; NaN where missing. Of fewer stars than curves each is used several times.
+    n_curves : int
+        About; shares are rounded.
+    rng : numpy.random.Generator
+    snr_range : (float, float)
+        Of the matched filter.
+    campaign : campaign.Campaign, optional
+        Of the table that the stars are from.
+
+    Returns
+    -------
+    list of Pairs
+        One for each of `VARIANTS`.
+    """
+    n_cadences = flux.shape[1]
+    cadences = find_cadences(flux, campaign)
+    sample = []
+    for variant in VARIANTS:
+        counts = [round(share * variant.share * n_curves / 2) for share in KINDS.values()]
+        kinds = rng.permutation(np.repeat(list(KINDS), counts))
+        rows = np.resize(rng.permutation(len(flux)), 2 * len(kinds)).reshape(-1, 2)
+        length = max(round(variant.length * n_cadences), min(SHORTEST, n_cadences))
+        used = campaign if variant.with_campaign else None
+        blocks = [
+            _make_block((flux[rows[i]], cadences[rows[i]]), kinds[i], length, rng, snr_range, used)
+            for i in np.split(np.arange(len(kinds)), range(BLOCK // 2, len(kinds), BLOCK // 2))
+        ]
+        sample.append(Pairs(*(np.concatenate(parts) for parts in zip(*blocks, strict=True))))
+    return sample

@@ -1,0 +1,98 @@
+"""Events: how well a single dip fits at each cadence of a light curve.
+
+The single-event statistic of the Kepler pipeline [1]_: matched filters for noise of the common
+colour (`lightcurves/equalise.py`).
+
+References
+----------
+.. [1] Jenkins 2002, ApJ 575, 493.
+"""
+
+import functools
+
+import numpy as np
+from scipy import fft
+
+from exoplanets.lightcurves.equalise import common_colour
+
+DURATIONS = np.array([3, 5, 8, 12])  # cadences, 1.5 to 6 h, of the dips that are looked for
+REACH = 12  # cadences a matched filter reaches beyond its dip; the noise forgets within two
+TALLEST, DEEPEST = 3.0, -30.0  # a bump makes filters answer beside it; a dip may be a planet's
+QUIET = 240  # cadences (5 d), the stretches in which the scatter of events is measured
+LEAST_SCATTER = 0.6  # of its median over the light curve: a quiet stretch is partly luck
+LEAST = -3.0  # scatters, of an event: no flare outweighs a planet's transits
+
+
+def find_matched_filter(duration):
+    """Filter that finds a dip best in noise of the common colour, of unit variance there.
+
+    The dip, filtered twice by what whitens that noise.
+
+    Parameters
+    ----------
+    duration : int
+        Of the dip, a box, cadences.
+
+    Returns
+    -------
+    ndarray of shape (max(DURATIONS) + 2 REACH,)
+        Positive for a dip.
+    """
+    length = max(DURATIONS) + 2 * REACH
+    box = np.zeros(512)
+    box[(length - duration) // 2 :][:duration] = -1
+    matched = fft.irfft(fft.rfft(box) / common_colour(fft.rfftfreq(len(box))))
+    return (matched / np.sqrt(matched @ box))[:length]
+
+
+@functools.lru_cache(maxsize=8)
+def _transform_filters(n_fast):
+    """Conjugate transforms of all matched filters, each centred on cadence 0, (n_durations, f)."""
+    filters = np.stack([find_matched_filter(duration) for duration in DURATIONS])
+    padded = np.zeros((len(filters), n_fast), np.float32)
+    padded[:, : filters.shape[1]] = filters
+    return fft.rfft(np.roll(padded, -(filters.shape[1] // 2), axis=1)).conj()
+
+
+def find_events(curves):
+    """How well a dip of each duration fits at each cadence, in units of its scatter there.
+
+    The scatter is that of the light curve around, in stretches of `QUIET` cadences joined by lines:
+    pointing noise comes and goes.
+
+    Parameters
+    ----------
+    curves : ndarray of shape (n_stars, n_cadences)
+        Equalised light curves.
+
+    Returns
+    -------
+    ndarray of shape (n_stars, len(DURATIONS), n_cadences), float32
+    """
+    n = curves.shape[1]
+    n_fast = fft.next_fast_len(n + max(DURATIONS) + 2 * REACH, real=True)
+    clipped = np.clip(curves, DEEPEST, TALLEST).astype(np.float32)
+    spectrum = fft.rfft(clipped, n_fast, axis=1)[:, None] * _transform_filters(n_fast)
+    events = fft.irfft(spectrum, n_fast, axis=2)[:, :, :n]
+    edges = np.linspace(0, n, max(n // QUIET, 1) + 1).astype(int)
+    stretches = np.split(np.abs(events), edges[1:-1], axis=2)
+    # Every second event: neighbours are much alike.
+    scatter = np.stack([1.4826 * np.median(part[:, :, ::2], axis=2) for part in stretches], 2)
+    least = LEAST_SCATTER * np.median(scatter, axis=2, keepdims=True)
+    scatter = np.maximum(np.maximum(scatter, least), 1e-6).astype(np.float32)
+    middles = (edges[:-1] + edges[1:]) / 2
+    place = np.interp(np.arange(n), middles, np.arange(len(middles))).astype(np.float32)
+    before = place.astype(int)
+    after = np.minimum(before + 1, len(middles) - 1)
+    events /= scatter[:, :, before] * (1 - (place - before)) + scatter[:, :, after] * (
+        place - before
+    )
+    return events
+
+
+def compress_events(events):
+    """Keep small events and take the logarithm of large ones: none outweighs all others.
+
+    Strictly increasing above the lower limit, so that deeper transits always count for more.
+    """
+    return np.maximum(2 * np.arcsinh(events / 2), LEAST)

@@ -1,0 +1,185 @@
+"""What the transit network is shown of a candidate: its numbers and its folded light curve."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from exoplanets.classifiers.events import DURATIONS, compress_events, find_events
+from exoplanets.classifiers.fold import find_ephemerides
+
+BLOCK = 64  # light curves at a time: about what a processor's cache holds
+POINTS, REACH = 24, 3  # of a view: points, and transit durations it reaches to either side
+DEEPEST, TALLEST = -12.0, 4.0  # of a light curve in a view, its standard deviations
+STRONG = 3.0  # scatters, of an event that is counted
+VIEWS = ("all", "even", "odd", "half")  # transits, every second, the others, and half-way between
+NUMBERS = (
+    "snr",  # all events together: their sum over the root of their number
+    "without_best",  # the same without the strongest event ...
+    "without_two",  # ... without the strongest two ...
+    "without_quarter",  # ... and without the strongest quarter of them
+    "median_snr",  # the median event times the root of their number
+    "weakest",  # the weakest event
+    "chi_square",  # logarithm of the variance of the events
+    "odd_even",  # difference of odd and even events over its error
+    "weaker_parity",  # the weaker of odd and even events together
+    "weaker_half",  # the weaker of those before and after the middle of the light curve
+    "log_events",  # logarithm of the number of events
+    "log_period",
+    "log_duration",  # over the cube root of the period, as Kepler's third law has it
+    "snr_3",  # `snr` for each of `DURATIONS`
+    "snr_5",
+    "snr_8",
+    "snr_12",
+    "noise_50",  # strength that half of the star's trial periods exceed ...
+    "noise_10",  # ... a tenth ...
+    "noise_1",  # ... a hundredth
+    "other_dips",  # logarithm of the share of strong events that are not the candidate's ...
+    "other_bumps",  # ... and of those that brighten
+)
+
+
+def _weaker(events, groups):
+    """The weaker of two groups of events, each group's sum over the root of its number."""
+    sums = [np.sum(events * g, axis=1) / np.sqrt(np.maximum(g.sum(axis=1), 1)) for g in groups]
+    return np.minimum(*sums)
+
+
+def _describe_events(events, used, is_odd, is_early):
+    """The first ten of `NUMBERS`, of events (n, n_cycles) of which only some are there."""
+    n_events, total = used.sum(axis=1), events.sum(axis=1)
+    mean = total / n_events
+    falling = -np.sort(-np.where(used, events, -np.inf), axis=1)
+    sums = np.cumsum(np.where(np.isfinite(falling), falling, 0), axis=1)
+
+    def take(values, place):
+        place = np.minimum(place, n_events - 1)
+        return np.take_along_axis(values, place[:, None], axis=1)[:, 0]
+
+    def leave_out(n_best):
+        return (total - take(sums, n_best - 1)) / np.sqrt(np.maximum(n_events - n_best, 1))
+
+    even, odd = used & ~is_odd, used & is_odd
+    n_even, n_odd = (np.maximum(parity.sum(axis=1), 1) for parity in (even, odd))
+    difference = np.sum(events * even, axis=1) / n_even - np.sum(events * odd, axis=1) / n_odd
+    squares = np.sum(used * (events - mean[:, None]) ** 2, axis=1)
+    return [
+        total / np.sqrt(n_events),
+        leave_out(np.ones_like(n_events)),
+        leave_out(np.full_like(n_events, 2)),
+        leave_out(np.maximum(n_events // 4, 1)),
+        take(falling, n_events // 2) * np.sqrt(n_events),
+        take(falling, n_events - 1),
+        np.log(0.1 + squares / np.maximum(n_events - 1, 1)),
+        np.abs(difference) / np.sqrt(1 / n_even + 1 / n_odd),
+        _weaker(events, (even, odd)),
+        _weaker(events, (used & is_early, used & ~is_early)),
+    ]
+
+
+def _take_around(values, star, middles, around):
+    """Values around middles, 0 beyond the light curve; `around` has a row per middle."""
+    cadences = middles[:, None] + around
+    inside = (cadences >= 0) & (cadences < values.shape[1])
+    return values[star[:, None], np.clip(cadences, 0, values.shape[1] - 1)] * inside
+
+
+def describe_candidates(curves, events, candidates, noise):
+    """Numbers and views of candidates.
+
+    Parameters
+    ----------
+    curves : ndarray of shape (n_stars, n_cadences)
+        Equalised light curves.
+    events : ndarray of shape (n_stars, len(DURATIONS), n_cadences)
+        See `events.find_events`.
+    candidates : fold.Candidates
+    noise : ndarray of shape (n_stars, 3)
+        See `fold.search_periods`.
+
+    Returns
+    -------
+    numbers : ndarray of shape (n, len(NUMBERS)), float32
+    views : ndarray of shape (n, POINTS, len(VIEWS)), float32
+        Mean of the light curve around the transits, times the root of their number.
+    """
+    star, period, epoch, duration, snr = candidates
+    n = curves.shape[1]
+    cycle = np.arange(int(np.ceil(n / period.min())) + 1)
+    middles = np.rint((epoch % period)[:, None] + cycle * period[:, None]).astype(int)
+    used = middles < n
+    n_events = used.sum(axis=1)
+    each = events[star[:, None], duration[:, None], np.minimum(middles, n - 1)]
+    each = np.where(used, compress_events(each), 0)
+    of_events = _describe_events(each, used, cycle % 2 == 1, middles < n / 2)
+
+    # A row per transit: candidates differ too much in how many they have for a square table.
+    length = DURATIONS[duration]
+    offsets = (np.arange(POINTS) - (POINTS - 1) / 2) * 2 * REACH / POINTS
+    candidate, k = np.nonzero(used)
+    first = np.cumsum(n_events) - n_events
+    own_star, middle = star[candidate], middles[candidate, k]
+    around = np.rint(offsets * length[:, None]).astype(int)[candidate]
+    half_way = np.rint(middle + period[candidate] / 2).astype(int)
+    flux = np.clip(curves, DEEPEST, TALLEST)
+    transits, between = (_take_around(flux, own_star, m, around) for m in (middle, half_way))
+
+    def add_up(rows, counted):
+        n_counted = np.maximum(np.add.reduceat(counted, first), 1)
+        return np.add.reduceat(rows * counted[:, None], first) / np.sqrt(n_counted)[:, None]
+
+    every, odd = np.ones_like(k), k % 2
+    views = [
+        add_up(transits, every),
+        add_up(transits, 1 - odd),
+        add_up(transits, odd),
+        add_up(between, every),
+    ]
+
+    plain, is_near = events[:, 1], np.abs(offsets) < 2
+    near = _take_around(plain, own_star, middle, around[:, is_near])
+
+    def count_others(sign):
+        strong = np.sum(sign * plain > STRONG, axis=1)[star]
+        own = np.add.reduceat(np.sum(sign * near > STRONG, axis=1), first)
+        own = own * length * 2 * REACH / POINTS  # cadences from one point to the next
+        return np.log(1e-3 + np.maximum(strong - own, 0) / n)
+
+    numbers = [
+        *of_events,
+        np.log(n_events),
+        np.log(period / 100),
+        np.log(length) - np.log(period) / 3,
+        *snr.T,
+        *noise[star].T,
+        count_others(1),
+        count_others(-1),
+    ]
+    return np.stack(numbers, axis=1).astype(np.float32), np.stack(views, axis=2).astype(np.float32)
+
+
+def find_features(curves, n_best):
+    """The best candidates of light curves, described.
+
+    Parameters
+    ----------
+    curves : ndarray of shape (n_stars, n_cadences)
+        Equalised light curves.
+    n_best : int
+        Candidates per star.
+
+    Returns
+    -------
+    numbers : ndarray of shape (n_stars, n_best, len(NUMBERS)), float32
+    views : ndarray of shape (n_stars, n_best, POINTS, len(VIEWS)), float32
+    """
+
+    def treat(start):
+        block = curves[start : start + BLOCK]
+        events = find_events(block)
+        candidates, noise = find_ephemerides(events, n_best)
+        features = describe_candidates(block, events, candidates, noise)
+        return [part.reshape(len(block), n_best, *part.shape[1:]) for part in features]
+
+    with ThreadPoolExecutor() as pool:  # NumPy releases the interpreter while it works
+        done = list(pool.map(treat, range(0, len(curves), BLOCK)))
+    return tuple(np.concatenate(parts) for parts in zip(*done, strict=True))

@@ -1,0 +1,321 @@
+"""Candidates: the periods at which the dips of a light curve repeat best.
+
+The multiple-event statistic of the Kepler pipeline [1]_, in NumPy: nothing is learnt here. What the
+network learns is which candidates are planets (`transit.py`).
+
+References
+----------
+.. [1] Jenkins 2002, ApJ 575, 493.
+.. [2] Staelin 1969, Proc. IEEE 57, 724: folding many periods by sums that they share.
+"""
+
+import functools
+from typing import NamedTuple
+
+import numpy as np
+
+from exoplanets.classifiers.events import LEAST, compress_events
+from exoplanets.stars import CADENCE_DAYS
+
+
+class PeriodRange(NamedTuple):
+    """A range of trial periods.
+
+    Attributes
+    ----------
+    step : int
+        Cadences between two trial epochs.
+    shortest, longest : float
+        Trial periods, days.
+    durations : tuple of int
+        Places in `DURATIONS`: a transit lasts the longer, the longer its period.
+    """
+
+    step: int
+    shortest: float
+    longest: float
+    durations: tuple
+
+
+SEARCHES = (
+    PeriodRange(3, 0.55, 2.2, (0, 1)),
+    PeriodRange(4, 2.2, 8.0, (0, 1, 2)),
+    PeriodRange(5, 8.0, 33.0, (1, 2, 3)),
+)
+DRIFT = 2.5  # steps by which two neighbouring trial periods differ over the light curve
+MOST = 3.5  # of an event in the search: no lone dip makes a period
+APART = 0.012  # relative: candidates nearer than this in period are one
+AT_A_TIME = 2000  # transits that are followed at a time: about what a processor's cache holds
+LONGEST = 4000  # cadences (82 d) searched at once; longer light curves are searched in windows
+
+
+class Candidates(NamedTuple):
+    """Ephemerides, a row per candidate.
+
+    Attributes
+    ----------
+    star : ndarray of shape (n,)
+        Row of the light curve.
+    period, epoch : ndarray of shape (n,)
+        Cadences; the epoch is the middle of any one transit.
+    duration : ndarray of shape (n,)
+        Place in `DURATIONS`.
+    snr : ndarray of shape (n, len(DURATIONS))
+        Events at this ephemeris: their sum over the root of their number, by duration.
+    """
+
+    star: np.ndarray
+    period: np.ndarray
+    epoch: np.ndarray
+    duration: np.ndarray
+    snr: np.ndarray
+
+
+class Plan(NamedTuple):
+    """How a series of some length is folded; per trial period, shortest first.
+
+    Attributes
+    ----------
+    periods : ndarray of shape (n_periods,)
+        Steps.
+    lags : list of (int, int)
+        One and two periods, rounded so that the second holds.
+    cycles : list of ndarray
+        First steps of all cycles, four after four.
+    scales : list of ndarray
+        Per phase, one over the root of the number of events; 0 where there are fewer than two.
+    """
+
+    periods: np.ndarray
+    lags: list
+    cycles: list
+    scales: list
+
+
+@functools.lru_cache(maxsize=32)
+def _plan(n_steps, shortest, longest):
+    """The `Plan` for trial periods from `shortest` to `longest` steps; None if there are none."""
+    longest = min(longest, n_steps / 2)
+    if longest <= shortest:
+        return None
+    n_periods = int(np.ceil(np.log(longest / shortest) / np.log1p(DRIFT / n_steps)))
+    periods = shortest * (1 + DRIFT / n_steps) ** np.arange(n_periods)
+    plan = Plan(periods, [], [], [])
+    for period in periods:
+        two = round(2 * period)
+        fours = np.rint(np.arange(0, n_steps, 4 * period)).astype(int)
+        cycles = (fours[:, None] + [0, two // 2, two, two + two // 2]).ravel()
+        n_events = np.searchsorted(np.sort(cycles), n_steps - np.arange(int(period) + 1))
+        scale = np.where(n_events > 1, 1 / np.sqrt(np.maximum(n_events, 1)), 0)
+        plan.lags.append((two // 2, two))
+        plan.cycles.append(cycles[cycles < n_steps])
+        plan.scales.append(scale.astype(np.float32)[:, None])
+    return plan
+
+
+def fold_series(series, plan):
+    """Strength of every trial period: the largest, over phase, of the sum of events.
+
+    Sums of four cycles are shared by neighbouring periods [2]_, and stars are side by side in
+    memory, so that a fold is a few additions of long rows.
+
+    Parameters
+    ----------
+    series : ndarray of shape (n_steps, n_stars), float32
+    plan : Plan
+
+    Returns
+    -------
+    ndarray of shape (n_periods, n_stars), float32
+        Sum of the n events at the best phase over the root of n.
+    """
+    n_steps, n_stars = series.shape
+    width = int(plan.periods[-1]) + 2
+    padded = np.concatenate([series, np.zeros((4 * width, n_stars), series.dtype)])
+    two = np.empty((n_steps + 3 * width, n_stars), series.dtype)
+    four = np.empty((n_steps + width, n_stars), series.dtype)
+    sums = np.empty((width, n_stars), series.dtype)
+    strength = np.empty((len(plan.periods), n_stars), series.dtype)
+    lags_now = (None, None)
+    for i, (lags, cycles, scale) in enumerate(zip(*plan[1:], strict=True)):
+        if lags[0] != lags_now[0]:
+            np.add(padded[: len(two)], padded[lags[0] :][: len(two)], out=two)
+        if lags != lags_now:
+            np.add(two[: len(four)], two[lags[1] :][: len(four)], out=four)
+        lags_now = lags
+        at_phase = sums[: len(scale)]
+        at_phase[:] = four[: len(scale)]
+        for first in cycles[4::4].tolist():
+            at_phase += four[first : first + len(scale)]
+        at_phase *= scale
+        np.maximum.reduce(at_phase, axis=0, out=strength[i])
+    return strength
+
+
+def _find_phase(series, plan, i):
+    """The phase, in steps, at which one star's events at trial period i are strongest."""
+    scale = plan.scales[i][:, 0]
+    padded = np.append(series, np.zeros(len(scale), series.dtype))
+    sums = padded[plan.cycles[i][:, None] + np.arange(len(scale))].sum(axis=0)
+    return np.argmax(np.where(scale > 0, sums * scale, -np.inf))
+
+
+def search_periods(events, n_best):
+    """Search the events of light curves of up to `LONGEST` cadences for periods.
+
+    Parameters
+    ----------
+    events : ndarray of shape (n_stars, len(DURATIONS), n_cadences)
+        See `events.find_events`.
+    n_best : int
+        Candidates per star.
+
+    Returns
+    -------
+    period, epoch : ndarray of shape (n_stars, n_best)
+        Cadences.
+    noise : ndarray of shape (n_stars, 3)
+        Strength that 50, 10 and 1 % of the trial periods exceed.
+    """
+    n_stars, _, n = events.shape
+    strengths, grids = [], []
+    for step, shortest, longest, durations in SEARCHES:
+        n_steps = n // step
+        plan = _plan(n_steps, shortest / CADENCE_DAYS / step, longest / CADENCE_DAYS / step)
+        if plan is None:
+            continue
+        best = functools.reduce(np.maximum, [events[:, d, : n_steps * step] for d in durations])
+        best = best.reshape(n_stars, n_steps, step).max(axis=2)
+        best = np.clip(best - np.median(best, axis=1, keepdims=True), LEAST, MOST)
+        strengths.append(fold_series(np.ascontiguousarray(best.T), plan))
+        grids.append((best, step, plan))
+    strength = np.concatenate(strengths).T
+    trial = np.concatenate([plan.periods * step for _, step, plan in grids])
+    ends = np.cumsum([len(plan.periods) for *_, plan in grids])
+    places = (len(trial) * np.array([0.5, 0.9, 0.99])).astype(int)
+    noise = np.partition(strength, places, axis=1)[:, places]
+    log_trial = np.log(trial)
+    period, epoch = np.empty((2, n_stars, n_best))
+    for k in range(n_best):
+        chosen = strength.argmax(axis=1)
+        period[:, k] = trial[chosen]
+        for star, place in enumerate(chosen):
+            grid = np.searchsorted(ends, place, side="right")
+            best, step, plan = grids[grid]
+            phase = _find_phase(best[star], plan, place - ends[grid])  # counted from its end
+            epoch[star, k] = (phase + 0.5) * step - 0.5
+        strength[np.abs(log_trial - log_trial[chosen][:, None]) < APART] = -np.inf
+    return period, epoch, noise
+
+
+def follow(strength, star, period, epoch, first, last):
+    """Sharpen ephemerides: the best period, epoch and duration near those given.
+
+    Parameters
+    ----------
+    strength : ndarray of shape (n_stars, n_cadences, len(DURATIONS))
+        Events, compressed.
+    star, period, epoch : ndarray of shape (n,)
+        As in `Candidates`.
+    first, last : ndarray of shape (n,)
+        The cadences of each star that count.
+
+    Returns
+    -------
+    Candidates
+    """
+    _, n, n_durations = strength.shape
+    flat = strength.reshape(-1, n_durations)
+    drifts, shifts = 2.0 * np.arange(-3, 4), np.arange(-3, 4)  # cadences, from first to last
+    middle, span = (first + last) / 2, last - first
+    cycle = np.ceil((first - epoch) / period).astype(int)
+    n_cycles = np.floor((last - epoch) / period).astype(int) - cycle + 1
+    order = np.argsort(-n_cycles, kind="stable")  # those with many cycles first
+    columns = (star, period, epoch, middle, span, cycle, n_cycles)
+    star, period, epoch, middle, span, cycle, n_cycles = (column[order] for column in columns)
+    total = np.zeros((len(star), len(drifts), len(shifts), n_durations), np.float32)
+    n_events = np.zeros((*total.shape[:3], 1), np.float32)
+    together = max(AT_A_TIME // len(star), 1)
+    for k in range(0, n_cycles[0], together):
+        some = slice(np.searchsorted(-n_cycles, -k))  # that have a cycle k
+        cycles = np.arange(k, k + together)
+        middles = epoch[some, None] + (cycle[some, None] + cycles) * period[some, None]
+        late = drifts * ((middles - middle[some, None]) / span[some, None])[:, :, None]
+        cadence = np.rint(middles[:, :, None] + late).astype(np.int32)[..., None] + shifts
+        inside = (cadence >= 0) & (cadence < n) & (cycles < n_cycles[some, None])[..., None, None]
+        place = star[some, None, None, None] * n + np.minimum(np.maximum(cadence, 0), n - 1)
+        total[some] += (flat[place] * inside[..., None]).sum(axis=1)
+        n_events[some, ..., 0] += inside.sum(axis=1)
+    snr = np.where(n_events > 1, total / np.sqrt(np.maximum(n_events, 1)), LEAST)
+    best = snr.reshape(len(star), -1).argmax(axis=1)
+    drift, shift, duration = np.unravel_index(best, snr.shape[1:])
+    late = drifts[drift] / span
+    snr = snr[np.arange(len(star)), drift, shift]
+    epoch = epoch + late * (epoch - middle) + shifts[shift]
+    back = np.argsort(order)
+    return Candidates(
+        *(column[back] for column in (star, period * (1 + late), epoch, duration, snr))
+    )
+
+
+def find_ephemerides(events, n_best):
+    """The strongest ephemerides of each light curve, of any length.
+
+    Light curves longer than `LONGEST` are searched in windows. What a window finds is followed
+    through about twice as much of the light curve, the stronger half of it through twice as much
+    again, and so on: noise weakens on the way, and a planet that is weak in each window does not.
+
+    Parameters
+    ----------
+    events : ndarray of shape (n_stars, len(DURATIONS), n_cadences)
+        See `events.find_events`.
+    n_best : int
+        Candidates per star.
+
+    Returns
+    -------
+    candidates : Candidates
+        `n_best` rows per star, strongest first, stars in order.
+    noise : ndarray of shape (n_stars, 3)
+        See `search_periods`; the mean over windows.
+    """
+    n_stars, _, n = events.shape
+    n_windows = -(-n // LONGEST)
+    length = -(-n // n_windows)
+    firsts = np.linspace(0, n - length, n_windows).astype(int)
+    windows = np.stack([events[:, :, first : first + length] for first in firsts], axis=1)
+    period, epoch, noise = search_periods(windows.reshape(-1, *windows.shape[2:]), n_best)
+    period = period.ravel()
+    star = np.repeat(np.arange(n_stars), n_windows * n_best)
+    first = np.tile(np.repeat(firsts, n_best), n_stars)
+    epoch, last = epoch.ravel() + first, first + length - 1
+    compressed = np.ascontiguousarray(compress_events(events).transpose(0, 2, 1))
+    followed = follow(compressed, star, period, epoch, first, last)
+    while not np.all((first == 0) & (last == n - 1)):
+        more = 3 * (last - first) // 4 + 1
+        first, last = np.maximum(first - more, 0), np.minimum(last + more, n - 1)
+        star, period, epoch, _, _ = followed
+        followed = follow(compressed, star, period, epoch, first, last)
+        strength = followed.snr.max(axis=1).reshape(n_stars, -1)
+        n_kept = max(strength.shape[1] // 2, min(2 * n_best, strength.shape[1]))
+        kept = np.argsort(-strength, axis=1, kind="stable")[:, :n_kept]
+        kept = (kept + np.arange(n_stars)[:, None] * strength.shape[1]).ravel()
+        followed = Candidates(*(column[kept] for column in followed))
+        first, last = first[kept], last[kept]
+    return _choose_best(followed, n_stars, n_best), noise.reshape(n_stars, n_windows, -1).mean(
+        axis=1
+    )
+
+
+def _choose_best(candidates, n_stars, n_best):
+    """The strongest candidates of each star, of different periods."""
+    strength = candidates.snr.max(axis=1).reshape(n_stars, -1)
+    period = candidates.period.reshape(strength.shape)
+    chosen = np.empty((n_stars, n_best), int)
+    for k in range(n_best):
+        best = strength.argmax(axis=1)[:, None]
+        chosen[:, k] = best[:, 0] + np.arange(n_stars) * strength.shape[1]
+        near = np.abs(np.log(period / np.take_along_axis(period, best, axis=1))) < APART
+        strength[near] -= 1e6  # of use only where there are too few other periods
+        np.put_along_axis(strength, best, -np.inf, axis=1)
+    return Candidates(*(column[chosen.ravel()] for column in candidates))

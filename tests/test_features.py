@@ -1,0 +1,112 @@
+"""classifiers/features.py: the numbers and views of a candidate say what they are named after."""
+
+import numpy as np
+import pytest
+
+from exoplanets.classifiers import features, fold
+from exoplanets.classifiers.events import DURATIONS, compress_events
+from exoplanets.classifiers.features import NUMBERS, POINTS, VIEWS
+
+N, PERIOD, EPOCH = 3197, 200.0, 100.0
+
+
+def make_events(values):
+    """Events of one star, 0 but at the transits, and the candidate that they make."""
+    events = np.zeros((1, len(DURATIONS), N), np.float32)
+    middles = np.arange(EPOCH, N, PERIOD).astype(int)
+    events[0, :, middles] = np.asarray(values, np.float32)[:, None]
+    candidate = fold.Candidates(
+        np.array([0]),
+        np.array([PERIOD]),
+        np.array([EPOCH]),
+        np.array([1]),
+        np.array([[1.0, 2.0, 3.0, 4.0]]),
+    )
+    return events, candidate
+
+
+def describe(values, curve=None):
+    events, candidate = make_events(values)
+    curve = np.zeros((1, N)) if curve is None else curve
+    numbers, views = features.describe_candidates(
+        curve, events, candidate, np.array([[5.0, 6.0, 7.0]])
+    )
+    assert numbers.shape == (1, len(NUMBERS)) and views.shape == (1, POINTS, len(VIEWS))
+    return dict(zip(NUMBERS, numbers[0].tolist(), strict=True)), views[0]
+
+
+def test_numbers_of_equal_events():
+    each = float(compress_events(np.array(3.0)))
+    found, _ = describe(np.full(16, 3.0))
+    assert found["snr"] == pytest.approx(each * 4, rel=1e-5)
+    assert found["without_best"] == pytest.approx(each * np.sqrt(15), rel=1e-5)
+    assert found["without_two"] == pytest.approx(each * np.sqrt(14), rel=1e-5)
+    assert found["without_quarter"] == pytest.approx(each * np.sqrt(12), rel=1e-5)
+    assert found["median_snr"] == pytest.approx(each * 4, rel=1e-5)
+    assert found["weakest"] == pytest.approx(each, rel=1e-5)
+    assert found["chi_square"] == pytest.approx(np.log(0.1), abs=1e-4)
+    assert found["odd_even"] == pytest.approx(0, abs=1e-5)
+    assert (
+        found["weaker_parity"] == found["weaker_half"] == pytest.approx(each * np.sqrt(8), rel=1e-5)
+    )
+    assert found["log_events"] == pytest.approx(np.log(16))
+    assert found["log_period"] == pytest.approx(np.log(2))
+    assert [found[name] for name in NUMBERS[13:20]] == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_numbers_tell_what_is_no_planet():
+    planet, _ = describe(np.full(16, 3.0))
+    lone, _ = describe([0.0] * 5 + [60.0] + [0.0] * 10)
+    assert lone["without_best"] == pytest.approx(0, abs=1e-4)
+    assert lone["chi_square"] > planet["chi_square"] + 2
+    eclipses, _ = describe([3.0, 1.0] * 8)
+    assert eclipses["odd_even"] > 2.5
+    assert eclipses["weaker_parity"] < 0.5 * planet["weaker_parity"]
+    brief, _ = describe([4.0] * 8 + [0.0] * 8)
+    assert brief["weaker_half"] == pytest.approx(0, abs=1e-4)
+    assert brief["weakest"] == pytest.approx(0, abs=1e-4)
+    one = describe([9.0] + [2.0] * 15)[0]
+    assert one["without_quarter"] < one["without_two"] < one["without_best"] < one["snr"]
+
+
+def test_events_of_others_are_counted_and_the_candidates_are_not():
+    events, candidate = make_events(np.full(16, 9.0))
+    # An event is about as long as the transit.
+    events = np.max([np.roll(events, shift, axis=2) for shift in range(-2, 3)], axis=0)
+    curve, noise = np.zeros((1, N)), np.zeros((1, 3))
+    places = NUMBERS.index("other_dips"), NUMBERS.index("other_bumps")
+    quiet = features.describe_candidates(curve, events, candidate, noise)[0][0, places]
+    assert quiet == pytest.approx(np.log(1e-3), abs=1e-5)
+    events[:, :, 250:280] = 5
+    events[:, :, 650:660] = -5
+    found = features.describe_candidates(curve, events, candidate, noise)[0][0, places]
+    assert found == pytest.approx(np.log(1e-3 + np.array([30, 10]) / N), abs=1e-4)
+
+
+def test_views_show_the_dip_in_the_middle_and_its_parities():
+    curve = np.zeros((1, N))
+    for k, middle in enumerate(np.arange(EPOCH, N, PERIOD).astype(int)):
+        curve[0, middle - 2 : middle + 3] = -1 if k % 2 == 0 else -2
+        curve[0, middle + 98 : middle + 103] = -0.5
+    _, views = describe(np.full(16, 3.0), curve)
+    middle = slice(POINTS // 2 - 1, POINTS // 2 + 1)
+    depths = dict(zip(VIEWS, views[middle].mean(axis=0), strict=True))
+    assert depths["even"] == pytest.approx(-1 * np.sqrt(8), rel=1e-5)
+    assert depths["odd"] == pytest.approx(-2 * np.sqrt(8), rel=1e-5)
+    assert depths["all"] == pytest.approx(-1.5 * np.sqrt(16), rel=1e-5)
+    assert -0.5 * np.sqrt(16) <= depths["half"] < -1.5
+    np.testing.assert_array_equal(views[[0, -1]], 0)
+
+
+def test_features_are_finite_and_each_star_stands_for_itself():
+    rng = np.random.default_rng(0)
+    curves = rng.normal(size=(features.BLOCK + 3, 700)).astype(np.float32)
+    curves[1] = 0  # a star without any noise
+    curves[2, 300] = 1e6
+    numbers, views = features.find_features(curves, 3)
+    assert numbers.shape == (len(curves), 3, len(NUMBERS))
+    assert views.shape == (len(curves), 3, POINTS, len(VIEWS))
+    assert np.isfinite(numbers).all() and np.isfinite(views).all()
+    alone = features.find_features(curves[-2:-1], 3)
+    np.testing.assert_allclose(numbers[-2:-1], alone[0], atol=1e-4)
+    np.testing.assert_allclose(views[-2:-1], alone[1], atol=1e-4)

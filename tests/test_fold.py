@@ -1,0 +1,130 @@
+"""classifiers/fold.py: the dips that repeat, at the period at which they do."""
+
+import numpy as np
+import pytest
+
+from exoplanets.classifiers import fold
+from exoplanets.classifiers.events import DURATIONS, find_events
+from exoplanets.lightcurves import equalise
+from exoplanets.stars import CADENCE_DAYS
+
+YEAR = round(365.25 / CADENCE_DAYS)  # cadences
+
+
+def make_coloured(rng, n_stars, n):
+    """Noise as equalised light curves have it."""
+    power = equalise.common_colour(np.abs(np.fft.fftfreq(n)))
+    return np.fft.ifft(
+        np.fft.fft(rng.normal(size=(n_stars, n))) * np.sqrt(power / power.mean())
+    ).real
+
+
+def dig(curve, period, epoch, duration=6, depth=4.0):
+    """Put boxes of so many cadences into a light curve."""
+    away = np.arange(len(curve)) - epoch
+    away = away - period * np.rint(away / period)
+    curve[np.abs(away) <= duration / 2] -= depth
+    return curve
+
+
+# -------------------------------------------------------------------------------- the folding
+def fold_plainly(series, period):
+    """What `fold_series` says of one series and one period: cycles counted from groups of four."""
+    two = round(2 * period)
+    starts = [round(float(k * 4 * period)) for k in range(int(np.ceil(len(series) / 4 / period)))]
+    starts = [s + lag for s in starts for lag in (0, two // 2, two, two + two // 2)]
+    best = 0.0
+    for phase in range(int(period) + 1):
+        inside = [s + phase for s in starts if s + phase < len(series)]
+        if len(inside) >= 2:
+            best = max(best, sum(float(series[s]) for s in inside) / np.sqrt(len(inside)))
+    return best
+
+
+@pytest.mark.parametrize("n_steps", [160, 301])
+def test_fold_equals_the_plain_one(n_steps, monkeypatch):
+    monkeypatch.setattr(fold, "DRIFT", 11.0)  # few trial periods
+    fold._plan.cache_clear()
+    plan = fold._plan(n_steps, 9.0, 70.0)
+    series = np.random.default_rng(n_steps).normal(size=(n_steps, 3)).astype(np.float32)
+    found = fold.fold_series(series, plan)
+    fold._plan.cache_clear()
+    assert found.shape == (len(plan.periods), 3) and len(plan.periods) > 20
+    for star in range(3):
+        plain = [fold_plainly(series[:, star], period) for period in plan.periods]
+        np.testing.assert_allclose(np.maximum(found[:, star], 0), plain, atol=1e-5)
+
+
+def test_trial_periods_are_dense_and_need_two_transits():
+    for n_steps in (200, 1000):
+        periods = fold._plan(n_steps, 10.0, 10_000.0).periods
+        assert periods[0] == 10 and n_steps / 2 / 1.02 < periods[-1] <= n_steps / 2 * 1.02
+        drift = np.diff(periods) / periods[:-1] * n_steps
+        np.testing.assert_allclose(drift, fold.DRIFT, rtol=1e-6)
+    assert fold._plan(19, 10.0, 30.0) is None
+
+
+def test_neither_a_lone_dip_nor_a_flare_makes_a_period():
+    """A dip of a hundred scatters, or a flare, does not hide five dips of three."""
+    events = np.zeros((2, len(DURATIONS), 3197), np.float32)
+    events[:, :, 200::600] = 3
+    events[0, :, 1000] = 100
+    events[1, :, 1500] = -100
+    period, epoch, noise = fold.search_periods(events, 1)
+    np.testing.assert_allclose(period[:, 0], 600, rtol=0.003)
+    np.testing.assert_allclose(epoch[:, 0] % period[:, 0], 200, atol=5)
+    assert noise.shape == (2, 3) and (np.diff(noise, axis=1) >= 0).all()
+
+
+# ----------------------------------------------------------------------------- the candidates
+@pytest.mark.parametrize("n", [700, 1469, 3197, 5000, YEAR])
+def test_a_planted_period_is_found_at_any_length(n):
+    rng = np.random.default_rng(n)
+    periods = np.array([31.7, 77.77, 201.3])
+    curves = make_coloured(rng, len(periods), n)
+    for curve, period in zip(curves, periods, strict=True):
+        dig(curve, period, 0.4 * period, depth=3.0)
+    candidates, noise = fold.find_ephemerides(find_events(curves), 4)
+    assert candidates.star.tolist() == np.repeat([0, 1, 2], 4).tolist()
+    assert noise.shape == (3, 3)
+    found = candidates.period[::4]
+    # Two or three cadences over the light curve, or 0.1 %.
+    np.testing.assert_allclose(found, periods, rtol=max(0.001, 2.5 / n))
+    late = (candidates.epoch[::4] - 0.4 * periods + found / 2) % found - found / 2
+    assert np.abs(late).max() < 3
+    assert (candidates.snr.max(axis=1).reshape(3, 4).argmax(axis=1) == 0).all()
+
+
+def test_a_planet_too_weak_for_any_window_is_found_in_all_of_them():
+    """More data make a planet stronger and noise weaker."""
+    curve = make_coloured(np.random.default_rng(5), 2, 2 * YEAR)
+    dig(curve[1], 251.7, 100, depth=1.0)
+    events = find_events(curve)
+    (short, _), (long, _) = (
+        fold.find_ephemerides(events[:, :, :3197], 3),
+        fold.find_ephemerides(events, 3),
+    )
+    assert long.period[3] == pytest.approx(251.7, rel=2e-4)
+    gain = long.snr.max(axis=1)[3] / short.snr.max(axis=1)[3]
+    assert gain > 2
+    assert long.snr.max(axis=1)[0] < 1.3 * short.snr.max(axis=1)[0]
+
+
+def test_candidates_of_a_star_differ_in_period():
+    curves = make_coloured(np.random.default_rng(1), 4, 9000)
+    dig(curves[0], 99.0, 20)
+    candidates, _ = fold.find_ephemerides(find_events(curves), 5)
+    for period in np.log(candidates.period.reshape(4, 5))[1:]:
+        assert np.diff(np.sort(period)).min() > 0.9 * fold.APART
+    # All windows find the strong planet: it does not fill the places of all others.
+    assert np.sum(np.abs(candidates.period[:5] / 99 - 1) < fold.APART) <= 2
+
+
+def test_each_star_is_searched_by_itself():
+    curves = make_coloured(np.random.default_rng(2), 6, 1500)
+    events = find_events(curves)
+    together, noise = fold.find_ephemerides(events, 3)
+    alone, noise_alone = fold.find_ephemerides(events[4:5], 3)
+    for one, other in zip(together[1:], alone[1:], strict=True):
+        np.testing.assert_array_equal(one[12:15], other)
+    np.testing.assert_array_equal(noise[4:5], noise_alone)
