@@ -177,3 +177,8 @@ def test_missing_values_are_no_repeats_and_do_not_hide_the_clock(table):
     np.testing.assert_array_equal(clock.is_filled(flux), is_filled)
     found = clock.find_clock(flux)
     np.testing.assert_array_equal(found.lost, lost[:N])
+
+
+def test_a_table_too_short_is_refused():
+    with pytest.raises(ValueError, match="499 cadences cannot be equalised: 500 are needed"):
+        clock.find_clock(np.zeros((30, 499)))

@@ -99,6 +99,11 @@ def learn_campaign(flux, found=None):
     Returns
     -------
     Campaign
+
+    Raises
+    ------
+    ValueError
+        If the table is too short to be equalised.
     """
     n_stars, n = flux.shape
     found = clock.find_clock(flux) if found is None else found

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.cluster.hierarchy import fcluster, linkage
 
-from exoplanets.lightcurves.detrend import detrend, map_blocks
+from exoplanets.lightcurves.detrend import check_length, detrend, map_blocks
 
 FILLED_SHARE = 120 / 3197  # of exact repeats in a row that was filled; the stars' own are fewer
 FEWEST_FILLED = 8  # filled rows that have to agree
@@ -224,7 +224,13 @@ def find_clock(flux):
     Returns
     -------
     Clock
+
+    Raises
+    ------
+    ValueError
+        If the table is too short to be equalised.
     """
+    check_length(flux.shape[1])
     filled = is_filled(flux)
     rows, none = np.flatnonzero(filled), np.zeros(flux.shape[1], bool)
     campaigns = find_campaigns(flux[rows])

@@ -9,11 +9,20 @@ import numpy as np
 
 from exoplanets.lightcurves.gaps import fill_gaps
 
+SHORTEST = 500  # cadences (10 d): below this the noise of a star cannot be measured
 WINDOW = 96  # cadences (47 h), window of the trend's medians; neighbours overlap by half
 LONE = 5.0  # robust standard deviations of the differences; a lone cadence beyond is an outlier
 LONE_SHARE = 0.3  # of its height, what its neighbours may have of it
 LEAST_RUNNING = 0.3  # of a light curve's spread, the least that its running spread counts as
 BLOCK = 128  # stars treated at a time: 128 x 3197 float64 = 3 MB, about a processor's cache
+
+
+def check_length(n_cadences):
+    """Raise ValueError if light curves are too short to be equalised."""
+    if n_cadences < SHORTEST:
+        raise ValueError(
+            f"light curves of {n_cadences} cadences cannot be equalised: {SHORTEST} are needed"
+        )
 
 
 def map_blocks(function, n_stars):

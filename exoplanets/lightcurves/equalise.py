@@ -27,7 +27,9 @@ from scipy.fft import dct, idct, next_fast_len
 
 from exoplanets.lightcurves.clock import find_cadences, find_measured, put_on_grid
 from exoplanets.lightcurves.detrend import (
+    SHORTEST,
     WINDOW,
+    check_length,
     detrend,
     even_out,
     find_median,
@@ -38,7 +40,6 @@ from exoplanets.lightcurves.detrend import (
 )
 from exoplanets.lightcurves.modes import find_shared
 
-SHORTEST = 500  # cadences (10 d): below this the noise spectrum cannot be measured
 LEAST_MEASURED = 0.8  # of the cadences that the campaign did not lose; a star with less is dropped
 LONGEST_GAP = 48  # cadences (1 d): a longer gap parts a light curve
 LONGEST = 4800  # cadences (98 d) that one noise spectrum may describe: about a Kepler quarter
@@ -47,6 +48,7 @@ BAND_RATIO = 1.35  # upper over lower edge of the narrower bands at low frequenc
 LINES = tuple(k / 12 for k in range(1, 6))  # cycles per cadence: the thrusters fire every 6 h
 LINE = 0.0012  # cycles per cadence, half width of a line
 CLIP = 4.0  # robust standard deviations; cuts only the copy that the noise is measured on
+NO_NOISE = 12.0  # robust standard deviations; what is deeper or higher is left out of that copy
 PASSES = 2  # times the noise is measured: the second clips what the first whitened
 REDNESS = 20.0  # red over white noise power of the common colour at frequency 0 ...
 CORNER = 0.05  # ... and the frequency, cycles per cadence, at which it has halved
@@ -100,8 +102,9 @@ def recolour(curves, redness=REDNESS):
     """Filter each light curve so that its noise has the common colour.
 
     The noise power is the mean, in each of some forty bands, of the squared cosine transform of the
-    curve clipped at `CLIP`; bands are wide and dips clipped so that a transit and its harmonics are
-    not taken for noise. The filter is linear, without phase, and mirrors the curve at its ends.
+    curve clipped at `CLIP`; bands are wide, and dips clipped or left out, so that a transit and its
+    harmonics are not taken for noise. The filter is linear, without phase, and mirrors the curve
+    at its ends.
 
     Parameters
     ----------
@@ -130,7 +133,8 @@ def recolour(curves, redness=REDNESS):
     for _ in range(PASSES):
         white = idct(noise * gain, norm="ortho", axis=1)
         limit = CLIP * find_spread(white)
-        noise = dct(np.clip(white, -limit, limit), norm="ortho", axis=1) / gain
+        calm = np.where(np.abs(white) < NO_NOISE / CLIP * limit, white.clip(-limit, limit), 0)
+        noise = dct(calm, norm="ortho", axis=1) / gain
         power = np.add.reduceat((noise**2 * plain)[:, : edges[-1]], edges[:-1], axis=1)
         power = np.maximum(power / n_plain, np.finfo(power.dtype).tiny)
         gain = np.exp(-0.5 * join_lines(np.log(power).astype(curves.dtype), centres, n))
@@ -255,10 +259,7 @@ def equalise_table(flux, campaign=None, cadences=None):
         If the table is too short to be equalised at all, or not as long as the campaign's.
     """
     n_stars, n_cadences = flux.shape
-    if n_cadences < SHORTEST:
-        raise ValueError(
-            f"light curves of {n_cadences} cadences cannot be equalised: {SHORTEST} are needed"
-        )
+    check_length(n_cadences)
     if campaign is not None and campaign.n_cadences != n_cadences:
         raise ValueError(
             f"light curves of {n_cadences} cadences are not of a campaign of {campaign.n_cadences}"
