@@ -60,13 +60,13 @@ def test_values_go_to_the_stars_they_belong_to(stars):
     order = np.random.default_rng(0).permutation(len(stars))[:20]
     values = np.arange(len(stars)) / 7
     np.testing.assert_array_equal(
-        comparison.align(stars, values, stars.select(order)), values[order]
+        comparison.select_values(stars, values, stars.select(order)), values[order]
     )
     unknown = stars.select(order[:2]).replace(row=np.array([-1, 999]))
-    assert np.isnan(comparison.align(stars, values, unknown)).all()
+    assert np.isnan(comparison.select_values(stars, values, unknown)).all()
     # A host that SMOTE made has no row; it must not lend its value to another one.
     made = stars.replace(row=np.where(np.arange(len(stars)) == 5, -1, stars.row))
-    assert np.isnan(comparison.align(made, values, unknown)).all()
+    assert np.isnan(comparison.select_values(made, values, unknown)).all()
 
 
 @pytest.mark.parametrize(("kind", "n_unseen"), [(Deepest, 40 + 4), (Memory, 40)])

@@ -8,7 +8,7 @@ import pytest
 import cnn_classifier
 from exoplanets.classifiers.base import Classifier, Settings, setting
 from exoplanets.classifiers.registry import CLASSIFIERS
-from exoplanets.commands.settings import add_settings, read_settings
+from exoplanets.commands.settings import add_settings, name_options, read_settings
 
 KINDS = [cnn_classifier.Published, cnn_classifier.PublishedOnEqualised, *CLASSIFIERS]
 ALL = [kind.settings_class for kind in KINDS[1:] if kind.settings_class]
@@ -32,8 +32,6 @@ def test_defaults_of_the_published_network_are_the_studys():
 @pytest.mark.parametrize("settings", ALL)
 def test_every_setting_is_a_flag(settings):
     """Each flag changes its own setting and no other."""
-    from exoplanets.commands.settings import name_options
-
     defaults = settings()
     for name, field in name_options(KINDS)[settings].items():
         limits = field.metadata
@@ -42,7 +40,9 @@ def test_every_setting_is_a_flag(settings):
         elif isinstance(field.default, tuple):
             value, text = (4, 5, 6), ["4", "5", "6"]
         else:
-            value = type(field.default)(0.5 * (field.default + min(limits["high"], 2e9)))
+            step = 1 if isinstance(field.default, int) else 0.1 * field.default + 1e-4
+            inside = field.default + step <= limits["high"]
+            value = field.default + step if inside else field.default - step
             text = [str(value)]
         found = read(f"--{name.replace('_', '-')}", *text)
         assert found[settings] == dataclasses.replace(defaults, **{field.name: value}), name

@@ -97,10 +97,11 @@ def draw_injections(stars, n_injections, campaign, rng):
     flux = injected.flux.astype(np.float64)
     truth = np.empty((3, n_injections))
     for i, cadence in enumerate(injected.cadence):
-        dip, planet, planet_depth = draw_dips(cadence * CADENCE_DAYS, rng)
+        known = np.isfinite(flux[i])
+        dip, planet, planet_depth = draw_dips(cadence[known] * CADENCE_DAYS, rng)
         snr = np.exp(rng.uniform(np.log(SNR_EDGES[0]), np.log(SNR_EDGES[-1])))
-        level = estimate_level(flux[i])
-        flux[i], depth = inject(flux[i], dip, snr)
+        level = estimate_level(flux[i, known])
+        flux[i, known], depth = inject(flux[i, known], dip, snr)
         # A planet's depth goes as the square of its radius.
         radius_ratio = planet["radius_ratio"] * np.sqrt(depth / level / planet_depth)
         truth[:, i] = planet["period"], snr, radius_ratio
