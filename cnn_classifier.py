@@ -227,7 +227,7 @@ class Published(Classifier):
 
     def _read(self, stars):
         """Its light curves without gaps, float32."""
-        return fill_gaps(stars.light_curves(self.light_curves)).astype(np.float32)
+        return fill_gaps(stars.light_curves(self.light_curves)).astype(np.float32, copy=False)
 
 
 class PublishedOnEqualised(Published):

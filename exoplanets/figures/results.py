@@ -1,4 +1,4 @@
-"""The figures of step 4 but those of the vetting: functions of arrays that return a figure."""
+"""The figures of step 4 but those of the vetting; each function returns a matplotlib figure."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -17,6 +17,7 @@ from exoplanets.figures.style import (
     find_colors,
     house_style,
     name_classifier,
+    title_figure,
 )
 from exoplanets.stars import CADENCE_DAYS
 
@@ -88,10 +89,6 @@ def draw_confusion(row, stars):
         Of `metrics.json`.
     stars : str
         Which stars they are, such as "Test stars".
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     counts = np.array([[row["tn"], row["fp"]], [row["fn"], row["tp"]]])
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -132,10 +129,6 @@ def draw_history(history, network):
         A row per epoch; see `Classifier.history`.
     network : str
         In words.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     panels = {
         "loss": "loss",
@@ -158,11 +151,9 @@ def draw_history(history, network):
             axis.set_ylabel(label)
             axis.set_ylim(*((0, None) if name == "loss" else (-0.03, 1.03)))
         axes[0].legend(fontsize=8)
-        figure.suptitle(
+        title_figure(
+            figure,
             f"{network}: lowest validation loss in epoch {best} of {len(history)} (dotted line)",
-            x=0.01,
-            ha="left",
-            fontsize=10,
         )
     return figure
 
@@ -179,10 +170,6 @@ def draw_precision_recall(y, scored, colors, stars):
         Per network.
     stars : str
         Which stars they are.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     area = {key: rank_statistics(y, score)[1][0] for key, score in scored.items()}
     with house_style():
@@ -232,10 +219,6 @@ def draw_candidates(curves, times, stars):
         Days.
     stars : pandas.DataFrame
         A row per star, of `stars.csv`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     n_columns = 3
     n_rows = -(-len(curves) // n_columns)
@@ -261,12 +244,10 @@ def draw_candidates(curves, times, stars):
         for axis in axes[-1]:  # the figure's own label is its signature; see `save_figure`
             axis.set_xlabel("hours from mid-dip")
         figure.supylabel("equalised flux (robust standard deviations)", fontsize=9)
-        figure.suptitle(
+        title_figure(
+            figure,
             f"{n_hosts} of the {len(curves)} highest-scored test stars are labelled hosts; each "
             "folded at its period",
-            x=0.01,
-            ha="left",
-            fontsize=10,
         )
     return figure
 

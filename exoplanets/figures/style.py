@@ -76,6 +76,11 @@ def name_classifier(network, light_curves):
     return f"{network.replace('_', ' ')}, {kind}"
 
 
+def title_figure(figure, text, fontsize=9.5):
+    """Put a figure's message at its top left."""
+    figure.suptitle(text, x=0.01, ha="left", fontsize=fontsize)
+
+
 def draw_legend(axis, drawn):
     """Let a whole axis be the legend of what is drawn on another: too long to lie on it."""
     axis.set_axis_off()

@@ -1,4 +1,8 @@
-"""The figures of vetting: functions of what `vetting.vet` returns, that return a figure."""
+"""The figures of vetting; each function returns a matplotlib figure.
+
+`content` and `drawn` are what `evaluation.vetting.vet` returns; `colors` holds the colour of each
+classifier by its name.
+"""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -7,7 +11,14 @@ from matplotlib.colors import TwoSlopeNorm
 from exoplanets.evaluation import completeness, reliability, vetting
 from exoplanets.evaluation.metrics import logit
 from exoplanets.evaluation.occlusion import HIDDEN
-from exoplanets.figures.style import COLORS, LEGEND_LINE, draw_legend, house_style, name_classifier
+from exoplanets.figures.style import (
+    COLORS,
+    LEGEND_LINE,
+    draw_legend,
+    house_style,
+    name_classifier,
+    title_figure,
+)
 from exoplanets.stars import CADENCE_DAYS
 
 TREATMENT_NAMES = {
@@ -20,19 +31,7 @@ AT_RATE = "false_positives_1_percent"
 
 
 def draw_injection_recovery(content, colors):
-    """Share of injected planets recovered, against SNR and over period and radius.
-
-    Parameters
-    ----------
-    content : dict
-        See `evaluation.vetting.vet`.
-    colors : dict
-        Per classifier's name.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
+    """Share of injected planets recovered, against SNR and over period and radius."""
     rows = content["completeness"]
     main = next(row for row in rows if row["network"] == content["network"])
     with house_style():
@@ -67,14 +66,12 @@ def draw_injection_recovery(content, colors):
         _draw_grid(right, main[AT_RATE])
         right.set_title(f"{_name(main['network'])}: recovered of injected planets", fontsize=9)
         cut = main[AT_RATE]
-        figure.suptitle(
+        title_figure(
+            figure,
             f"The {_name(main['network'])} network recovers {cut['all']['recovered']} of "
             f"{cut['all']['n']} planets injected into {content['held_out_non_hosts']} unseen "
             f"non-hosts,\nat a threshold that calls {cut['false_positives']} of "
             f"{cut['non_hosts']} non-hosts",
-            x=0.01,
-            ha="left",
-            fontsize=10,
         )
         draw_legend(axes["legend"], left)
     return figure
@@ -137,19 +134,7 @@ def _draw_grid(axis, cut):
 
 
 def draw_reliability(content, drawn, colors):
-    """Scores of hosts and non-hosts, as they are and where no transit or no period is left.
-
-    Parameters
-    ----------
-    content, drawn : dict
-        See `evaluation.vetting.vet`.
-    colors : dict
-        Per classifier's name.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
+    """Scores of hosts and non-hosts, as they are and where no transit or no period is left."""
     rows = content["reliability"]
     shown = next(row for row in rows if row["network"] == content["network"])
     with house_style():
@@ -173,7 +158,7 @@ def draw_reliability(content, drawn, colors):
             fontsize=9,
         )
         draw_legend(below, bottom)
-        figure.suptitle(_survival(shown), x=0.01, ha="left", fontsize=10)
+        title_figure(figure, _survival(shown))
     return figure
 
 
@@ -255,17 +240,7 @@ def _survival(row):
 
 
 def draw_occlusion(content, drawn):
-    """Light curves coloured by how far the score falls when a stretch is hidden.
-
-    Parameters
-    ----------
-    content, drawn : dict
-        See `evaluation.vetting.vet`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
+    """Light curves coloured by how far the score falls when a stretch is hidden."""
     rows, panels = content["occlusion"], drawn["occluded"]
     n_panels = max(len(rows), 1)
     hours = 24 * HIDDEN * CADENCE_DAYS
@@ -292,13 +267,11 @@ def draw_occlusion(content, drawn):
         figure.supylabel("equalised flux (robust standard deviations)", fontsize=9)
         verdict = next(v for v in content["verdicts"] if v["test"] == "occlusion")
         share = "" if verdict["value"] is None else f", {verdict['value']:.0%} of it in transit"
-        figure.suptitle(
+        title_figure(
+            figure,
             f"{_name(content['network'])} network, clear hosts: where the score falls{share}\n"
             f"colour: fall in score (log-odds) when {hours:.0f} h are hidden; triangles: transits "
             "of the box search",
-            x=0.01,
-            ha="left",
-            fontsize=9.5,
         )
     return figure
 
@@ -306,18 +279,8 @@ def draw_occlusion(content, drawn):
 def draw_occluded(axis, panel, ordinary_fall):
     """Draw one light curve coloured by how far the score falls when each stretch is hidden.
 
-    Parameters
-    ----------
-    axis : matplotlib.axes.Axes
-    panel : dict
-        See `evaluation.occlusion.occlude_star`.
-    ordinary_fall : float
-        Log-odds; colours reach at least as far.
-
-    Returns
-    -------
-    matplotlib.collections.PathCollection
-        For the colour bar, in log-odds.
+    `panel` is of `evaluation.occlusion.occlude_star`; colours reach at least as far as the ordinary
+    fall (log-odds). Returns the points, for a colour bar.
     """
     days, curve, middles = panel["days"], panel["curve"], panel["middles"]
     fall = np.interp(np.arange(len(days)), panel["centres"], panel["falls"])
@@ -345,18 +308,7 @@ def describe_share(row):
 
 
 def draw_calibration(measured, network, color):
-    """Reliability diagram of the scores before and after calibration, with counts.
-
-    Parameters
-    ----------
-    measured : dict
-        See `evaluation.calibration.measure_calibration`.
-    network, color : str
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
+    """Reliability diagram before and after calibration; see `calibration.measure_calibration`."""
     panels = {"raw score": "before", "calibrated, out of fold": "after"}
     with house_style():
         figure, axes = plt.subplots(1, 2, figsize=(7.5, 4.3), sharey=True)
@@ -380,16 +332,14 @@ def draw_calibration(measured, network, color):
         axes[0].set_xlabel(f"score of the {_name(network)} network")
         axes[1].set_xlabel("calibrated probability of a host")
         axes[0].set_ylabel("fraction of hosts")
-        figure.suptitle(
+        title_figure(
+            figure,
             f"Calibration takes the Brier score of the {_name(network)} network from "
             f"{_format(measured['brier_before'])} to {_format(measured['brier_after'])} "
             f"(prevalence alone {_format(measured['brier_of_prevalence'])})\n"
             f"{measured['hosts']} hosts and {measured['non_hosts']} non-hosts not trained on, "
             f"non-hosts weighted to {measured['prevalence']:.1%} hosts; at the top: hosts and "
             "non-hosts per bin",
-            x=0.01,
-            ha="left",
-            fontsize=8.5,
         )
     return figure
 
