@@ -100,7 +100,7 @@ def test_a_reversed_or_a_shifted_light_curve_has_about_the_same_score(taught):
         assert np.corrcoef(again, taught.score)[0, 1] > 0.95
 
 
-def test_transits_in_another_order_are_no_planet(taught):
+def test_dips_that_do_not_repeat_score_below_those_that_do(taught):
     """The same dips at times that do not repeat."""
     rng = np.random.default_rng(4)
     times = np.arange(N) * CADENCE_DAYS
@@ -115,7 +115,7 @@ def test_transits_in_another_order_are_no_planet(taught):
         star -= 25 * 10 * dip / np.sqrt(np.sum(dip**2))
     scattered = score_raw(taught, flux)
     regular = score_raw(taught, observe(rng, 12, N, PLANET, 25))
-    assert np.median(regular) > 0.9 and np.median(scattered) < 0.5
+    assert np.median(regular) > 0.9 and scattered.max() < regular.min()
 
 
 # --------------------------------------------------------------------------- more is never less
