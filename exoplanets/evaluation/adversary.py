@@ -34,7 +34,7 @@ LAGS = (1, 2, 3, 4, 6, 8, 11, 12, 24, 48)  # cadences
 QUANTILES = (0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999)
 N_STRETCHES = 10  # of equal length, in each of which mean and spread are taken
 N_FOLDS = 5
-N_TREES = 200
+N_TREES = 100
 MOST_OTHERS = 600  # non-hosts that are learnt from; more would change little but the time
 LEAST = 0.005  # probability; the forest is never surer than that
 

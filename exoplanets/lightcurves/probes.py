@@ -10,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
-from scipy.fft import rfft
+from scipy.fft import next_fast_len, rfft
 
 from exoplanets.lightcurves.clock import find_measured
+from exoplanets.lightcurves.detrend import find_spread
 
 BLOCK = 64  # stars measured at a time: 64 x 3197 float64 = 1.6 MB, about a processor's cache
 CUT = 4.0  # robust standard deviations of the differences beyond which a spectrum's input is cut
@@ -64,12 +65,12 @@ def measure_line(flux, frequencies):
     -------
     ndarray of shape (n_stars,)
     """
-    n_cadences = flux.shape[1]
-    grid = np.arange(n_cadences // 2 + 1) / n_cadences
-    width = max(LINE, 0.5 / n_cadences)  # short curves: at least the bin next to the line
-    steps = np.diff(flux.astype(np.float64), axis=1)
-    limit = CUT * 1.4826 * np.median(np.abs(steps), axis=1, keepdims=True)
-    power = np.abs(rfft(np.clip(steps, -limit, limit), n_cadences, axis=1)) ** 2 + 1e-300
+    n = next_fast_len(flux.shape[1], real=True)
+    grid = np.arange(n // 2 + 1) / n
+    width = max(LINE, 0.5 / n)  # short curves: at least the bin next to the line
+    steps = np.diff(flux, axis=1).astype(np.float32)
+    steps /= find_spread(steps)
+    power = np.abs(rfft(steps.clip(-CUT, CUT), n, axis=1)) ** 2 + 1e-30
     excess = np.zeros(len(flux))
     for frequency in frequencies:
         away = np.abs(grid - frequency)
@@ -82,6 +83,16 @@ def measure_line(flux, frequencies):
 def measure_12(flux):
     """Strength of the line at 1/12 cycles per cadence and its harmonics."""
     return measure_line(flux, np.arange(1, 6) / 12)
+
+
+def measure_2_12(flux):
+    """Strength of the line at 2/12 cycles per cadence."""
+    return measure_line(flux, [2 / 12])
+
+
+def measure_3_12(flux):
+    """Strength of the line at 3/12 cycles per cadence."""
+    return measure_line(flux, [3 / 12])
 
 
 def measure_11(flux):
@@ -196,6 +207,20 @@ PROBES = (
         "L2",
         measure_12,
         "The time axis is whole: the thrusters' 6 h are 12 cadences in one class only.",
+        THRUSTERS,
+    ),
+    Probe(
+        "line at 2/12",
+        "L2",
+        measure_2_12,
+        "What stars share was taken out, and in one class less of it.",
+        THRUSTERS,
+    ),
+    Probe(
+        "line at 3/12",
+        "L2",
+        measure_3_12,
+        "What stars share was taken out, and in one class less of it.",
         THRUSTERS,
     ),
     Probe(
