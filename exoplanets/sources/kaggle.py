@@ -94,7 +94,7 @@ def load(data_dir, simulated=False, *, first_step=False):
         raise DataError(
             f"data directory '{data_dir}' does not exist: create it, or correct --data-dir"
         )
-    files = find_files(data_dir)
+    files = find_tables(data_dir)
     if first_step:
         stars, provenance = _choose(data_dir, files, simulated)
         _note_source(data_dir, provenance["source"])
@@ -125,7 +125,7 @@ def _choose(data_dir, files, simulated):
             reason = " ".join(str(error).split())[:100] or type(error).__name__
             say(f"Kaggle gave no light curves ({reason}): using the simulated survey instead")
             return _load_simulated(data_dir)
-        files = find_files(data_dir)
+        files = find_tables(data_dir)
     return _load_files(data_dir, files)
 
 
@@ -151,7 +151,7 @@ def _read_source(data_dir):
 
 
 # ------------------------------------------------------------------------------- local files
-def find_files(data_dir):
+def find_tables(data_dir):
     """Per table, the path of the file that holds it and the table's name in an archive.
 
     Returns

@@ -43,7 +43,7 @@ def cut(data_dir, output_dir):
     wanted = read_wanted()
     places = {(table, row): label for rows in wanted.values() for table, row, label in rows}
     lines, header = {}, None
-    files = kaggle.find_files(Path(data_dir))
+    files = kaggle.find_tables(Path(data_dir))
     if not files:
         raise DataError(f"'{data_dir}' holds no exoTrain.csv, exoTest.csv: download Kaggle's set")
     for name, file in files.items():
