@@ -82,6 +82,7 @@ from exoplanets.evaluation.comparison import fit_classifiers
 from exoplanets.evaluation.evaluate import evaluate_all
 from exoplanets.figures import report
 from exoplanets.figures.results import draw_figures
+from exoplanets.figures.run_page import write_run_page
 from exoplanets.figures.style import save_figure
 from exoplanets.files import DataError, check_writable, run, say, write_text
 from exoplanets.lightcurves.campaign import Campaign
@@ -295,6 +296,7 @@ def write_results(args, found, compared, figures, provenance):
     write_text(plots_dir / "results.tex", report.make_latex(*text))
     for name, figure in figures.items():
         save_figure(figure, plots_dir / f"{name}.png", provenance["data"])
+    write_run_page(plots_dir, data_dir, found.content, provenance)
     content = json.dumps({"provenance": provenance} | found.content, indent=1, allow_nan=False)
     write_text(data_dir / runs.METRICS, content + "\n")
 

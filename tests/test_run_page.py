@@ -4,7 +4,7 @@ import pytest
 from test_scripts import FIGURES
 
 from exoplanets.figures.captions import CAPTIONS
-from exoplanets.figures.run_page import make_run_page
+from exoplanets.figures.run_page import SIMULATED, make_run_page
 
 ROW = {
     "network": "transit",
@@ -19,12 +19,18 @@ ROW = {
 ROW |= {f"{name}_interval": [0.4, 0.9] for name in ("precision", "recall", "f1")}
 ROW |= {f"{name}_interval": [0.4, 0.9] for name in ("average_precision", "roc_auc")}
 ROW |= {"noise_matched_auc": 0.8, "matched_auc": 0.8}  # fmt: skip
-VERDICT = {"network": "transit", "test": "inverted", "passed": False, "sentence": "a < b & c"}
+VERDICT = {
+    "network": "transit", "light_curves": "equalised", "test": "inverted", "passed": False,
+    "sentence": "a < b & c",
+}  # fmt: skip
+TABLE = {"file": "t.csv", "sha256": "0" * 64, "n_stars": 9, "n_hosts": 1, "n_cadences": 640}
+LINKS = {"metrics.json": "../data/metrics.json"}
 
 
-def make(is_simulated=False, figures=("leaks", "CMtest"), verdicts=(VERDICT,)):
-    links = {"metrics.json": "../data/metrics.json"}
-    return make_run_page("the stars", is_simulated, [ROW], verdicts, figures, links)
+def make(source="user", figures=("leaks", "CMtest"), vetting=True):
+    content = {"results": [ROW], "vetting": {"verdicts": [VERDICT]} if vetting else None}
+    data = {"source": source, "train": TABLE, "test": TABLE}
+    return make_run_page(content, {"data": data, "seed": 0}, figures, LINKS)
 
 
 def test_every_figure_of_the_scripts_has_a_caption_and_its_step():
@@ -46,12 +52,12 @@ def test_page_shows_the_results_and_only_figures_that_are_there():
 
 def test_page_says_what_failed_with_signs_escaped():
     assert "FAILS" in make() and "a &lt; b &amp; c" in make()
-    assert "Vetting" not in make(verdicts=())
+    assert "Vetting" not in make(vetting=False)
 
 
-@pytest.mark.parametrize("is_simulated", [True, False])
-def test_simulated_stars_have_a_banner(is_simulated):
-    assert ("SIMULATED" in make(is_simulated)) == is_simulated
+@pytest.mark.parametrize("source", ["simulated", "user", "kaggle"])
+def test_only_simulated_stars_have_a_banner(source):
+    assert (SIMULATED in make(source)) == (source == "simulated")
 
 
 def test_page_needs_no_network():

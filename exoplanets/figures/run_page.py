@@ -3,11 +3,16 @@
 It needs no network: any browser opens it from the disk.
 """
 
+import os
+
 from exoplanets.figures.captions import CAPTIONS
 from exoplanets.figures.page import Card, make_cards, make_page, make_table
-from exoplanets.figures.report import COLUMNS, describe_verdict, make_rows
+from exoplanets.figures.report import COLUMNS, choose_rows, describe_verdict, make_rows
+from exoplanets.files import write_text
+from exoplanets.stars import describe
 
 SIMULATED = "These stars are SIMULATED. No number on this page says anything about real stars."
+FILES = ("metrics.json", "leaks.json", "stars.csv", "test_predictions.csv", "training_history.csv")
 STEPS = {
     1: "1. What the stars look like",
     2: "2. What is wrong with the data",
@@ -16,20 +21,16 @@ STEPS = {
 }
 
 
-def make_run_page(data, is_simulated, rows, verdicts, figures, links):
+def make_run_page(content, provenance, figures, links):
     """The text of the page.
 
     Parameters
     ----------
-    data : str
-        See `stars.describe`.
-    is_simulated : bool
-        Then a banner says that no real star is shown.
-    rows : list of dict
-        Result rows of `metrics.json` to show.
-    verdicts : list of dict
-        Of the vetting; may be empty.
-    figures : list of str
+    content : dict
+        `results` and `vetting` of `metrics.json`.
+    provenance : dict
+        Of `metrics.json`. Simulated stars get a banner.
+    figures : collection of str
         Names of the figures beside the page, without `.png`.
     links : dict of str
         Per results file, its path from the page.
@@ -38,14 +39,11 @@ def make_run_page(data, is_simulated, rows, verdicts, figures, links):
     -------
     str
     """
-    warning = ""
-    if is_simulated:
-        warning = (
-            "These stars are SIMULATED. No number on this page says anything about real stars."
-        )
-    body = ["<h2>Results</h2>", make_table(list(COLUMNS.values()), make_rows(rows))]
-    if verdicts:
-        lines = [[describe_verdict(verdict)] for verdict in verdicts]
+    data = provenance["data"]
+    rows, vetting = make_rows(choose_rows(content)), content.get("vetting")
+    body = ["<h2>Results</h2>", make_table(list(COLUMNS.values()), rows)]
+    if vetting:
+        lines = [[describe_verdict(verdict)] for verdict in vetting["verdicts"]]
         body += ["<h2>Vetting</h2>", make_table(["verdict"], lines)]
     for step, title in STEPS.items():
         names = [name for name, (of_step, _) in CAPTIONS.items() if of_step == step]
@@ -61,8 +59,19 @@ def make_run_page(data, is_simulated, rows, verdicts, figures, links):
         make_table(["file"], [[(name, path)] for name, path in links.items()]),
     ]
     about = [
-        f"Data: {data}.",
+        f"Data: {describe(data)}. Seed {provenance['seed']}.",
         "A star is called a host if its score is at least the threshold. Brackets hold 95 % "
         "intervals. Cite only rows of equalised light curves: the others contain the leaks.",
     ]
+    warning = SIMULATED if data["source"] == "simulated" else ""
     return make_page("Exoplanet hosts: one run", about, "\n".join(body), warning)
+
+
+def write_run_page(plots_dir, data_dir, content, provenance):
+    """Write `index.html` into the folder of the figures; see `make_run_page`."""
+    figures = [name for name in CAPTIONS if (plots_dir / f"{name}.png").is_file()]
+    links = {name: os.path.relpath(data_dir / name, plots_dir) for name in FILES}
+    links |= {name: name for name in ("results.md", "results.tex")}
+    if (plots_dir / "stars" / "index.html").is_file():
+        links["pages of scored stars"] = "stars/index.html"
+    write_text(plots_dir / "index.html", make_run_page(content, provenance, figures, links))
