@@ -247,7 +247,10 @@ def test_top_level_holds_what_was_asked_for_and_nothing_beside():
     ).stdout.splitlines()
     assert {path.split("/")[0] for path in tracked} <= TOP_LEVEL
     results = {path for path in tracked if path.startswith(("data/", "plots/"))}
-    assert results == {"data/README.md", "plots/README.md"}
+    pictures = {path for path in results if path.startswith("plots/readme/")}
+    assert results - pictures == {"data/README.md", "plots/README.md"}
+    assert all(path.endswith(".png") for path in pictures)
+    assert all((ROOT / path).stat().st_size <= 200_000 for path in pictures)
 
 
 def test_every_script_has_its_test_file():
