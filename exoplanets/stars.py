@@ -122,8 +122,10 @@ def describe(provenance):
     ----------
     provenance : dict
         `source` ("kaggle", "user" or "simulated"), and per table a dict of `file`, `sha256`,
-        `n_stars`, `n_hosts`, `n_cadences` and `n_missing`.
+        `n_stars`, `n_hosts`, `n_cadences` and `n_missing`; a `description` stands for all of it.
     """
+    if "description" in provenance:
+        return provenance["description"]
     if provenance["source"] == "simulated":
         return f"SIMULATED survey (seed {SIMULATED_SEED}), not real stars"
     name = {"kaggle": "Kaggle Kepler/K2 set", "user": "user's light curves"}

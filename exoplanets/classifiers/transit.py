@@ -147,6 +147,22 @@ def train_transit(flux, settings, seed, campaign=None):
     say(f"injecting transits into {len(flux)} non-hosts: {settings.curves} light curves")
     snr_range = (settings.snr_low, settings.snr_high)
     sample = make_training_sample(flux, settings.curves, rng, snr_range, campaign)
+    return train_on_sample(sample, settings)
+
+
+def train_on_sample(sample, settings):
+    """Train the transit network on a training sample, which may come from several surveys.
+
+    Parameters
+    ----------
+    sample : list of exoplanets.lightcurves.injection.Pairs
+    settings : TransitSettings
+
+    Returns
+    -------
+    model, history
+        See `train_transit`. What is random follows the seed of `make_reproducible`.
+    """
     numbers, views = find_pair_features(sample, settings.candidates)
     has = np.concatenate([pairs.kinds == "transits" for pairs in sample]).astype(np.float32)
     model = make_transit_network(settings)

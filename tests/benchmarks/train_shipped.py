@@ -1,0 +1,98 @@
+"""Train the network that comes with the repository, on real and on simulated non-hosts together.
+
+    python tests/benchmarks/train_shipped.py --data-dir stars_255
+
+`--data-dir` holds real stars (see `cut_stars.py`); the simulated survey is made anew. No host teaches
+the network: a fifth of the non-hosts of both, and all hosts, set its threshold and its calibration.
+Writes `exoplanets/classifiers/pretrained/transit.keras`, and prints how well it does on those stars.
+"""
+
+import argparse
+import dataclasses
+import importlib.metadata
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from exoplanets.classifiers.base import tune_threshold
+from exoplanets.classifiers.keras_tools import make_reproducible, predict
+from exoplanets.classifiers.transit import TransitSettings, save_transit, train_on_sample
+from exoplanets.commands.predict import SHIPPED_MODEL
+from exoplanets.evaluation import metrics
+from exoplanets.evaluation.calibration import measure_calibration
+from exoplanets.files import run
+from exoplanets.lightcurves.injection import make_training_sample
+from exoplanets.lightcurves.prepared import prepare
+from exoplanets.lightcurves.split import split_rows
+from exoplanets.sources import kaggle
+from exoplanets.stars import TABLES
+
+PREVALENCE = 42 / 5657  # hosts among the labelled stars of the whole Kaggle set
+CURVES = {"real": 6000, "simulated": 6000}  # in the training sample
+
+
+def gather(data_dir, simulated):
+    """The stars of one survey, equalised, and its campaign and provenance."""
+    with tempfile.TemporaryDirectory() as scratch:
+        stars, provenance = kaggle.load(data_dir or scratch, simulated, first_step=True)
+        prepared = prepare(stars, provenance, scratch)
+        return prepared.stars, prepared.campaign, provenance
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--data-dir", type=Path, required=True, help="folder of real stars")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args(argv)
+    make_reproducible(args.seed)
+    rng, settings = np.random.default_rng(args.seed), TransitSettings()
+    snr_range = (settings.snr_low, settings.snr_high)
+    sample, held_out, campaigns, sources = [], {}, {}, {}
+    for name, n_curves in CURVES.items():
+        folder = args.data_dir if name == "real" else None
+        stars, campaigns[name], sources[name] = gather(folder, name == "simulated")
+        fit, validation = (stars.select(rows) for rows in split_rows(stars.is_host, args.seed))
+        others = fit.flux[~fit.is_host]
+        sample += make_training_sample(others, n_curves, rng, snr_range, campaigns[name])
+        hosts = fit.is_host
+        curves = np.concatenate([fit.curves[hosts], validation.curves])
+        held_out[name] = np.append(fit.y[hosts], validation.y), curves
+        del stars, fit, validation
+    model, _ = train_on_sample(sample, settings)
+
+    y = np.concatenate([y for y, _ in held_out.values()])
+    score = {name: predict(model, curves).astype(float) for name, (_, curves) in held_out.items()}
+    for name, its_score in score.items():
+        its_y = held_out[name][0]
+        roc_auc, average_precision = (v[0] for v in metrics.rank_statistics(its_y, its_score))
+        print(
+            f"{name}: {np.sum(its_y == 1)} hosts, {np.sum(its_y == 0)} non-hosts not trained on: "
+            f"ROC AUC {roc_auc:.3f}, average precision {average_precision:.3f}"
+        )
+    score = np.concatenate(list(score.values()))
+    measured = measure_calibration(y, score, PREVALENCE, args.seed)
+    n_real = sum(sources["real"][table]["n_stars"] for table in TABLES)
+    description = f"non-hosts of {n_real} real stars of the Kaggle set and of the simulated survey"
+    scoring = {
+        "settings": dataclasses.asdict(settings),
+        "threshold": tune_threshold(y, score),
+        "calibration": [measured["slope"], measured["offset"]],
+        "prevalence": PREVALENCE,
+        "provenance": {
+            "data": sources["real"] | {"description": description},
+            "simulated": sources["simulated"],
+            "seed": args.seed,
+            "versions": {p: importlib.metadata.version(p) for p in ("keras", "numpy", "scipy")},
+        },
+    }
+    save_transit(model, SHIPPED_MODEL, scoring, campaigns["real"])
+    print(f"network: {SHIPPED_MODEL.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    run(main)
