@@ -2,9 +2,10 @@
 
     python tests/benchmarks/train_shipped.py --data-dir stars_255
 
-`--data-dir` holds real stars (see `cut_stars.py`); the simulated survey is made anew. No host teaches
-the network: a fifth of the non-hosts of both, and all hosts, set its threshold and its calibration.
-Writes `exoplanets/classifiers/pretrained/transit.keras`, and prints how well it does on those stars.
+`--data-dir` holds real stars (see `cut_stars.py`); the simulated survey is made anew. No host
+teaches the network: a fifth of the non-hosts of both surveys, and all hosts, set its threshold and
+its calibration. Writes `exoplanets/classifiers/pretrained/transit.keras`, and prints how well it
+does on those stars.
 """
 
 import argparse
