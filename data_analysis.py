@@ -1,14 +1,15 @@
 """Step 2: what is wrong with the data.
 
-Shows how the first fluxes of a star relate, finds outlier stars, shows how far the classes overlap
-without them, and audits how the labels leak through the way the files were made, before and after
-equalisation (`exoplanets/lightcurves/equalise.py`):
+Finds the true time of the stars, shows how the first fluxes of a star relate, finds outlier stars,
+shows how far the classes overlap without them, and audits how the labels leak through the way the
+files were made, before and after equalisation (`exoplanets/lightcurves/equalise.py`):
 
     python data_analysis.py
     python data_analysis.py --sigmas 30 --min-cadences 1
 
-Writes `plots/pairplot.png`, `pairplot_out.png` (without outlier stars), `kde1plot.png` and
-`leaks.png`, `data/equalised.npz` (what step 3 need not compute again), and `data/leaks.json`.
+Writes `plots/pairplot.png`, `pairplot_out.png` (without outlier stars), `kde1plot.png`,
+`leaks.png` and, if the stars tell their time, `clock.png`; `data/equalised.npz` (what step 3 need
+not compute again), and `data/leaks.json`.
 """
 
 from exoplanets.commands.options import add_outlier_options, begin, make_parser
@@ -29,8 +30,10 @@ import json
 import numpy as np
 
 from exoplanets.classifiers.base import tune_threshold
-from exoplanets.evaluation import metrics
+from exoplanets.evaluation import adversary, metrics
+from exoplanets.evaluation.clock_example import find_example
 from exoplanets.figures.audit import N_PAIRED, draw_density, draw_leaks, draw_pairs
+from exoplanets.figures.clock import draw_clock
 from exoplanets.figures.style import save_figure
 from exoplanets.files import check_writable, run, write_text
 from exoplanets.lightcurves import probes
@@ -41,7 +44,8 @@ from exoplanets.sources import kaggle
 from exoplanets.stars import LIGHT_CURVES, TABLES, describe
 
 FEW_HOSTS = 10  # below, a bootstrap interval of the AUC says little
-FIGURES = ("pairplot", "pairplot_out", "kde1plot", "leaks")
+MOST_OTHERS = 600  # non-hosts that the adversary is tried on; more would change little
+FIGURES = ("pairplot", "pairplot_out", "kde1plot", "leaks", "clock")
 
 
 # --------------------------------------------------------------------------------- the audit
@@ -60,8 +64,9 @@ def audit(stars, seed):
     dict
         The content of `leaks.json`: `n_hosts`, `n_non_hosts`; `probes`, per probe its name, leak,
         meaning, reference and, for each kind of light curve, the ROC AUC of label against probe,
-        its 95 % stratified bootstrap interval and the best F1 of a single cut; `without_learning`,
-        what the worst leak alone would score on the test table (see `score_leak`).
+        its 95 % stratified bootstrap interval and the best F1 of a single cut; `adversary`, the
+        same of a classifier that is blind to dips (`evaluation/adversary.py`), out of fold;
+        `without_learning`, what the worst leak alone would score on the test table (`score_leak`).
     """
     rng = np.random.default_rng(seed)
     rows = [np.flatnonzero(stars.table == name) for name in TABLES]
@@ -87,7 +92,39 @@ def audit(stars, seed):
         "n_hosts": int(stars.is_host.sum()),
         "n_non_hosts": int((~stars.is_host).sum()),
         "probes": described,
+        "adversary": {
+            "distributed": try_adversary(flux, y["distributed"], seed),
+            "equalised": try_adversary(stars.curves, y["distributed"], seed),
+        },
         "without_learning": score_leak(stars, worst.name, values["distributed"][worst.name]),
+    }
+
+
+def try_adversary(curves, y, seed):
+    """How well a classifier that is blind to dips tells hosts from some of the non-hosts.
+
+    Returns
+    -------
+    dict or None
+        As of `describe_probe`; None with fewer than two stars of a class.
+    """
+    rng = np.random.default_rng(seed)
+    others = rng.permutation(np.flatnonzero(y == 0))[:MOST_OTHERS]
+    chosen = np.sort(np.append(np.flatnonzero(y == 1), others))
+    score = adversary.score_alike(curves[chosen], y[chosen], seed)
+    return None if score is None else describe_probe(y[chosen], score, rng)
+
+
+def describe_clock(clock):
+    """What tells that the clock is right, JSON-ready; None if none was found."""
+    if clock.alignment is None:
+        return None
+    return {
+        "n_filled_rows": clock.n_filled,
+        "n_agreeing_rows": clock.n_agreeing,
+        "n_lost_cadences": int(clock.lost.sum()),
+        "correlation_by_column": clock.alignment.by_column.tolist(),
+        "correlation_by_clock": clock.alignment.by_clock.tolist(),
     }
 
 
@@ -137,6 +174,13 @@ def print_leaks(leaks):
             low, high = probe[kind]["interval"]
             cells.append(f"{kind} {probe[kind]['auc']:.3f} [{low:.2f}, {high:.2f}]")
         print(f"  {probe['leak']} {probe['name']:{width}}  {'  '.join(cells)}")
+    for kind, told in leaks["adversary"].items():
+        if told:
+            low, high = told["interval"]
+            print(
+                f"  an adversary blind to dips, out of fold, {kind}: {told['auc']:.3f} "
+                f"[{low:.2f}, {high:.2f}]"
+            )
     told = leaks["without_learning"]
     print(
         f"  without any learning, '{told['probe']} >= {told['cut']:g}', a cut chosen on training "
@@ -159,7 +203,7 @@ def draw_all(prepared, leaks):
     kept = ~prepared.is_outlier[train]
     n = np.sum(~kept)
     title, without = "training stars", f"{n} outlier star{'' if n == 1 else 's'} removed"
-    return {
+    figures = {
         "pairplot": draw_pairs(first, is_host, f"First five fluxes, {title}"),
         "pairplot_out": draw_pairs(
             first[kept], is_host[kept], f"First five fluxes, {title}, {without}"
@@ -167,6 +211,10 @@ def draw_all(prepared, leaks):
         "kde1plot": draw_density(first[kept, 0], is_host[kept], f"First flux, {title}, {without}"),
         "leaks": draw_leaks(leaks),
     }
+    if prepared.clock.alignment is not None:
+        name, folds = find_example(prepared.stars, prepared.campaign)
+        figures["clock"] = draw_clock(prepared.clock.alignment, folds, name)
+    return figures
 
 
 def main(argv=None):
@@ -183,9 +231,14 @@ def main(argv=None):
     print("\n".join(prepared.describe()))
     leaks = audit(prepared.stars, args.seed)
     print_leaks(leaks)
+    figure_paths["clock"].unlink(missing_ok=True)  # it may be of other stars, which had a clock
     for name, figure in draw_all(prepared, leaks).items():
         save_figure(figure, figure_paths[name], provenance)
-    content = {"provenance": provenance | {"seed": args.seed}} | leaks
+    about = {
+        "provenance": provenance | {"seed": args.seed},
+        "clock": describe_clock(prepared.clock),
+    }
+    content = about | leaks
     write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")  # last: all is there
 
 

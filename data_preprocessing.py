@@ -102,7 +102,7 @@ def main(argv=None):
     distributed, notes = make_distributed(stars, args.seed)
     print_split(stars, distributed, notes)
     settings = {"seed": args.seed, **prepared.rule._asdict()}
-    save_split(split_path, provenance, settings, stars, distributed)
+    save_split(split_path, provenance, settings, prepared.campaign, stars, distributed)
     print(f"split: {split_path}")
 
 

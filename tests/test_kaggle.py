@@ -540,7 +540,7 @@ def test_damaged_simulated_survey_is_made_anew(damage, folder, tiny_survey):
     assert len(tiny_survey) == 2
 
 
-@pytest.mark.parametrize("module", [0, 1])
+@pytest.mark.parametrize("module", range(len(kaggle.RECIPE)))
 def test_simulated_survey_follows_a_changed_recipe(
     module, folder, tiny_survey, tmp_path, monkeypatch
 ):

@@ -1,5 +1,6 @@
 """lightcurves/split.py: the split that cannot leak, and the pickle that cannot lie."""
 
+import dataclasses
 import os
 import pickle
 
@@ -141,11 +142,13 @@ def test_gaps_are_filled_in_the_distributed_view_alone(ready):
 
 # ---------------------------------------------------------------------------- the pickle
 @pytest.fixture(scope="module")
-def written(parted, labelled, tmp_path_factory):
-    """The path of a split as step 3 writes it."""
+def written(parted, ready, labelled, tmp_path_factory):
+    """The path of a split as step 3 writes it; every 32nd cadence was lost."""
     path = tmp_path_factory.mktemp("written") / "preprocessed_data.pkl"
     distributed, _ = make_distributed(parted, 0)
-    save_split(path, labelled[1], SETTINGS, parted, distributed)
+    lost = np.arange(640) % 32 == 5
+    campaign = dataclasses.replace(ready.campaign, lost=lost, missing=lost)
+    save_split(path, labelled[1], SETTINGS, campaign, parted, distributed)
     return path
 
 
@@ -164,7 +167,13 @@ def test_the_stars_of_a_split_are_those_that_were_split(written, parted):
     stars = to_stars(load_split(written), "equalised")
     for name in ("table", "row", "is_host", "split", "curves"):
         np.testing.assert_array_equal(getattr(stars, name), getattr(parted, name))
-    np.testing.assert_array_equal(stars.flux, parted.flux.astype(np.float32))
+    np.testing.assert_array_equal(stars.flux, parted.flux)
+    assert stars.cadence.shape == stars.flux.shape
+    filled = np.count_nonzero(np.diff(stars.flux, axis=1) == 0, axis=1) > 30
+    assert np.sum(filled) == 13
+    np.testing.assert_array_equal(stars.cadence[filled], np.tile(np.arange(640), (13, 1)))
+    others = np.setdiff1d(np.arange(660), np.arange(5, 640, 32))  # what the campaign lost
+    np.testing.assert_array_equal(stars.cadence[~filled], np.tile(others[:640], (126, 1)))
 
 
 def test_the_stars_of_the_distributed_view_are_filled_and_balanced(written):
@@ -318,6 +327,8 @@ EDITS = {
     "stars left out": (lambda split: split["stars"].pop("flux"), "flux"),
     "another split": (put("stars", "split", lambda s: s[::-1].copy()), "stars"),
     "no view": (lambda split: split.pop("equalised"), "equalised"),
+    "a campaign too short": (put("campaign", "lost", lambda a: a[1:].copy()), "do not fit"),
+    "no campaign": (lambda split: split.pop("campaign"), "campaign"),
     "no provenance": (put("provenance", "source", lambda s: "moon"), "moon"),
 }
 
@@ -327,7 +338,7 @@ EDITS = {
 def test_content_that_cannot_be_right_is_refused_in_one_line(name, written, tmp_path):
     edit, reason = EDITS[name]
     path = tmp_path / "preprocessed_data.pkl"
-    if name not in ("no view",):
+    if name not in ("no view", "no campaign"):  # such a one has no digest
         change(written, path, edit, honest=True)
         with pytest.raises(DataError, match=f"is damaged .*{reason}") as error:
             load_split(path)

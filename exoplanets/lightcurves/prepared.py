@@ -1,4 +1,4 @@
-"""The stars made ready once for steps 2 and 3: equalised, and judged by the outlier rule.
+"""The stars made ready once for steps 2 and 3: on true time, equalised, judged by the outlier rule.
 
 Step 2 computes, step 3 takes what step 2 kept in `equalised.npz`, if it belongs to the same stars
 and to this version of the code.
@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from exoplanets.files import DataError, say
+from exoplanets.lightcurves.campaign import Campaign, learn_campaign
+from exoplanets.lightcurves.clock import Alignment, Clock, find_clock
 from exoplanets.lightcurves.equalise import equalise_table
 from exoplanets.lightcurves.gaps import MOSTLY_MISSING, find_missing_share
 from exoplanets.lightcurves.outliers import OutlierRule
@@ -31,6 +33,10 @@ class Prepared:
     is_outlier : ndarray of shape (n_stars,), bool
         Training stars that `rule` flags.
     rule : OutlierRule
+    campaign : Campaign
+        Learnt on the training table, without its labels.
+    clock : Clock
+        What tells that its time is the true one.
     left_out : list of str
         The stars that cannot be used, and why.
     """
@@ -38,14 +44,18 @@ class Prepared:
     stars: Stars
     is_outlier: np.ndarray
     rule: OutlierRule
+    campaign: Campaign
+    clock: Clock
     left_out: list
 
     def describe(self):
-        """Lines for the console: what was left out, and the outliers by name."""
+        """Lines for the console: the clock, what was left out, and the outliers by name."""
         n_stars = int(np.sum(self.stars.table == "train"))
         outliers = self.stars.select(self.is_outlier)
         return [
-            f"equalised: {len(self.stars)} stars, {self.stars.curves.shape[1]} cadences each",
+            describe_clock(self.clock),
+            f"equalised: {len(self.stars)} stars, {self.stars.curves.shape[1]} cadences each, "
+            f"{len(self.campaign.modes)} modes that all stars share taken out",
             *(f"  left out: {line}" for line in self.left_out),
             f"outlier stars (at least {self.rule.min_cadences} values more than "
             f"{self.rule.sigmas:g} standard deviations from their cadence's mean over stars): "
@@ -56,6 +66,21 @@ class Prepared:
             ),
             f"  {self.rule.describe_reach(n_stars)}",
         ]
+
+
+def describe_clock(clock):
+    """One line: how the clock was found, and how well it holds."""
+    if clock.alignment is None:
+        return (
+            f"clock: none found ({clock.n_filled} filled rows, too few that agree): a star's "
+            "columns count as its cadences"
+        )
+    by_column, by_clock = (np.median(each) for each in clock.alignment[:2])
+    return (
+        f"clock: {clock.n_agreeing} of {clock.n_filled} filled rows agree on {clock.lost.sum()} "
+        "lost cadences; the noise of the other rows follows theirs with a correlation of "
+        f"{by_column:.2f} by column and of {by_clock:.2f} on the clock"
+    )
 
 
 def prepare(stars, provenance, data_dir, sigmas=None, min_cadences=None, *, decide=False):
@@ -109,7 +134,8 @@ def prepare(stars, provenance, data_dir, sigmas=None, min_cadences=None, *, deci
             _keep(path, arrays, {**note, "rule": rule})
         else:
             say("the outlier rule asked for differs from that of step 2")
-    return Prepared(usable, arrays["is_outlier"], rule, note["left_out"])
+    campaign, clock = _unpack(arrays)
+    return Prepared(usable, arrays["is_outlier"], rule, campaign, clock, note["left_out"])
 
 
 def _digest_inputs(provenance):
@@ -128,7 +154,7 @@ def _equalise(stars):
     Returns
     -------
     arrays : dict of ndarray
-        `curves` and `rows` (of `stars`).
+        `curves`, `rows` (of `stars`), and those of `_pack`.
     left_out : list of str
     """
     share = find_missing_share(stars.flux)
@@ -137,14 +163,43 @@ def _equalise(stars):
         for row in np.flatnonzero(share > MOSTLY_MISSING)
     }
     whole = np.flatnonzero(share <= MOSTLY_MISSING)
+    chosen = _select(stars, whole)
+    train = chosen.flux[: np.sum(chosen.table == "train")]  # it comes first
     try:
-        curves, rows, dropped = equalise_table(_select(stars, whole).flux)
+        clock = find_clock(train)
+        campaign = learn_campaign(train, clock)
+        curves, rows, dropped = equalise_table(chosen.flux, campaign)
     except ValueError as error:  # the light curves are too short
         raise DataError(str(error)) from error
     reasons |= {int(whole[row]): reason for row, reason in dropped}
     names = stars.names
     left_out = [f"{names[row]}: {reasons[row]}" for row in sorted(reasons)]
-    return {"curves": curves, "rows": whole[rows]}, left_out
+    return {"curves": curves, "rows": whole[rows], **_pack(campaign, clock)}, left_out
+
+
+def _pack(campaign, clock):
+    """Campaign and clock as plain arrays."""
+    arrays = {f"campaign_{name}": array for name, array in campaign.to_arrays().items()}
+    arrays["clock_rows"] = np.array([clock.n_filled, clock.n_agreeing])
+    if clock.alignment is not None:
+        arrays |= {f"alignment_{name}": a for name, a in clock.alignment._asdict().items()}
+    return arrays
+
+
+def _unpack(arrays):
+    """What `_pack` packed."""
+
+    def take(prefix):
+        return {
+            name.removeprefix(prefix): array
+            for name, array in arrays.items()
+            if name.startswith(prefix)
+        }
+
+    campaign, alignment = Campaign.from_arrays(take("campaign_")), take("alignment_")
+    rows = (int(n) for n in arrays["clock_rows"])
+    alignment = Alignment(**alignment) if alignment else None
+    return campaign, Clock(campaign.lost, campaign.missing, *rows, alignment)
 
 
 def _select(stars, rows):

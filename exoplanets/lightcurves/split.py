@@ -9,6 +9,8 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 from exoplanets.files import DataError, atomic_write
+from exoplanets.lightcurves.campaign import Campaign
+from exoplanets.lightcurves.clock import find_cadences
 from exoplanets.lightcurves.equalise import spread_order
 from exoplanets.lightcurves.gaps import fill_gaps
 from exoplanets.lightcurves.resampling import balance
@@ -135,7 +137,12 @@ def to_stars(split, kind):
         and `curves`. "distributed": `flux` is the view's, gaps filled and the train part balanced.
     """
     if kind == "equalised":
-        return Stars(**split["stars"], curves=_join_splits(split["equalised"], "x"))
+        campaign = Campaign.from_arrays(split["campaign"])
+        return Stars(
+            **split["stars"],
+            cadence=find_cadences(split["stars"]["flux"], campaign),
+            curves=_join_splits(split["equalised"], "x"),
+        )
     view = split["distributed"]
     lengths = [len(view[f"y_{name}"]) for name in SPLITS]
     return Stars(
@@ -185,7 +192,7 @@ class _PlainUnpickler(pickle.Unpickler):
         return self.known[module, name]
 
 
-def save_split(path, provenance, settings, stars, distributed):
+def save_split(path, provenance, settings, campaign, stars, distributed):
     """Pickle what step 4 needs; see `load_split`.
 
     Parameters
@@ -195,12 +202,13 @@ def save_split(path, provenance, settings, stars, distributed):
         Of the tables.
     settings : dict
         Seed and outlier rule of this step.
+    campaign : Campaign
     stars : Stars
         See `split_stars`.
     distributed : dict of ndarray
         See `make_distributed`.
     """
-    # Through JSON, so that the same content always gives the same bytes.
+    # Through JSON, and as views: the same content always gives the same bytes, whatever is shared.
     provenance, settings = json.loads(json.dumps([provenance, settings]))
     names = ("table", "row", "is_host", "split", "flux")
     split = {
@@ -209,11 +217,11 @@ def save_split(path, provenance, settings, stars, distributed):
         "settings": settings,
         "distributed": distributed,
         "equalised": make_equalised(stars),
-        "campaign": {},
+        "campaign": campaign.to_arrays(),
         "stars": {name: getattr(stars, name) for name in names},
     }
     for part in PARTS:
-        split[part] = {name: np.asarray(a, order="C") for name, a in split[part].items()}
+        split[part] = {name: np.asarray(a, order="C").view() for name, a in split[part].items()}
     split["sha256"] = _find_digest(split)
     with atomic_write(path) as temporary, open(temporary, "wb") as stream:
         pickle.dump(split, stream, protocol=5)
@@ -273,9 +281,9 @@ def _find_problem(split):
         for kind in LIGHT_CURVES:
             if problem := _check_view(split[kind]):
                 return f"{kind}: {problem}"
-        for name, array in split["campaign"].items():
-            if not np.isfinite(array).all():
-                return f"the campaign's {name} is not finite"
+        campaign = Campaign.from_arrays(split["campaign"])
+        if campaign.n_cadences != split["equalised"]["x_test"].shape[1]:
+            return "the campaign is of another length than the curves"
         return _check_stars(split)
     except Exception as error:  # another type, a missing name: whatever the content makes of this
         return " ".join(f"{type(error).__name__} {error}".split())[:120]

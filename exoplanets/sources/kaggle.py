@@ -43,7 +43,7 @@ KAGGLE_SHA256 = {
 }
 SILENCE = 30.0  # seconds without a byte from Kaggle, after which it is given up
 PACKAGE = Path(__file__).resolve().parents[1]
-RECIPE = (PACKAGE / "sources" / "survey.py", PACKAGE / "transits.py")  # make the simulated survey
+RECIPE = [PACKAGE / name for name in ("sources/survey.py", "sources/sky.py", "transits.py")]
 COPY_LAYOUT = 2  # raised whenever what the copies hold changes
 STEP_1 = "`python data_visualization.py`"
 # The download is a process of its own, so that it can be ended when nothing arrives any more.

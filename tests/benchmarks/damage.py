@@ -199,7 +199,9 @@ def make_subjects(folder):
     labelled, provenance = kaggle.load(folder, first_step=True)
     ready = prepare(labelled, provenance, folder)
     split = split_stars(ready.stars, ready.is_outlier, 0)
-    save_split(folder / SPLIT_FILE, provenance, {"seed": 0}, split, make_distributed(split, 0)[0])
+    distributed, _ = make_distributed(split, 0)
+    path = folder / SPLIT_FILE
+    save_split(path, provenance, {"seed": 0}, ready.campaign, split, distributed)
     time = np.arange(640) * CADENCE_DAYS
     np.savez(folder / "own.npz", time=time, flux=stars.test_flux[:5])
     table = np.column_stack([time, 1e4 + stars.test_flux[0]])

@@ -1,0 +1,67 @@
+"""The star that shows best what the clock is worth: its dips, folded by column and on the clock."""
+
+import numpy as np
+
+from exoplanets.classifiers import box
+from exoplanets.lightcurves.clock import find_cadences, find_measured
+from exoplanets.lightcurves.detrend import detrend
+from exoplanets.stars import CADENCE_DAYS
+
+N_LOOKED_AT = 6  # stars whose dips are searched for a period
+N_TRIALS = 401  # periods that are tried around the one that the box search found
+DIPS = 0.01  # share of a light curve's values that lie lower than what is taken for its depth
+
+
+def find_example(stars, campaign):
+    """Fold the star with the clearest periodic dips among the rows that the clock moves.
+
+    Parameters
+    ----------
+    stars : Stars
+        As distributed, with `curves`.
+    campaign : Campaign
+        With a clock.
+
+    Returns
+    -------
+    name : str
+        Of the star.
+    folds : list of (period, phase, flux)
+        By column and on the clock; see `figures.clock.draw_clock`. Empty if there is no such star.
+    """
+    place = int(DIPS * stars.curves.shape[1])
+    depth = np.partition(stars.curves, place, axis=1)[:, place]
+    deepest = np.argsort(depth, kind="stable")
+    cadences = find_cadences(stars.flux, campaign)
+    moved = (cadences != np.arange(cadences.shape[1])).any(axis=1)
+    best, found = -np.inf, ("", [])
+    for star in deepest[moved[deepest]][:N_LOOKED_AT]:
+        # What a row holds beyond the grid of the campaign has no known time.
+        flux = stars.flux[star, cadences[star] < campaign.n_cadences]
+        measured = find_measured(flux)
+        flux = detrend(np.where(measured, flux, np.nan)[np.newaxis])[0]
+        folds, snr = [], 0.0
+        for cadence in (np.arange(len(flux)), cadences[star, : len(flux)]):
+            times = cadence * CADENCE_DAYS
+            _, period, epoch, duration, _, snr = box.search_star(flux, times)
+            # The dip in the middle of the time span is the one that a change of period moves least.
+            epoch += period * np.round((np.median(times) - epoch) / period)
+            period = refine_period(flux, times, period, epoch, duration)
+            phase = find_phase(times, period, epoch)
+            folds.append((period, phase[measured], flux[measured]))
+        if snr > best:  # on the clock
+            best, found = snr, (stars.names[star], folds)
+    return found
+
+
+def find_phase(times, period, epoch):
+    """Phase of each time, from -0.5 to 0.5, 0 at the dips."""
+    phase = (times - epoch) / period
+    return phase - np.round(phase)
+
+
+def refine_period(flux, times, period, epoch, duration):
+    """The period within 0.2 % at which the mean flux of the dips is lowest, days."""
+    trials = period * np.linspace(0.998, 1.002, N_TRIALS)
+    inside = [np.abs(find_phase(times, trial, epoch)) * trial <= duration / 2 for trial in trials]
+    return trials[np.argmin([flux[chosen].mean() for chosen in inside])]
