@@ -145,6 +145,11 @@ def test_short_curves_are_searched_up_to_a_third_of_their_length(n_cadences):
     assert longest <= n_cadences * CADENCE_DAYS / 3
 
 
+@pytest.mark.parametrize("curve", [np.zeros(N), np.where(np.arange(N) < 99, -50.0, 0.0)])
+def test_a_light_curve_without_noise_has_numbers_too(curve):
+    assert all(np.isfinite(value) for value in box.search_star(curve))
+
+
 def test_no_star_no_result():
     found = box.search(np.empty((0, N)))
     assert all(values.shape == (0,) for values in found)

@@ -154,7 +154,7 @@ def search_star(curve, times=None):
         if any(abs(period / other - 1) < 0.01 for other in seen):
             continue
         seen.append(period)
-        events = _event_depths(time, binned, period, epoch, duration)[0] / max(scatter, 1e-9)
+        events = _event_depths(time, binned, period, epoch, duration)[0] / scatter
         without_deepest = np.sort(events)[:-1].mean() if len(events) > 1 else 0.0
         statistic = (min(snr, without_deepest * np.sqrt(len(events))) - level) / spread
         if statistic > best[0]:
@@ -166,8 +166,7 @@ def search_star(curve, times=None):
     period, epoch, duration = _refine(times, flux, period, epoch, duration)
     period, epoch = _find_multiple(times, flux, period, epoch, duration)
     events, _ = _event_depths(times, flux, period, epoch, duration)
-    scatter = max(_box_scatter(flux, duration / CADENCE_DAYS), 1e-9)
-    snr = events.mean() / scatter * np.sqrt(len(events))
+    snr = events.mean() / _box_scatter(flux, duration / CADENCE_DAYS) * np.sqrt(len(events))
     return Search(statistic, period, epoch, duration, events.mean(), snr)
 
 
@@ -261,10 +260,10 @@ def measure_depth(curve, times, period, epoch, duration):
 
 
 def _box_scatter(flux, width):
-    """Robust standard deviation of the mean of `width` (rounded) neighbouring samples."""
+    """Robust standard deviation of the mean of `width` (rounded) neighbours; never 0."""
     width = max(1, round(width))
     total = np.cumsum(np.concatenate([[0.0], flux]))
-    return mad_std((total[width:] - total[:-width]) / width)
+    return max(mad_std((total[width:] - total[:-width]) / width), 1e-9)
 
 
 def _event_depths(time, flux, period, epoch, duration):
