@@ -115,7 +115,7 @@ def try_adversary(curves, y, seed):
     return None if score is None else describe_probe(y[chosen], score, rng)
 
 
-def describe_clock(clock):
+def measure_clock(clock):
     """What tells that the clock is right, JSON-ready; None if none was found."""
     if clock.alignment is None:
         return None
@@ -236,7 +236,7 @@ def main(argv=None):
         save_figure(figure, figure_paths[name], provenance)
     about = {
         "provenance": provenance | {"seed": args.seed},
-        "clock": describe_clock(prepared.clock),
+        "clock": measure_clock(prepared.clock),
     }
     content = about | leaks
     write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")  # last: all is there
