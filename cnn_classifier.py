@@ -21,8 +21,10 @@ it scores stars instead: `python cnn_classifier.py --predict --help`.
 
 import sys
 
+from exoplanets.commands import predict as own_stars
 from exoplanets.commands.options import begin, make_parser, parse_folds, parse_positive
 from exoplanets.commands.settings import add_settings, read_settings
+from exoplanets.files import run
 
 FULL_FOLDS, FULL_SEEDS = 5, 5  # of the cross-validation that --vet full brings along
 
@@ -58,6 +60,9 @@ def make_command_line(classifiers=()):
 
 
 if __name__ == "__main__":
+    if own_stars.is_wanted(sys.argv[1:]):
+        begin(own_stars.make_command_line)
+        run(own_stars.main)  # ends here
     begin(make_command_line, knows_all=False)  # before the imports below, which take seconds
 
 import dataclasses
@@ -84,7 +89,7 @@ from exoplanets.figures import report
 from exoplanets.figures.results import draw_figures
 from exoplanets.figures.run_page import write_run_page
 from exoplanets.figures.style import save_figure
-from exoplanets.files import DataError, check_writable, run, say, write_text
+from exoplanets.files import DataError, check_writable, say, write_text
 from exoplanets.lightcurves.campaign import Campaign
 from exoplanets.lightcurves.gaps import fill_gaps
 from exoplanets.lightcurves.resampling import balance
@@ -303,10 +308,8 @@ def write_results(args, found, compared, figures, provenance):
 
 def main(argv=None):
     argv = sys.argv[1:] if argv is None else argv
-    if "--predict" in argv:  # a program of its own
-        from exoplanets.commands import predict
-
-        return predict.main(argv)
+    if own_stars.is_wanted(argv):  # a program of its own
+        return own_stars.main(argv)
     kinds = [Published, PublishedOnEqualised, *registry.CLASSIFIERS]
     parser = make_command_line(kinds)
     args = parser.parse_args(argv)

@@ -5,11 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from exoplanets.classifiers.events import DURATIONS, compress_events, find_events
-from exoplanets.classifiers.fold import find_ephemerides
+from exoplanets.classifiers.fold import SEARCHES, find_ephemerides
+from exoplanets.stars import CADENCE_DAYS
 
 BLOCK = 64  # light curves at a time: about what a processor's cache holds
 POINTS, REACH = 24, 3  # of a view: points, and transit durations it reaches to either side
 DEEPEST, TALLEST = -12.0, 4.0  # of a light curve in a view, its standard deviations
+LEAST_PERIOD = 0.9  # of the shortest trial period: candidates were followed a little from there
 STRONG = 3.0  # scatters, of an event that is counted
 VIEWS = ("all", "even", "odd", "half")  # transits, every second, the others, and half-way between
 NUMBERS = (
@@ -104,7 +106,8 @@ def describe_candidates(curves, events, candidates, noise):
     """
     star, period, epoch, duration, snr = candidates
     n = curves.shape[1]
-    cycle = np.arange(int(np.ceil(n / period.min())) + 1)
+    # As many cycles whatever the periods: a sum rounds as the number of its terms has it.
+    cycle = np.arange(int(n / (LEAST_PERIOD * SEARCHES[0].shortest / CADENCE_DAYS)) + 2)
     middles = np.rint((epoch % period)[:, None] + cycle * period[:, None]).astype(int)
     used = middles < n
     n_events = used.sum(axis=1)

@@ -88,26 +88,7 @@ def make_progress_bar(description):
 def predict(model, x, batch_size=256):
     """Score of each star, ndarray of shape (n_stars,), float32; refuses one that is not finite."""
     score = model.predict(x[..., np.newaxis], batch_size=batch_size, verbose=0)[:, 0]
-    return _check_scores(model, score)
-
-
-def make_scorer(model):
-    """What `predict` does, for several threads at once, and traced once for curves of any length.
-
-    Returns
-    -------
-    callable
-        From light curves, ndarray of shape (n_stars, n_cadences), to scores, (n_stars,), float32.
-    """
-
-    @tf.function(input_signature=[tf.TensorSpec((None, None, 1), tf.float32)])
-    def ask(x):
-        return model(x, training=False)
-
-    def score(x):
-        return _check_scores(model, ask(tf.constant(x[..., np.newaxis])).numpy()[:, 0])
-
-    return score
+    return check_scores(model, score)
 
 
 def save_model(model, path, scoring, arrays=None):
@@ -135,7 +116,7 @@ def save_model(model, path, scoring, arrays=None):
                 archive.writestr(zipfile.ZipInfo(name), content)  # without today's date
 
 
-def _check_scores(model, score):
+def check_scores(model, score):
     """The scores, if all are finite; else says whether weights or light curves are to blame."""
     if np.isfinite(score).all():
         return score

@@ -27,11 +27,13 @@ from exoplanets.classifiers.base import Classifier, Settings, setting
 from exoplanets.classifiers.features import NUMBERS, POINTS, VIEWS, find_features
 from exoplanets.classifiers.keras_layers import FoldedCandidates
 from exoplanets.classifiers.keras_tools import (
+    check_scores,
     keras,
     make_progress_bar,
     make_reproducible,
     predict,
     save_model,
+    tf,
 )
 from exoplanets.files import DataError, say
 from exoplanets.lightcurves.campaign import Campaign
@@ -41,6 +43,7 @@ layers = keras.layers
 
 MODEL_LAYOUT = 4  # raised whenever the network or what scoring needs changes
 CAMPAIGN = "campaign/"  # folder of the saved file that holds the campaign's arrays
+AT_ONCE = 64  # stars that the heads are given
 FARTHEST = 4.0  # standard deviations; a number farther from its mean counts as if it were there
 
 
@@ -262,6 +265,33 @@ def load_transit(path):
         reason = " ".join(str(error).split())[:100] or type(error).__name__
         raise DataError(f"'{path}' holds other weights ({reason}): {again}") from error
     return model, scoring
+
+
+def make_scorer(model):
+    """What gives light curves their scores, for several threads at once.
+
+    A star's score is the same, bit for bit, whatever other stars are scored with it: the heads are
+    always given `AT_ONCE` stars, for a product of matrices rounds as the number of its rows has it.
+
+    Returns
+    -------
+    callable
+        From equalised light curves, ndarray of shape (n_stars, n_cadences), to scores, ndarray of
+        shape (n_stars,), float32.
+    """
+    layer = model.get_layer("candidates")
+    weigh = tf.function(keras.Model(layer.output, model.output), reduce_retracing=True)
+
+    def score(curves):
+        features, scores = find_features(curves, layer.n_best), []
+        for start in range(0, len(curves), AT_ONCE):
+            some = [array[start : start + AT_ONCE] for array in features]
+            n_more = AT_ONCE - len(some[0])
+            padded = [np.pad(array, [(0, n_more), *[(0, 0)] * (array.ndim - 1)]) for array in some]
+            scores.append(weigh(padded).numpy()[: AT_ONCE - n_more, 0])
+        return check_scores(model, np.concatenate(scores))
+
+    return score
 
 
 class Transit(Classifier):

@@ -1,23 +1,36 @@
-"""Score the light curves of your own stars with a trained network; nothing is trained.
-
-    python cnn_classifier.py --predict my_star.fits folder/ "more/*.csv"
-    python cnn_classifier.py --predict my_star.fits --plots   # and draw a page about each star
-
-Writes `scores.csv` into the data directory and, with `--plots`, a page per star into
-`plots/stars/`.
-"""
+"""Score the light curves of your own stars with a trained network; nothing is trained."""
 
 import argparse
+import heapq
+import importlib.util
+import itertools
+import os
 from pathlib import Path
 
-from tqdm import tqdm
-
 from exoplanets.commands.options import ROOT, add_directories
-from exoplanets.evaluation import examination, prediction
-from exoplanets.figures import star_page
-from exoplanets.figures.style import write_figure
+from exoplanets.files import DataError, atomic_write, say
 
 SHIPPED_MODEL = ROOT / "exoplanets" / "classifiers" / "pretrained" / "transit.keras"
+MOST_THREADS = 8  # blocks scored side by side: each takes some 50 MB
+N_PRINTED = 20  # stars, the highest-scored first
+LONGEST_NAME = 44  # characters of a name in the table that is printed
+PRINTED = {  # column: its width and its digits
+    "score": (8, 3),
+    "probability": (11, 3),
+    "called": (6, 0),
+    "period_days": (11, 4),
+    "depth_ppm": (9, 0),
+    "snr": (7, 1),
+}
+EPILOG = """
+examples:
+  python cnn_classifier.py --predict my_star.fits folder/ "more/*.csv"
+  python cnn_classifier.py --predict folder/ --plots --search-all --output mine.csv
+
+A star is called a host if its score is at least the network's threshold. The file of scores holds
+the stars of this command; those that were scored before are not scored again.
+Exit code: 0 all stars were scored, 1 some could not be, 2 nothing was done, 130 interrupted.
+"""
 
 
 def is_wanted(argv):
@@ -25,71 +38,227 @@ def is_wanted(argv):
     return any(argument.partition("=")[0] == "--predict" for argument in argv)
 
 
-def make_prediction_parser():
+def make_command_line():
     """The parser of this program."""
     parser = argparse.ArgumentParser(
-        description=__doc__.partition("\n")[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        description=__doc__,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "--predict",
-        nargs="*",  # so that `--predict --help` helps; none at all is refused below
-        metavar="FILE",
-        help="files, folders or globs of light curves",
+    add = parser.add_argument
+    add("--predict", nargs="*", metavar="FILE", help="files, folders or globs of light curves")
+    add("--output", type=Path, metavar="CSV", help="scores (default: scores.csv in --data-dir)")
+    add(
+        "--plots",
+        action="store_true",
+        help="draw a page about each star, and an index.html; searches all",
     )
-    parser.add_argument(
-        "--model",
-        type=Path,
-        help="trained network; else transit.keras of --data-dir, or the shipped one",
+    add("--search-all", action="store_true", help="find periods of all stars, not only of hosts")
+    add(
+        "--prevalence",
+        type=parse_share,
+        metavar="SHARE",
+        help="share of hosts among such stars, for the probability (default: as the network's)",
     )
-    parser.add_argument("--output", type=Path, help="CSV of scores; else scores.csv in --data-dir")
-    parser.add_argument(
-        "--search-all", action="store_true", help="find the period of every star, not only of hosts"
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--magnitudes", action="store_true", help="columns hold magnitudes")
+    kind.add_argument("--flux", action="store_true", help="columns hold flux")
+    add(
+        "--campaign",
+        metavar="learn|FILE",
+        help="take out what stars observed together share: learn it from these stars, and keep it "
+        "in campaign.npz in --data-dir, or use such a file",
     )
-    parser.add_argument(
-        "--plots", action="store_true", help="draw a page about each star that is scored"
-    )
-    parser.add_argument(
-        "--dask", metavar="ADDRESS", help="score on the workers of this Dask scheduler"
-    )
+    add("--model", type=Path, metavar="KERAS", help="network (default: transit.keras in --data-dir,"
+        " or the one that comes with the repository)")  # fmt: skip
+    add("--dask", metavar="ADDRESS", help="score on the workers of this Dask scheduler")
     add_directories(parser)
     return parser
 
 
-def write_scores(args):
-    """Score the user's own stars; returns 1 if some could not be scored."""
-    model = args.model
-    if model is None:
-        model = args.data_dir / "transit.keras"
-        model = model if model.exists() else SHIPPED_MODEL
+def parse_share(text):
+    """A number between 0 and 1, both left out."""
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0.0
+    if not 0 < share < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no share between 0 and 1, such as 0.01")
+    return share
+
+
+def choose_model(args):
+    """The network's file: as given, that of the last training, or the shipped one."""
+    if args.model is None:
+        own = args.data_dir / "transit.keras"
+        return own if own.exists() else SHIPPED_MODEL
+    if not args.model.is_file():
+        raise DataError(f"'{args.model}' is missing: give another --model, or leave it out")
+    return args.model
+
+
+class Best:
+    """The highest-scored rows of a stream."""
+
+    def __init__(self):
+        self._heap, self._order = [], itertools.count(0, -1)
+
+    def add(self, cells):
+        """Take one more row into account."""
+        item = (float(cells["score"]), next(self._order), cells)  # of equal ones the first
+        push = heapq.heappush if len(self._heap) < N_PRINTED else heapq.heappushpop
+        push(self._heap, item)
+
+    def __iter__(self):
+        return (cells for *_, cells in sorted(self._heap, reverse=True))
+
+
+def make_text_table(rows):
+    """The printed table of some rows, with the columns of `PRINTED`; "-" where nothing is known."""
+    heads = (f"  {name:>{width}}" for name, (width, _) in PRINTED.items())
+    lines = [f"{'name':{LONGEST_NAME}}{''.join(heads)}"]
+    for cells in rows:
+        name = cells["name"]
+        if len(name) > LONGEST_NAME:  # its end tells more than its beginning
+            name = "..." + name[3 - LONGEST_NAME :]
+        texts = (f"  {_format_cell(cells, column):>{PRINTED[column][0]}}" for column in PRINTED)
+        lines.append(f"{name:{LONGEST_NAME}}{''.join(texts)}")
+    return "\n".join(lines)
+
+
+def _format_cell(cells, column):
+    """A cell as it is printed: fewer digits than the file has."""
+    if column == "called":
+        return "host" if cells[column] == "1" else "no"
+    return f"{float(cells[column]):.{PRINTED[column][1]}f}" if cells[column] else "-"
+
+
+def score_stars(args, model):
+    """Score the stars of the command line, print the best and what could not be scored.
+
+    Returns
+    -------
+    int
+        Number of files and stars that could not be scored.
+    """
+    # Here, for they take seconds: the options have been checked by now.
+    from tqdm import tqdm
+
+    from exoplanets.evaluation import cluster, prediction, score_file
+    from exoplanets.sources import own_stars
+    from exoplanets.sources.own_stars import Unreadable
+
+    network = prediction.load_network(model)
     output = args.output or args.data_dir / "scores.csv"
-    n_scored, n_skipped, bad = prediction.predict_files(
-        args.predict, model, output, args.search_all, args.dask
-    )
-    before = f" ({n_skipped} had been scored before)" if n_skipped else ""
-    print(f"{n_scored} stars scored with '{model}'{before}, {len(bad)} could not be")
-    print(f"results: {output}")
+    ours = {each.resolve() for each in (output, *score_file.name_beside(output))}
+    files, unreadable = own_stars.find_files(args.predict)
+    files = [file for file in files if file.resolve() not in ours]
+    if not files:
+        raise DataError("; ".join(own_stars.summarise_unreadable(unreadable)))
+    magnitudes = True if args.magnitudes else False if args.flux else None
+    job = prediction.Job(args.search_all or args.plots, args.prevalence, magnitudes)
+    targets = own_stars.group_files(files)
+    if args.campaign:
+        job = find_campaign(args, targets, job)
+    tasks = prediction.make_tasks(targets)
+    best, n_scored, n_known = Best(), 0, 0
+    with score_file.open_scores(output, network.name, job.campaign_name) as scores:
+        if args.dask:
+            shared = model.read_bytes(), job, scores.known
+            blocks = cluster.map_on_cluster(args.dask, prediction.score_task, tasks, *shared)
+        else:
+            read = itertools.chain.from_iterable(prediction.read_task(task, job) for task in tasks)
+            n_threads = min(os.cpu_count() or 1, MOST_THREADS)
+            blocks = prediction.score_blocks(read, network, job, scores.known, n_threads)
+        with tqdm(unit=" stars", desc="scoring", mininterval=0.5, disable=None) as bar:
+            for block in blocks:
+                rows = [row for row in block if not isinstance(row, Unreadable)]
+                unreadable += [row for row in block if isinstance(row, Unreadable)]
+                scores.write(rows)
+                for cells, is_new in rows:
+                    best.add(cells)
+                    n_known += not is_new
+                    if args.plots:
+                        scores.remember(cells)
+                n_scored += len(rows)
+                bar.update(len(rows))
+    for line in own_stars.summarise_unreadable(unreadable):
+        say(line)
+    print_result(best, n_scored, n_known, len(unreadable), output)
     if args.plots:
-        # What was scored before may have been other files' stars: then their number is not known.
-        write_pages(args.predict, model, args.plots_dir / "stars", None if n_skipped else n_scored)
-    return 1 if bad else 0
+        write_pages(targets, network, job, scores.known, args.plots_dir / "stars")
+    return len(unreadable)
 
 
-def write_pages(patterns, model, folder, n_stars=None):
-    """Draw a page about every star that can be scored, one after the other; print how many."""
-    network, n_pages = prediction.load_network(model), 0
-    examined = examination.examine_files(patterns, network)
-    for each in tqdm(examined, total=n_stars, unit=" pages", desc="drawing"):
-        page = star_page.draw_star(each, network)
-        write_figure(page, folder / star_page.name_page(each.star.name))
-        n_pages += 1
-    print(f"{n_pages} pages in '{folder}'")
+def find_campaign(args, targets, job):
+    """The stars' campaign, learnt or loaded, with the first digits of its file's SHA-256."""
+    from exoplanets.evaluation import prediction
+    from exoplanets.lightcurves.own_campaign import MOST_STARS, OwnCampaign, learn_own_campaign
+    from exoplanets.sources.own_stars import Star, read_stars
+
+    path = Path(args.campaign)
+    if args.campaign == "learn":
+        path = args.data_dir / "campaign.npz"
+        every = max(len(targets) // MOST_STARS, 1)  # a sample from all of them
+        read = (read_stars(target, job.magnitudes) for target in targets[::every])
+        stars = (star for star in itertools.chain.from_iterable(read) if isinstance(star, Star))
+        say("learning what the stars of the campaign share ...")
+        campaign = learn_own_campaign(stars)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        campaign.save(path)
+    campaign = OwnCampaign.load(path)
+    say(
+        f"campaign of {campaign.n_stars} stars on one clock ({campaign.clock}), "
+        f"{len(campaign.modes)} modes: '{path}'"
+    )
+    return job._replace(campaign=campaign, campaign_name=prediction.name_file(path))
+
+
+def print_result(best, n_scored, n_known, n_unreadable, output):
+    """Print the highest-scored stars, and where the scores of all are."""
+    if n_scored:
+        print(make_text_table(best))
+    rest = f" (the best {N_PRINTED} above)" if n_scored > N_PRINTED else ""
+    before = f", {n_known} of them before" if n_known else ""
+    failed = f"; {n_unreadable} could not be" if n_unreadable else ""
+    print(f"{n_scored} star{'s' * (n_scored != 1)} scored{before}{failed}{rest}")
+    if n_scored:
+        print(f"results: {output}")
+
+
+def write_pages(targets, network, job, known, folder):
+    """Draw a page about every star that can be scored, and a gallery of them."""
+    from tqdm import tqdm
+
+    from exoplanets.evaluation import examination
+    from exoplanets.figures import gallery, star_page
+    from exoplanets.figures.style import write_figure
+
+    drawn = []
+    examined = examination.examine_targets(targets, network, job, known)
+    for each in tqdm(examined, unit=" pages", desc="drawing", disable=None):
+        page = star_page.name_page(each.star.name)
+        write_figure(star_page.draw_star(each, network), folder / page)
+        write_figure(star_page.draw_thumbnail(each), folder / gallery.THUMBNAILS / page)
+        drawn.append(gallery.Drawn(page, each.cells, each.star.target))
+    if drawn:
+        with atomic_write(folder / "index.html") as temporary:
+            temporary.write_text(gallery.make_gallery(drawn, network), encoding="utf-8")
+        print(f"{len(drawn)} pages: open {folder / 'index.html'}")
 
 
 def main(argv=None):
-    parser = make_prediction_parser()
+    parser = make_command_line()
     args = parser.parse_args(argv)
     if not args.predict:
         parser.error("argument --predict: expected at least one argument")
-    return write_scores(args)
+    if args.dask and not importlib.util.find_spec("distributed"):
+        raise DataError("--dask needs dask.distributed: pip install distributed")
+    model = choose_model(args)
+    say(f"scoring with the network of '{model}'")
+    try:
+        return 1 if score_stars(args, model) else 0
+    except KeyboardInterrupt:
+        say("interrupted: what was scored is kept, and the same command goes on from there")
+        return 130

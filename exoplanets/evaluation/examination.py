@@ -4,16 +4,29 @@ import itertools
 from typing import NamedTuple
 
 import numpy as np
+from scipy.ndimage import median_filter
 
-from exoplanets.classifiers import box
-from exoplanets.evaluation import prediction
-from exoplanets.evaluation.occlusion import HIDDEN, occlude_star
+from exoplanets.evaluation import occlusion, prediction
+from exoplanets.evaluation.depths import compare_depths
 from exoplanets.sources import own_stars
+from exoplanets.sources.own_stars import Unreadable
 from exoplanets.stars import CADENCE_DAYS
 
 FINEST_STEP = 8  # cadences from one hidden stretch to the next, at least
 MOST_HIDDEN = 240  # stretches hidden in turn: two seconds for 65 days; longer curves, longer ones
 CADENCES_AT_ONCE = 1 << 17  # that the network is given while stretches are hidden
+SEARCHED = ("period_days", "epoch_days", "duration_hours", "snr", "statistic")
+TREND = 97  # cadences (2 d) of the running median that is taken out of the flux before it is folded
+
+
+class Found(NamedTuple):
+    """What the box search found: days (the epoch as the file counts them), and dimensionless."""
+
+    period: float
+    epoch: float
+    duration: float
+    snr: float
+    statistic: float
 
 
 class Examined(NamedTuple):
@@ -22,82 +35,119 @@ class Examined(NamedTuple):
     Attributes
     ----------
     star : own_stars.Star
-    score : float
-    found : box.Search
-        Numbers, NaN where nothing was found; the epoch in days as the file counts them.
-    occlusion, panel : dict
-        See `occlusion.occlude_star`; `days` as the file counts them.
+    cells : dict of str
+        Of its row in the file of scores.
+    found : Found, or None
+        What the box search found.
+    masked_score : float
+        With all transits hidden; NaN if there are none.
+    curve, days : ndarray of shape (n_kept,)
+        Equalised, and the times of its cadences as the file counts them.
+    detrended : ndarray of shape (n_cadences,)
+        Flux as read less its running median; ppm of its level, or the unit of the file.
+    occlusion, falls : dict
+        See `occlusion.measure_occlusion`.
     hidden_days : float
         Length of a hidden stretch.
-    depths : dict of (depth, error, n_dips)
-        See `box.measure_depth`; of `odd` and `even` transits, and half a period `between` them.
+    depths : dict of Depth
+        Of all `transits`, of the `odd` and the `even` ones, and `between` them, half a period on.
     """
 
     star: own_stars.Star
-    score: float
-    found: box.Search
+    cells: dict
+    found: Found | None
+    masked_score: float
+    curve: np.ndarray
+    days: np.ndarray
+    detrended: np.ndarray
     occlusion: dict
-    panel: dict
+    falls: dict
     hidden_days: float
     depths: dict
 
 
-def examine_star(star, curve, time, score, network):
-    """Search a star, hide its stretches in turn, and compare its transits.
+def remove_trend(flux, level):
+    """Flux less its running median, in ppm of the level if there is one; NaN stays NaN."""
+    detrended = np.full(len(flux), np.nan)
+    known = np.isfinite(flux)
+    detrended[known] = flux[known] - median_filter(flux[known], TREND, mode="nearest")
+    return detrended if level is None else 1e6 * detrended / level
+
+
+def hide_transits(curve, days, found):
+    """A light curve with all transits put to its median, 0; see `occlusion.hide_stretches`."""
+    away = np.abs(days - found.epoch - np.round((days - found.epoch) / found.period) * found.period)
+    beyond = (away - found.duration / 2) / CADENCE_DAYS
+    kept = np.clip((beyond - 1) / (occlusion.TAPER + 1), 0, 1)
+    return (curve * kept).astype(curve.dtype)
+
+
+def examine_star(star, cells, prepared, network):
+    """Hide the stretches of a star in turn and its transits at once, and compare its depths.
 
     Parameters
     ----------
     star : own_stars.Star
-    curve, time : ndarray of shape (n_kept,)
-        See `prediction.equalise_stars`.
-    score : float
+    cells : dict of str
+        Of its row in the file of scores.
+    prepared : prediction.OwnCurve
     network : prediction.Network
 
     Returns
     -------
     Examined
     """
-    found = box.search_star(curve, time - time[0])
+    known = np.isfinite(prepared.curve)
+    curve, days = prepared.curve[known], prepared.days[known]
     step = max(FINEST_STEP, -(-len(curve) // MOST_HIDDEN))
-    width = max(HIDDEN, step)  # no cadence is left out
+    width = max(occlusion.HIDDEN, step)  # no cadence is left out
     n_at_once = max(1, CADENCES_AT_ONCE // len(curve))
 
     def ask(curves):
-        starts = range(0, len(curves), n_at_once)
-        return np.concatenate([network.score(curves[i : i + n_at_once]) for i in starts])
+        scores = []
+        for start in range(0, len(curves), n_at_once):
+            some = curves[start : start + n_at_once]
+            whole = np.zeros((len(some), len(known)), np.float32)
+            whole[:, known] = some
+            scores.append(network.score(whole))
+        return np.concatenate(scores)
 
-    occlusion, panel = occlude_star(ask, curve, time - time[0], found, step, width)
-    found = found._replace(epoch=found.epoch + time[0])
-    period, epoch, duration = found.period, found.epoch, found.duration
-    ways = {
-        "odd": (2 * period, epoch),
-        "even": (2 * period, epoch + period),
-        "between": (period, epoch + period / 2),
-    }
-    depths = {name: box.measure_depth(curve, time, *way, duration) for name, way in ways.items()}
-    panel["days"] = time
-    hidden_days = width * CADENCE_DAYS
-    return Examined(star, float(score), found, occlusion, panel, hidden_days, depths)
+    found, masked_score, depths = None, np.nan, {}
+    middles, duration = np.zeros(0, int), 0.0
+    if cells["period_days"]:
+        period, epoch, hours, snr, statistic = (float(cells[name]) for name in SEARCHED)
+        duration = hours / 24
+        found = Found(period, epoch, duration, snr, statistic)
+        middles = occlusion.find_transits(days, period, epoch, duration)
+        masked_score = float(ask(hide_transits(curve, days, found)[None])[0])
+        depths = compare_depths(star, found)
+    result, arrays = occlusion.measure_occlusion(ask, curve, middles, duration, step, width)
+    return Examined(
+        star, cells, found, masked_score, curve, days, remove_trend(star.flux, star.level), result,
+        arrays, width * CADENCE_DAYS, depths,
+    )  # fmt: skip
 
 
-def examine_files(patterns, network):
-    """Look closer at every star of some files that can be scored; of others nothing is said.
+def examine_targets(targets, network, job, known):
+    """Look closer at every star of some targets that can be scored; of others nothing is said.
 
     Parameters
     ----------
-    patterns : list of str
-        See `prediction.predict_files`.
-    network : prediction.Network
+    targets : list of own_stars.Target
+    network, job, known
+        See `prediction.score_block`.
 
     Yields
     ------
     Examined
-        In the order of the files; scores as `predict_files` gives them.
+        In the order of the files.
     """
-    files, _ = own_stars.find_files(patterns)
-    tasks = prediction.make_tasks(own_stars.group_files(files))
-    for block in itertools.chain.from_iterable(map(prediction.read_task, tasks)):
-        stars, places, equalised = prediction.prepare_block(block)
-        score = prediction.score_curves(network, [curve for curve, _ in equalised])
-        for i, (curve, time), value in zip(places, equalised, score, strict=True):
-            yield examine_star(stars[i], curve, time, value, network)
+    tasks = prediction.make_tasks(targets)
+    for block in itertools.chain.from_iterable(prediction.read_task(t, job) for t in tasks):
+        rows = prediction.score_block(block, network, job, known)
+        for star, row in zip(block, rows, strict=True):
+            if isinstance(row, Unreadable):
+                continue
+            star = prediction.give_time(star, network)
+            (prepared,) = prediction.equalise_stars([star], network, job)
+            yield examine_star(star, row[0], prepared, network)

@@ -1,17 +1,16 @@
 """Score the user's own stars with a trained network: one, or a million.
 
-Stars are streamed: read, equalised and scored in blocks, and written in the order of the input, so
-that memory stays flat, and a run that was interrupted goes on where it stopped. Blocks are scored
-side by side, one a core. On one machine or on a Dask cluster the same function scores the same
-blocks, and the same bytes come out.
+Stars are streamed: read, equalised and scored in blocks, and come out in the order of the input, so
+that memory stays flat. Blocks are scored side by side, one a core. On one machine or on a Dask
+cluster the same function scores the same blocks, and the same rows come out.
+
+A star is known by the content of its light curve: one that was measured before is only read.
 """
 
-import csv
+import dataclasses
 import functools
 import hashlib
 import itertools
-import os
-import sys
 import tempfile
 from collections import defaultdict, deque
 from collections.abc import Callable
@@ -20,23 +19,24 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
+from scipy import special
 
 from exoplanets.classifiers import box, keras_tools
-from exoplanets.classifiers.transit import load_transit
+from exoplanets.classifiers.transit import load_transit, make_scorer
 from exoplanets.evaluation import metrics
-from exoplanets.files import DataError, say
-from exoplanets.lightcurves import equalise
+from exoplanets.evaluation.depths import find_days, find_depths
+from exoplanets.evaluation.score_file import MEASURED, make_text_cell
+from exoplanets.lightcurves import clock, equalise
+from exoplanets.lightcurves.campaign import Campaign
+from exoplanets.lightcurves.own_campaign import OwnCampaign
 from exoplanets.sources import own_stars
+from exoplanets.sources.own_stars import Unreadable
 from exoplanets.stars import CADENCE_DAYS
 
 BLOCK = 256  # stars read before they are scored
-UNITS_PER_TASK = 256  # files of one star each that a worker gets at a time: a block
+TARGETS_PER_TASK = 256  # files of one star each that a worker gets at a time: a block
 BYTES_PER_TASK = 10_000_000  # of larger files: two blocks of stars of the Kaggle set
-MOST_THREADS = 8  # blocks scored side by side: each takes some 50 MB
-AHEAD = 4  # tasks per worker under way beyond the one whose result is awaited
-RETRIES = 5  # of a task whose worker was lost
-HEADER = "name,score,probability,is_host,period_days,epoch_days,depth,snr,n_cadences,model,notes"
+CAMPAIGN_TIME = "since the first cadence of the campaign"
 
 
 class Network(NamedTuple):
@@ -45,37 +45,90 @@ class Network(NamedTuple):
     Attributes
     ----------
     score : callable
-        See `keras_tools.make_scorer`.
+        See `transit.make_scorer`.
     threshold : float
         A star is called a host if `score >= threshold`.
-    calibration : list of float, or None
+    calibration : (float, float), or None
         Slope and offset of the logit of the probability against that of the score.
+    prevalence : float, or None
+        Share of hosts among the stars that the calibration stands for.
     name : str
         First digits of the SHA-256 of the file it came from.
     trained_on : dict, or None
-        Provenance of the light curves it was trained on, see `stars.Tables`; None if not recorded.
+        Provenance of the light curves it was trained on; None if not recorded.
+    campaign : campaign.Campaign, or None
+        Of those light curves.
     """
 
     score: Callable
     threshold: float
-    calibration: list | None
+    calibration: tuple | None
+    prevalence: float | None
     name: str
     trained_on: dict | None = None
+    campaign: Campaign | None = None
 
-    def find_probability(self, score):
-        """Calibrated probability of a score, or None."""
-        return None if self.calibration is None else metrics.calibrate(score, *self.calibration)
+    def find_probability(self, score, prevalence=None):
+        """Probability that a star of this score is a host, or None where that is not calibrated.
+
+        Parameters
+        ----------
+        score : float
+        prevalence : float, optional
+            Share of hosts among all such stars; that of the calibration unless given. Another
+            share changes the odds by the ratio of the prior odds (Bayes' theorem).
+        """
+        if self.calibration is None:
+            return None
+        probability = metrics.calibrate(score, *self.calibration)
+        if prevalence is None or self.prevalence is None:
+            return float(probability)
+        shift = metrics.logit(prevalence) - metrics.logit(self.prevalence)
+        return float(special.expit(metrics.logit(probability) + shift))
+
+
+class Job(NamedTuple):
+    """What is asked of every star, the same on every worker.
+
+    Attributes
+    ----------
+    search_all : bool
+        Search every star for its period, not only those called hosts.
+    prevalence : float, or None
+        See `Network.find_probability`.
+    magnitudes : bool, or None
+        See `own_stars.read_stars`.
+    campaign : own_campaign.OwnCampaign, or None
+        Of the stars.
+    campaign_name : str
+        First digits of the SHA-256 of its file.
+    """
+
+    search_all: bool = False
+    prevalence: float | None = None
+    magnitudes: bool | None = None
+    campaign: OwnCampaign | None = None
+    campaign_name: str = ""
+
+
+def name_file(path):
+    """First digits of the SHA-256 of a file."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12]
 
 
 def load_network(path):
     """The network of a model file; see `transit.load_transit`."""
     keras_tools.work_side_by_side()
     model, scoring = load_transit(path)
-    digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    trained_on = scoring.get("provenance", {}).get("data")
-    threshold, calibration = scoring["threshold"], scoring["calibration"]
-    score = keras_tools.make_scorer(model)
-    return Network(score, threshold, calibration, digest[:12], trained_on)
+    return Network(
+        make_scorer(model),
+        scoring["threshold"],
+        scoring["calibration"],
+        scoring.get("prevalence"),
+        name_file(path),
+        scoring.get("provenance", {}).get("data"),
+        scoring.get("campaign"),
+    )
 
 
 @functools.lru_cache(maxsize=2)
@@ -87,26 +140,81 @@ def _network_of(content):
         return load_network(path)
 
 
-def equalise_stars(stars):
-    """Equalise light curves of any lengths, with the function of training.
+def name_light_curve(star):
+    """First digits of the SHA-256 of a light curve as it was read: its flux and its times."""
+    digest = hashlib.sha256()
+    for values in (star.flux, star.time):
+        if values is not None:
+            # There are many NaNs, and only one is meant.
+            digest.update(np.where(np.isnan(values), np.nan, values).astype("<f8").tobytes())
+        digest.update(b"/")
+    return f"sha256:{digest.hexdigest()[:16]}"
+
+
+# ------------------------------------------------------------------------- equalise and score
+class OwnCurve(NamedTuple):
+    """A light curve that can be scored.
+
+    Attributes
+    ----------
+    curve : ndarray of shape (n_cadences,), float32
+        Equalised, a value for every cadence; NaN in long gaps.
+    days : ndarray of shape (n_cadences,)
+        As the file counts them.
+    """
+
+    curve: np.ndarray
+    days: np.ndarray
+
+
+def give_time(star, network):
+    """A star with the times of its cadences, if it is a row of the table that taught the network.
+
+    Rows of Kaggle's schema lost their times. As many columns as the network's campaign has
+    cadences, and no times, are taken for such a row.
+    """
+    campaign = network.campaign
+    if campaign is None or star.time is not None or len(star.flux) != campaign.n_cadences:
+        return star
+    time = clock.find_cadences(star.flux[np.newaxis], campaign)[0] * CADENCE_DAYS
+    return dataclasses.replace(star, time=time, time_system=CAMPAIGN_TIME)
+
+
+def equalise_stars(stars, network, job):
+    """Equalise light curves of any lengths, as those were that taught the network.
+
+    Rows of the table that taught it are put on the clock of their campaign, and what its stars
+    share is taken out; of other stars, what those of `job.campaign` share.
 
     Parameters
     ----------
     stars : list of own_stars.Star
+        See `give_time`.
+    network : Network
+    job : Job
 
     Returns
     -------
-    list of (curve, time)
-        Per star, ndarrays of shape (n_kept,): the equalised light curve, float32, and the days
-        of its cadences. Long gaps are left out.
+    list of OwnCurve or Unreadable
     """
-    pairs = []
-    for star in stars:
-        curve = equalise.equalise_star(star.flux)
-        time = np.arange(len(curve)) * CADENCE_DAYS if star.time is None else star.time
-        kept = np.isfinite(curve)
-        pairs.append((curve[kept], time[kept]))
-    return pairs
+    prepared = [None] * len(stars)
+    rows = [i for i, star in enumerate(stars) if star.time_system == CAMPAIGN_TIME]
+    if rows:
+        flux = np.stack([stars[i].flux for i in rows])
+        curves, kept, dropped = equalise.equalise_table(flux, network.campaign)
+        days = np.arange(flux.shape[1]) * CADENCE_DAYS
+        for k, curve in zip(kept, curves, strict=True):
+            prepared[rows[k]] = OwnCurve(curve, days)
+        for k, reason in dropped:
+            prepared[rows[k]] = Unreadable(stars[rows[k]].file, f"cannot be scored: {reason}")
+    for i in sorted(set(range(len(stars))) - set(rows)):
+        star = stars[i]
+        flux = star.flux if job.campaign is None else job.campaign.remove_shared(star)
+        try:
+            prepared[i] = OwnCurve(equalise.equalise_star(flux), find_days(star))
+        except ValueError as error:  # too little is measured
+            prepared[i] = Unreadable(star.file, str(error))
+    return prepared
 
 
 def score_curves(network, curves):
@@ -116,263 +224,180 @@ def score_curves(network, curves):
     for i, curve in enumerate(curves):
         lengths[len(curve)].append(i)
     for places in lengths.values():
-        score[places] = network.score(np.stack([curves[i] for i in places]))
+        score[places] = network.score(np.nan_to_num(np.stack([curves[i] for i in places])))
     return score
 
 
-class Block(NamedTuple):
-    """Stars that were read together.
-
-    Attributes
-    ----------
-    stars : list of own_stars.Star or own_stars.Unreadable
-    places : list of int
-        Of those that can be scored.
-    equalised : list of (curve, time)
-        Theirs; see `equalise_stars`.
-    """
-
-    stars: list
-    places: list
-    equalised: list
+def search_curve(prepared):
+    """What the box search finds in a star: numbers, the epoch in days as the file counts them."""
+    known = np.isfinite(prepared.curve)
+    days = prepared.days[known]
+    found = box.Search(*map(float, box.search_star(prepared.curve[known], days - days[0])))
+    return found._replace(epoch=found.epoch + days[0])
 
 
-def prepare_block(stars):
-    """Equalise stars that were read together: a `Block`."""
-    stars, places, equalised = list(stars), [], []
-    for i, star in enumerate(stars):
-        if isinstance(star, own_stars.Unreadable):
-            continue
-        try:
-            equalised += equalise_stars([star])
-            places.append(i)
-        except ValueError as error:  # too little is measured
-            stars[i] = own_stars.Unreadable(star.name, str(error))
-    return Block(stars, places, equalised)
-
-
-def score_block(stars, network, search_all=False):
-    """Rows of the output for stars that were read together, in their order.
+# ------------------------------------------------------------------------------ rows of a file
+def score_block(stars, network, job, known):
+    """Rows of the file of scores for stars that were read together, in their order.
 
     Parameters
     ----------
-    stars : list of own_stars.Star or own_stars.Unreadable
+    stars : list of own_stars.Star or Unreadable
     network : Network
-    search_all : bool
-        Search every star for its period, not only those called hosts.
+    job : Job
+    known : dict of tuple of str
+        See `score_file.Scores`.
 
     Returns
     -------
-    list of str or own_stars.Unreadable
-        A line of the output, see `HEADER`, or the star that could not be scored.
+    list of (dict, bool) or Unreadable
+        Per star the texts of its cells by column, and whether it was measured now; or why it could
+        not be scored.
     """
-    rows, places, equalised = prepare_block(stars)
-    score = score_curves(network, [curve for curve, _ in equalised])
-    for i, (curve, time), value in zip(places, equalised, score, strict=True):
-        rows[i] = make_line(rows[i], curve, time, value, network, search_all)
+    rows = list(stars)
+    readable = [i for i, star in enumerate(stars) if not isinstance(star, Unreadable)]
+    digests = {i: name_light_curve(stars[i]) for i in readable}
+    timed = {i: give_time(stars[i], network) for i in readable}
+    measured = {
+        i: dict(zip(MEASURED, known[digests[i]], strict=True))
+        for i in readable
+        if digests[i] in known
+    }
+    wanted = [
+        i for i in readable if i not in measured or (job.search_all and not measured[i]["snr"])
+    ]
+    prepared = {}
+    for i, each in zip(
+        wanted, equalise_stars([timed[i] for i in wanted], network, job), strict=True
+    ):
+        if isinstance(each, Unreadable):
+            rows[i] = each
+        else:
+            prepared[i] = each
+    fresh = [i for i in prepared if i not in measured]
+    scores = score_curves(network, [prepared[i].curve for i in fresh])
+    for i, score in zip(fresh, scores, strict=True):
+        measured[i] = dict.fromkeys(MEASURED, "") | {
+            "score": f"{score:.6f}",
+            "called": str(int(score >= network.threshold)),
+            "n_cadences": str(np.isfinite(prepared[i].curve).sum()),
+        }
+    for i, each in prepared.items():
+        if job.search_all or measured[i]["called"] == "1":
+            measured[i] |= describe_search(timed[i], search_curve(each))
+    for i, cells in measured.items():
+        rows[i] = complete_cells(cells, timed[i], digests[i], network, job), i in prepared
     return rows
 
 
-def score_blocks(blocks, network, search_all=False, n_threads=1):
+def describe_search(star, found):
+    """The cells of what a box search found; the depth is that of the flux as read."""
+    if not np.isfinite(found.statistic):
+        return {}
+    _, depths = find_depths(star, found.period, found.epoch, found.duration)
+    has_depth = star.level is not None and len(depths)
+    return {
+        "period_days": f"{found.period:.6f}",
+        "epoch_days": f"{found.epoch:.6f}",
+        "duration_hours": f"{24 * found.duration:.6g}",
+        "depth_ppm": f"{1e6 * np.median(depths) / star.level:.6g}" if has_depth else "",
+        "snr": f"{found.snr:.6g}",
+        "statistic": f"{found.statistic:.6g}",
+    }
+
+
+def complete_cells(measured, star, digest, network, job):
+    """All cells of a star's row: what was measured, and what this run says about it.
+
+    The probability is that of the score as it is written, so that a row that is taken over from an
+    earlier run is the same as one that is measured now.
+    """
+    prevalence = network.prevalence if job.prevalence is None else job.prevalence
+    probability = network.find_probability(float(measured["score"]), prevalence)
+    notes = list(star.notes)
+    if measured["snr"] and not measured["depth_ppm"]:
+        notes.append("no depth: the flux has no level")
+    if job.campaign is not None:
+        notes.append(f"{job.campaign.find_share(star):.0%} of it in the campaign")
+    return measured | {
+        "name": make_text_cell(star.name),
+        "probability": "" if probability is None else f"{probability:.6f}",
+        "prevalence": "" if probability is None or prevalence is None else f"{prevalence:.6g}",
+        "network": network.name,
+        "campaign": job.campaign_name,
+        "light_curve": digest,
+        "notes": make_text_cell("; ".join(notes)),
+    }
+
+
+# ----------------------------------------------------------------------------- streams of rows
+def make_tasks(targets):
+    """Targets in groups of at most `TARGETS_PER_TASK`, of about `BYTES_PER_TASK`, in their order.
+
+    No block spans two tasks: the same tasks here and on a cluster make the same blocks.
+    """
+    tasks, size = [], 0
+    for target in targets:
+        if not tasks or len(tasks[-1]) == TARGETS_PER_TASK or size >= BYTES_PER_TASK:
+            tasks.append([])
+            size = 0
+        tasks[-1].append(target)
+        size += sum(path.stat().st_size for path in target.files if path.exists())
+    return tasks
+
+
+def read_task(targets, job):
+    """Stars of several targets, in lists of at most `BLOCK`."""
+    read = functools.partial(own_stars.read_stars, magnitudes=job.magnitudes)
+    stars = itertools.chain.from_iterable(map(read, targets))
+    return iter(lambda: list(itertools.islice(stars, BLOCK)), [])
+
+
+def score_blocks(blocks, network, job, known, n_threads=1):
     """Rows of many blocks, in their order; so many are scored side by side, and one is read ahead.
 
     Parameters
     ----------
     blocks : iterable of list
         See `score_block`; `read_task` makes them.
-    network, search_all
+    network, job, known
         See `score_block`.
     n_threads : int
 
     Yields
     ------
-    str or own_stars.Unreadable
+    list
+        See `score_block`.
     """
     with ThreadPoolExecutor(n_threads) as pool:
         under_way = deque()
-        for stars in blocks:
-            under_way.append(pool.submit(score_block, stars, network, search_all))
-            if len(under_way) > n_threads:
-                yield from under_way.popleft().result()
-        while under_way:
-            yield from under_way.popleft().result()
+        try:
+            for stars in blocks:
+                under_way.append(pool.submit(score_block, stars, network, job, known))
+                if len(under_way) > n_threads:
+                    yield under_way.popleft().result()
+            while under_way:
+                yield under_way.popleft().result()
+        finally:
+            for each in under_way:
+                each.cancel()
 
 
-def make_line(star, curve, time, score, network, search_all):
-    """The output's line of one star."""
-    is_host = score >= network.threshold
-    found = [""] * 4
-    if is_host or search_all:
-        statistic, period, epoch, _, depth, snr = box.search_star(curve, time - time[0])
-        if np.isfinite(statistic):
-            found = [f"{period:.4f}", f"{epoch + time[0]:.4f}", f"{depth:.3f}", f"{snr:.2f}"]
-    probability = network.find_probability(score)
-    probability = "" if probability is None else f"{probability:.8f}"
-    cells = [star.name, f"{score:.8f}", probability, str(int(is_host)), *found]
-    cells += [str(len(curve)), network.name, "; ".join(star.notes)]
-    return ",".join(_quote(cell) for cell in cells)
-
-
-def _quote(cell):
-    """A cell of a CSV line; names and notes may hold commas."""
-    return '"' + cell.replace('"', '""') + '"' if set(cell) & set(',"\n') else cell
-
-
-def make_tasks(units):
-    """Units in groups of at most `UNITS_PER_TASK`, of about `BYTES_PER_TASK`, in their order.
-
-    Scores depend, in their last digits, on the stars they are batched with, and no block spans two
-    tasks: the same tasks here and on a cluster make the same bytes.
-    """
-    tasks, size = [], 0
-    for unit in units:
-        if not tasks or len(tasks[-1]) == UNITS_PER_TASK or size >= BYTES_PER_TASK:
-            tasks.append([])
-            size = 0
-        tasks[-1].append(unit)
-        size += sum(path.stat().st_size for path in unit.files if path.exists())
-    return tasks
-
-
-def read_task(units, skip=frozenset()):
-    """Stars of several units but those named in `skip`, in lists of at most `BLOCK`."""
-    stars = itertools.chain.from_iterable(map(own_stars.read_stars, units))
-    fresh = (star for star in stars if star.name not in skip)
-    return iter(lambda: list(itertools.islice(fresh, BLOCK)), [])
-
-
-def score_task(units, content, search_all=False, skip=frozenset()):
-    """Rows of all stars of several units; what a worker runs.
+def score_task(targets, content, job, known):
+    """Rows of all stars of several targets, in their order; what a worker of a cluster runs.
 
     Parameters
     ----------
-    units : list of own_stars.Target
+    targets : list of own_stars.Target
     content : bytes
         Of the model file.
-    search_all : bool
+    job, known
         See `score_block`.
-    skip : frozenset of str
-        Names of stars that have been scored before.
 
     Returns
     -------
-    list of str or own_stars.Unreadable
-    """
-    return list(score_blocks(read_task(units, skip), _network_of(content), search_all))
-
-
-def read_done(output, network_name):
-    """Names of the stars in an output that an earlier run left; cuts off a half-written line.
-
-    Raises
-    ------
-    files.DataError
-        If the file is no output of this command, or of another model.
-    """
-    if not output.exists():
-        return frozenset()
-    with open(output, "r+b") as stream:
-        content = stream.read()
-        whole = content.rfind(b"\n") + 1
-        stream.truncate(whole)
-    lines = content[:whole].decode(errors="replace").splitlines()
-    if not lines:
-        return frozenset()
-    if lines[0] != HEADER:
-        raise DataError(f"'{output}' is no output of --predict: give another --output")
-    done = set()
-    for line in lines[1:]:
-        name = next(csv.reader([line]))[0]
-        if f",{network_name}," not in line:
-            raise DataError(
-                f"'{output}' holds scores of another model than {network_name}: give another "
-                "--output, or delete it"
-            )
-        done.add(name)
-    return frozenset(done)
-
-
-def predict_files(patterns, model_path, output, search_all=False, address=None):
-    """Score every star of some files into a CSV; a second run goes on where the first stopped.
-
-    Parameters
-    ----------
-    patterns : list of str
-        Files, folders, globs; see `own_stars.find_files`.
-    model_path, output : path
-    search_all : bool
+    list
         See `score_block`.
-    address : str, optional
-        Of a Dask scheduler; its workers must see the same files.
-
-    Returns
-    -------
-    n_scored, n_skipped : int
-        Stars scored now and before.
-    bad : list of own_stars.Unreadable
     """
-    network = load_network(model_path)
-    done = read_done(output, network.name)
-    files, bad = own_stars.find_files(patterns)
-    units = [unit for unit in own_stars.group_files(files) if unit.name not in done]
-    tasks = make_tasks(units)
-    if address is None:
-        blocks = itertools.chain.from_iterable(read_task(task, done) for task in tasks)
-        n_threads = min(os.cpu_count() or 1, MOST_THREADS)
-        rows = score_blocks(blocks, network, search_all, n_threads)
-    else:
-        content = Path(model_path).read_bytes()
-        parts = _map_on_dask(address, tasks, content, search_all, done)
-        rows = itertools.chain.from_iterable(parts)
-    for one in bad:
-        say(str(one))
-    n_scored, n_skipped = 0, len(done)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with open(output, "a", encoding="utf-8") as stream:
-        if not stream.tell():
-            stream.write(HEADER + "\n")
-        with tqdm(rows, unit=" stars", desc="scoring", mininterval=0.5) as bar:
-            for row in bar:
-                if isinstance(row, own_stars.Unreadable):
-                    tqdm.write(str(row), file=sys.stderr)
-                    bad.append(row)
-                else:
-                    stream.write(row + "\n")  # a line at once: a reader may see the last one cut
-                    n_scored += 1
-    return n_scored, n_skipped, bad
-
-
-def _map_on_dask(address, tasks, content, search_all, skip):
-    """Rows of each task, scored on a Dask cluster, in order; a lost worker's tasks run again."""
-    try:
-        import distributed
-    except ImportError:
-        raise DataError("--dask needs dask.distributed: pip install distributed") from None
-
-    root = str(Path(__file__).resolve().parents[2])
-
-    class FindProject(distributed.WorkerPlugin):
-        """Lets a worker, also one that joins later, import this project."""
-
-        def setup(self, worker):
-            if root not in sys.path:
-                sys.path.insert(0, root)
-
-    def work(task):  # pickled by value: a worker can load it before it can import the project
-        from exoplanets.evaluation import prediction
-
-        return prediction.score_task(task, content, search_all, skip)
-
-    try:
-        client = distributed.Client(address, timeout=10, set_as_default=False)
-    except (OSError, TimeoutError, ValueError) as error:
-        raise DataError(f"no Dask scheduler answers at '{address}': start one") from error
-    with client:
-        client.register_plugin(FindProject(), name="exoplanet-hosts")
-        waiting, under_way = deque(tasks), deque()
-        while waiting or under_way:
-            n_workers = max(len(client.scheduler_info(n_workers=-1)["workers"]), 1)
-            while waiting and len(under_way) < n_workers * AHEAD:
-                task = waiting.popleft()
-                under_way.append(client.submit(work, task, pure=False, retries=RETRIES))
-            yield under_way.popleft().result()
+    blocks = score_blocks(read_task(targets, job), _network_of(content), job, known)
+    return list(itertools.chain.from_iterable(blocks))

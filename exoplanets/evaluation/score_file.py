@@ -65,6 +65,14 @@ def read_whole_rows(stream):
                 yield dict(zip(COLUMNS, cells, strict=True)), end
 
 
+def name_beside(path):
+    """Names of the files that belong to a file of scores: the unfinished and the previous one."""
+    path = Path(path)
+    return [
+        path.with_name(f"{path.stem}.{kind}{path.suffix}") for kind in ("unfinished", "previous")
+    ]
+
+
 def check_ours(path):
     """Refuse a file that is there and that `--predict` did not write, before anything touches it.
 
@@ -141,9 +149,7 @@ def open_scores(path, network, campaign):
         If the path is another file's or cannot be written, or if another run is writing it.
     """
     path = Path(path)
-    unfinished, previous = (
-        path.with_name(f"{path.stem}.{kind}{path.suffix}") for kind in ("unfinished", "previous")
-    )
+    unfinished, previous = name_beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         for each in (path, unfinished, previous):

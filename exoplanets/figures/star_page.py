@@ -8,19 +8,26 @@ from pathlib import PurePath
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib import font_manager
+from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm
 
-from exoplanets.evaluation.occlusion import VISIBLE_STATISTIC
-from exoplanets.figures.results import bin_medians, draw_fold, find_reach, fold
+from exoplanets.evaluation import occlusion
+from exoplanets.evaluation.depths import find_days
+from exoplanets.figures.results import bin_medians, find_reach, fold
 from exoplanets.figures.style import COLORS, house_style, sign_figure
-from exoplanets.figures.vetting import describe_share, draw_occluded
-from exoplanets.stars import CADENCE_DAYS, describe
+from exoplanets.figures.vetting import describe_share
+from exoplanets.stars import describe
 
-A4 = (11.69, 8.27)  # inches, landscape
+WIDTH, HEIGHT = 11.69, 8.27  # inches: A4, landscape; taller where the light curve has several rows
 LONGEST_NAME = 80  # characters of a star's name that are shown, and kept in a file's
+LONGEST_LINE = 150  # characters
+ROW_DAYS, MOST_ROWS = 120, 4  # of the light curve: longer ones are drawn in several rows
 PARITIES = {"odd": ("o", "#000000"), "even": ("s", "#56B4E9")}  # marker and colour
-WIDTH = 165  # characters of a line of numbers
 TELLING = 3.0  # standard errors by which transits differ, or a dip between them stands out
 PHASE_BINS = 100
+DARK, PALE = "#333333", "#8c8c8c"
+# Dark where nothing falls: near-white points would not be seen on white.
+FALLS = LinearSegmentedColormap.from_list("falls", ["#0072B2", "#5a5a5a", "#FF7A00"])
+ZERO_TIMES = {"BKJD": "BJD − 2454833", "BTJD": "BJD − 2457000"}
 
 
 def name_page(name):
@@ -29,7 +36,7 @@ def name_page(name):
     The digest tells stars apart whose names differ only in their folder, in case or in characters
     that file systems do not take.
     """
-    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     plain = re.sub(r"[^A-Za-z0-9.+]+", "_", PurePath(name).name).strip("._")[-LONGEST_NAME:]
     return f"{plain or 'star'}-{digest}.png"
 
@@ -39,52 +46,48 @@ def draw_star(examined, network):
 
     Parameters
     ----------
-    examined : examination.Examined
-    network : prediction.Network
+    examined : evaluation.examination.Examined
+    network : evaluation.prediction.Network
         That gave the score.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    star, panel, found = examined.star, examined.panel, examined.found
+    star, found, days = examined.star, examined.found, examined.days
+    n_rows = int(np.clip(np.ceil((days[-1] - days[0]) / ROW_DAYS), 1, MOST_ROWS))
+    has_period = found is not None
     with house_style():
-        figure = plt.figure(figsize=A4)
-        grid = figure.add_gridspec(3, 3, height_ratios=(1.0, 1.2, 1.35))
+        figure = plt.figure(figsize=(WIDTH, HEIGHT + 1.3 * (n_rows - 1)))
+        ratios = (1.0, *[1.2 if n_rows == 1 else 0.9] * n_rows, 1.35)
+        grid = figure.add_gridspec(n_rows + 2, 3, height_ratios=ratios)
         top = figure.add_subplot(grid[0, :])
-        middle = figure.add_subplot(grid[1, :], sharex=top)
-        below = [figure.add_subplot(grid[2, 0])]
-        below += [figure.add_subplot(grid[2, k], sharey=below[0]) for k in (1, 2)]
+        rows = [figure.add_subplot(grid[k + 1, :]) for k in range(n_rows)]
+        below = [figure.add_subplot(grid[-1, k]) for k in range(3)]
 
-        _draw_as_read(top, star, panel)
+        _draw_as_read(top, examined)
+        if n_rows == 1:
+            top.tick_params(labelbottom=False)  # the row below has the same days
         top.set_title(_list_numbers(examined, network), fontsize=8.5, parse_math=False)
-        points = draw_occluded(middle, panel, examined.occlusion["ordinary_fall"])
-        middle.ticklabel_format(axis="x", style="plain", useOffset=False)
-        middle.set_ylabel("equalised flux\n(robust std. deviations)")
-        middle.set_xlabel(
-            "time since the first cadence of the file (days)"
-            if star.time is None
-            else "time as in the file (days)"
-        )
+        points = _draw_occluded(rows, examined)
         hours = 24 * examined.hidden_days
         hidden = f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.1f} d"
         share = "the box search found no period"
-        if np.isfinite(found.statistic):
+        if has_period:
             share = f"triangles: transits of the box search; {describe_share(examined.occlusion)}"
-        middle.set_title(f"Colour: fall in score when {hidden} are hidden; {share}", fontsize=9)
-        bar = figure.colorbar(points, ax=[top, middle], shrink=0.5, anchor=(0, 0), pad=0.01)
+        rows[0].set_title(f"Colour: fall in score when {hidden} are hidden; {share}", fontsize=9)
+        bar = figure.colorbar(points, ax=[top, *rows], shrink=0.5, anchor=(0, 0), pad=0.01)
         bar.set_label("fall in score (log-odds)", fontsize=9)
         bar.ax.tick_params(labelsize=8)
-
-        if np.isfinite(found.statistic):
+        if has_period:
             _draw_folds(below, examined)
         else:
             for axis in below:
                 axis.set_axis_off()
             below[1].text(0.5, 0.5, "the box search found no period to fold at", ha="center")
-        is_host = examined.score >= network.threshold
+        is_host = examined.cells["called"] == "1"
         figure.suptitle(
-            f"{_shorten(star.name)}\n{_describe_call(examined, network, is_host)}",
+            f"{shorten(star.name)}\n{describe_call(examined, network)}",
             x=0.01, ha="left", fontsize=12, color=COLORS["host" if is_host else "non-host"],
             parse_math=False,
         )  # fmt: skip
@@ -96,110 +99,230 @@ def draw_star(examined, network):
     return figure
 
 
-def _describe_call(examined, network, is_host):
-    """Score, probability and decision in words."""
-    probability = network.find_probability(examined.score)
-    known = "not calibrated" if probability is None else f"calibrated probability {probability:.3g}"
-    sign, call = ("≥", "called a host") if is_host else ("<", "not called a host")
-    return f"score {examined.score:.3f} {sign} threshold {network.threshold:.3f}: {call}; {known}"
+def draw_thumbnail(examined):
+    """A small picture of a star for a gallery: its fold, or its light curve without a period.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    with house_style():
+        figure, axis = plt.subplots(figsize=(3.2, 1.9))
+        if examined.found:
+            _draw_fold(axis, examined)
+            axis.set_xlabel("hours from mid-transit", fontsize=8)
+        else:
+            axis.plot(examined.days, examined.curve, ".", ms=1.5, mew=0, color=DARK)
+            axis.set_xlabel("time (days)", fontsize=8)
+        axis.tick_params(labelsize=7)
+    return figure
+
+
+def describe_call(examined, network):
+    """Decision, score and probability in words."""
+    cells = examined.cells
+    call = "called a host" if cells["called"] == "1" else "not called a host"
+    text = f"{call}: score {float(cells['score']):.3f} (threshold {network.threshold:.3f})"
+    if np.isfinite(examined.masked_score):
+        n = len(examined.falls["middles"])
+        which = "its transit" if n == 1 else f"all {n} transits"
+        text += f", {examined.masked_score:.3f} with {which} hidden"
+    if not cells["probability"]:
+        return f"{text}; not calibrated"
+    text += f"; probability {float(cells['probability']):.2g}"
+    if cells["prevalence"]:
+        text += f" if 1 star in {1 / float(cells['prevalence']):.0f} is a host"
+    return text
 
 
 def _list_numbers(examined, network):
     """What is known of the star, in lines as wide as the page."""
-    star, found, numbers = examined.star, examined.found, []
-    if np.isfinite(found.statistic):
+    star, cells, numbers = examined.star, examined.cells, []
+    found = examined.found
+    if found:
+        depth = examined.depths["transits"]
         numbers = [
-            f"period {found.period:.4f} d",
-            f"epoch {found.epoch:.4f} d",
+            f"period {found.period:.5f} d",
+            f"epoch {found.epoch:.4f} ({star.time_system})",
             f"duration {24 * found.duration:.1f} h",
-            f"depth {found.depth:.2f} robust SD",
+            f"depth {_format_depth(depth, star)}",
             f"SNR {found.snr:.1f}",
             f"search statistic {found.statistic:.1f}",
         ]
-    numbers.append(f"{len(examined.panel['curve'])} of {len(star.flux)} cadences used (dark)")
-    lines = textwrap.wrap("   ".join(n.replace(" ", "\0") for n in numbers), WIDTH)
+    numbers.append(f"{cells['n_cadences']} of {len(star.flux)} cadences used")
+    lines = textwrap.wrap("   ".join(n.replace(" ", "\0") for n in numbers), LONGEST_LINE)
     lines = [line.replace("\0", " ") for line in lines]
-    notes = f"network {network.name}   notes: {_printable('; '.join(star.notes)) or 'none'}"
-    return "\n".join(lines + textwrap.wrap(notes, WIDTH, max_lines=2))
+    notes = f"network {network.name}   notes: {printable('; '.join(star.notes)) or 'none'}"
+    return "\n".join(lines + textwrap.wrap(notes, LONGEST_LINE, max_lines=2))
 
 
-def _draw_as_read(axis, star, panel):
+def _format_depth(depth, star):
+    """A depth with its error and unit, such as "6410 ± 20 ppm"."""
+    unit = "" if star.level is None else " ppm"
+    if not depth.n_dips:
+        return "not measured"
+    if not np.isfinite(depth.error):
+        return f"{depth.median:.4g}{unit}"
+    digits = int(np.clip(1 - np.floor(np.log10(max(depth.error, 1e-9))), 0, 6))
+    return f"{depth.median:.{digits}f} ± {depth.error:.{digits}f}{unit}"
+
+
+def _unit(star):
+    return "unit of the file" if star.level is None else "ppm"
+
+
+def _label_time(axis, star):
+    system = star.time_system
+    if star.time is None:
+        label = "time since the first cadence (days)"
+    elif system in ZERO_TIMES:
+        label = f"time ({system} = {ZERO_TIMES[system]}, days)"
+    else:
+        label = f"time ({system}, days)"
+    axis.set_xlabel(label)
+    axis.ticklabel_format(axis="x", style="plain", useOffset=False)
+
+
+def _limit(axis, values, shown):
+    """Limits that show all but a few values, and the median of some; how many lie beyond."""
+    low, high = np.percentile(values, [0.2, 99.8])
+    low = min(low, np.nanmedian(shown)) if len(shown) else low
+    margin = max(0.12 * (high - low), 1e-12)
+    axis.set_ylim(low - margin, high + margin)
+    return int(np.sum((values < low - margin) | (values > high + margin)))
+
+
+def _draw_as_read(axis, examined):
     """The light curve as it was read; a missing cadence is a gap."""
-    days = np.arange(len(star.flux)) * CADENCE_DAYS if star.time is None else star.time
-    used = np.isin(days, panel["days"])
-    size = np.clip(120 / np.sqrt(len(days)), 1.0, 2.2)
-    for which, color in ((~used, "#bbbbbb"), (used, "#444444")):
-        axis.plot(days[which], star.flux[which], ".", ms=size, mew=0, color=color, rasterized=True)
+    star = examined.star
+    days = find_days(star)
+    flux = star.flux if star.level is None else 1e6 * (star.flux / star.level - 1)
+    used = np.isin(days, examined.days)
+    size = np.clip(150 / np.sqrt(len(days)), 1.2, 2.6)
+    for which, color in ((~used, PALE), (used, DARK)):
+        axis.plot(days[which], flux[which], ".", ms=size, mew=0, color=color, rasterized=True)
+    middles = np.searchsorted(days, examined.days[examined.falls["middles"]])
+    n_beyond = _limit(axis, flux[np.isfinite(flux)], flux[middles])
+    if n_beyond:
+        axis.text(
+            0.995, 0.97, f"{n_beyond} cadence{'s' * (n_beyond > 1)} beyond this axis",
+            transform=axis.transAxes, ha="right", va="top", fontsize=8, color="#555555",
+        )  # fmt: skip
     axis.set_xlim(days[0], days[-1])
-    axis.tick_params(labelbottom=False)
-    axis.set_ylabel("flux as read\n(unit of the file)")
-    axis.ticklabel_format(axis="y", style="sci", scilimits=(-3, 5))
+    axis.set_ylabel(f"flux as read\n({_unit(star)})")
+    axis.ticklabel_format(axis="y", style="sci", scilimits=(-3, 6))
+    axis.ticklabel_format(axis="x", style="plain", useOffset=False)
+
+
+def _draw_occluded(axes, examined):
+    """The equalised light curve in rows, coloured by how far the score falls; its points."""
+    days, curve, falls = examined.days, examined.curve, examined.falls
+    fall = np.interp(np.arange(len(days)), falls["centres"], falls["falls"])
+    top = max(np.abs(falls["falls"]).max(), examined.occlusion["ordinary_fall"], 1e-3)
+    order = np.argsort(np.abs(fall))  # what matters most on top
+    size = np.clip(15_000 / len(days) * len(axes), 1.5, 6)
+    low, high = np.percentile(curve, [0.1, 99.7])
+    all_days = find_days(examined.star)
+    edges = np.linspace(all_days[0], all_days[-1], len(axes) + 1)
+    for axis, start, end in zip(axes, edges[:-1], edges[1:], strict=True):
+        points = axis.scatter(
+            days[order], curve[order], c=fall[order], s=size, lw=0, rasterized=True,
+            cmap=FALLS, norm=TwoSlopeNorm(0, -top, top),
+        )  # fmt: skip
+        middles = days[falls["middles"]]
+        axis.plot(
+            middles, np.full(len(middles), 0.06), "^", ms=4, color="#222222",
+            transform=axis.get_xaxis_transform(),
+        )  # fmt: skip
+        axis.set_ylim(min(1.25 * low, -5.5), max(high, 4.0))
+        axis.set_xlim(start, end)
+        axis.ticklabel_format(axis="x", style="plain", useOffset=False)
+    axes[len(axes) // 2].set_ylabel("equalised flux\n(robust std. deviations)")
+    _label_time(axes[-1], examined.star)
+    return points
+
+
+def _draw_fold(axis, examined):
+    """All transits on one another, in the flux as read less its trend, and medians of bins."""
+    star, found = examined.star, examined.found
+    days = find_days(star)
+    away = fold(days, found.period, found.epoch)
+    reach = find_reach(found.period, found.duration)
+    near = (np.abs(away) < reach) & np.isfinite(examined.detrended)
+    hours, flux = 24 * away[near], examined.detrended[near]
+    axis.plot(hours, flux, ".", ms=2.5, mew=0, color=PALE, rasterized=True)
+    middles, medians = bin_medians(hours, flux, np.linspace(-24 * reach, 24 * reach, 26))
+    axis.plot(middles, medians, "o", ms=3.5, color="#000000")
+    _limit(axis, flux, [np.min(medians)])
+    axis.ticklabel_format(axis="y", style="sci", scilimits=(-3, 6))
 
 
 def _draw_folds(axes, examined):
     """All transits on one another, odd against even ones, and the whole orbit."""
-    curve, time, found = examined.panel["curve"], examined.panel["days"], examined.found
+    star, found, depths = examined.star, examined.found, examined.depths
+    days = find_days(star)
+    known = np.isfinite(examined.detrended)
+    days, flux = days[known], examined.detrended[known]
     period, epoch, duration = found.period, found.epoch, found.duration
-    draw_fold(axes[0], time, curve, period, epoch, duration)
-    clear = found.statistic >= VISIBLE_STATISTIC
-    doubt = "" if clear else f" (below {VISIBLE_STATISTIC:g}: may well be noise)"
+    _draw_fold(axes[0], examined)
+    clear = found.statistic >= occlusion.VISIBLE_STATISTIC
+    doubt = "" if clear else f" (below {occlusion.VISIBLE_STATISTIC:g}: may well be noise)"
     axes[0].set_title(
-        f"Fold of {len(examined.panel['middles'])} transits\n"
+        f"Fold of {len(examined.falls['middles'])} transits\n"
         f"search statistic {found.statistic:.2f}{doubt}",
         fontsize=9,
     )
-    axes[0].set_ylabel("equalised flux\n(robust std. deviations)")
+    axes[0].set_ylabel(f"flux less its trend ({_unit(star)})")
 
     reach = find_reach(period, duration)
     edges = np.linspace(-24 * reach, 24 * reach, 26)
     for (name, (marker, color)), shift in zip(PARITIES.items(), (0, period), strict=True):
-        away = 24 * fold(time, 2 * period, epoch + shift)
+        away = 24 * fold(days, 2 * period, epoch + shift)
         near = np.abs(away) < 24 * reach
-        axes[1].plot(away[near], curve[near], ".", ms=2, mew=0, color="#bbbbbb", rasterized=True)
-        depth, error, _ = examined.depths[name]
-        label = f"{name}: {depth:.2f} ± {error:.2f}"
-        where = bin_medians(away[near], curve[near], edges)
-        axes[1].plot(*where, marker, ms=3.5, color=color, label=label, zorder=3)
-    axes[1].legend(loc="lower right", fontsize=8, handletextpad=0.1, borderpad=0)
-    axes[1].set_title(f"Odd against even transits: mean depths\n{_compare(examined)}", fontsize=9)
+        axes[1].plot(away[near], flux[near], ".", ms=2, mew=0, color="#bbbbbb", rasterized=True)
+        where = bin_medians(away[near], flux[near], edges)
+        axes[1].plot(*where, marker, ms=3.5, color=color, label=name, zorder=3)
+    axes[1].legend(loc="lower left", fontsize=8, handletextpad=0.1, borderpad=0)
+    unit = "" if star.level is None else " ppm"
+    both = (f"{n} {_format_depth(depths[n], star).removesuffix(unit)}" for n in PARITIES)
+    axes[1].set_title(f"Depths: {', '.join(both)}{unit}\n{_compare(depths)}", fontsize=9)
     for axis in axes[:2]:
         axis.set_xlabel("time from the middle of a transit (hours)")
 
-    phase = (fold(time, period, epoch) / period + 0.25) % 1 - 0.25
-    axes[2].plot(phase, curve, ".", ms=1.5, mew=0, color="#bbbbbb", rasterized=True)
-    where = bin_medians(phase, curve, np.linspace(-0.25, 0.75, PHASE_BINS + 1))
+    phase = (fold(days, period, epoch) / period + 0.25) % 1 - 0.25
+    axes[2].plot(phase, flux, ".", ms=1.5, mew=0, color="#bbbbbb", rasterized=True)
+    where = bin_medians(phase, flux, np.linspace(-0.25, 0.75, PHASE_BINS + 1))
     axes[2].plot(*where, "o", ms=2.2, color="#000000")
     axes[2].axvline(0.5, color="#888888", lw=0.8, ls=":", zorder=0)
     axes[2].set_xlim(-0.25, 0.75)
     axes[2].set_xlabel("phase (periods)")
-    depth, error, n_dips = examined.depths["between"]
-    telling = n_dips and depth > TELLING * error
+    between = depths["between"]
+    telling = between.n_dips and between.median > TELLING * between.error
     remark = ": an eclipsing binary?" if telling else ""
-    half = f"depth {depth:.2f} ± {error:.2f}{remark}" if n_dips else "never seen"
+    half = f"depth {_format_depth(between, star)}{remark}"
     axes[2].set_title(f"Whole orbit; half a period after transit:\n{half}", fontsize=9)
     for axis in axes[1:]:
+        axis.set_ylim(axes[0].get_ylim())
         axis.tick_params(labelleft=False)
 
 
-def _compare(examined):
+def _compare(depths):
     """In words, whether odd and even transits are equally deep."""
-    (odd, odd_error, n_odd), (even, even_error, n_even) = (
-        examined.depths[name] for name in ("odd", "even")
-    )
-    if not (n_odd and n_even):
-        return "only one kind was seen"
-    difference = abs(odd - even) / max(np.hypot(odd_error, even_error), 1e-9)
+    odd, even = depths["odd"], depths["even"]
+    if not (odd.n_dips and even.n_dips):
+        return "only one of the two kinds was seen"
+    difference = abs(odd.median - even.median) / max(np.hypot(odd.error, even.error), 1e-9)
     remark = ": an eclipsing binary?" if difference > TELLING else ""
     return f"differ by {difference:.1f} standard errors{remark}"
 
 
-def _shorten(name):
+def shorten(name):
     """The end of a star's name, which tells more than its beginning."""
-    name = _printable(name)
+    name = printable(name)
     return name if len(name) <= LONGEST_NAME else "..." + name[3 - LONGEST_NAME :]
 
 
-def _printable(text):
+def printable(text):
     """Text with what the figure's font cannot draw written out as Python does."""
     font = font_manager.get_font(font_manager.findfont(font_manager.FontProperties()))
     return "".join(

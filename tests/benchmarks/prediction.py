@@ -1,15 +1,18 @@
-"""Rate and memory of `--predict` on many stars, beside the network's own on arrays in memory.
+"""Rate and memory of `--predict`, beside the network's own on arrays in memory.
 
-    python tests/benchmarks/prediction.py [--stars 100000] [--workers 2]
+    python tests/benchmarks/prediction.py [--stars 25000] [--workers 2] [--long]
     python tests/benchmarks/prediction.py --labelled DIR   # how well it does on labelled stars
 
-Writes synthetic light curves in parts of 25,000 to a temporary directory, scores them with the
-network that comes with the repository, and prints a Markdown table. `--workers` also scores the
-first part's copies on a local Dask cluster of so many workers.
+Writes synthetic light curves to a temporary directory, scores them with the network that comes with
+the repository, and prints a Markdown table. `--workers` also scores files on a local Dask cluster
+of so many workers; `--long` scores single light curves of up to 300,000 cadences, and draws a page
+about one of four years.
 """
 
 import argparse
-import resource
+import contextlib
+import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -20,18 +23,14 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from exoplanets.classifiers import keras_tools
-from exoplanets.classifiers.transit import load_transit
-from exoplanets.commands.predict import SHIPPED_MODEL
-from exoplanets.evaluation import metrics, prediction
-from exoplanets.lightcurves import equalise
-from exoplanets.sources import kaggle
-from exoplanets.stars import describe
+from exoplanets.commands.predict import MOST_THREADS, SHIPPED_MODEL
+from exoplanets.stars import CADENCE_DAYS
 
-PART = 25_000
+LENGTHS = (3_197, 30_000, 100_000, 300_000)  # cadences
+FOUR_YEARS = 71_500
 
 
-def write_part(path, n_stars, rng):
+def write_table(path, n_stars, rng):
     """White noise and a wander, in the Kaggle schema without labels, two decimals."""
     with open(path, "w") as stream:
         stream.write(",".join(f"FLUX.{i + 1}" for i in range(3197)) + "\n")
@@ -41,81 +40,137 @@ def write_part(path, n_stars, rng):
             np.savetxt(stream, flux, fmt="%.2f", delimiter=",")
 
 
+def write_star(path, n_cadences, rng):
+    """One star with times, a planet of 3.5 days in noise."""
+    time = 100 + np.arange(n_cadences) * CADENCE_DAYS
+    flux = 1e4 + rng.normal(size=n_cadences) - 20 * ((time % 3.5) < 0.12)
+    np.savez(path, time=time, flux=flux)
+
+
+def run(*options):
+    """Seconds and peak memory (MB) of one command, in a process of its own."""
+    command = [sys.executable, str(ROOT / "cnn_classifier.py"), "--predict", *map(str, options)]
+    start = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, command
+    return time.perf_counter() - start, usage.ru_maxrss / 1024
+
+
+def print_row(what, n_stars="", rate="", memory=""):
+    print(f"| {what} | {n_stars} | {rate} | {memory} |", flush=True)
+
+
+def print_rates(n_stars, folder, rng):
+    """Rates of the network on arrays, and of the whole program from a file."""
+    from exoplanets.evaluation import prediction
+    from exoplanets.sources.own_stars import Star
+
+    network, job = prediction.load_network(SHIPPED_MODEL), prediction.Job()
+    blocks = [
+        [Star(f"{i}", star) for i, star in enumerate(rng.normal(size=(prediction.BLOCK, 3197)))]
+        for _ in range(8)
+    ]
+    n_threads = min(os.cpu_count() or 1, MOST_THREADS)
+    prepared = [prediction.equalise_stars(block, network, job) for block in blocks]
+    curves = [[each.curve for each in block] for block in prepared]
+    prediction.score_curves(network, curves[0])
+    ways = {
+        "network alone, equalised arrays in memory": (prediction.score_curves, curves),
+        "equalised and scored, arrays in memory": (
+            lambda network, block: prediction.score_block(block, network, job, {}),
+            blocks,
+        ),
+    }
+    for what, (function, given) in ways.items():
+        start = time.perf_counter()
+        with prediction.ThreadPoolExecutor(n_threads) as pool:
+            list(pool.map(lambda each, f=function: f(network, each), given))
+        n = sum(map(len, given))
+        print_row(what, n, f"{n / (time.perf_counter() - start):.0f}")
+    write_table(folder / "few.csv", 64, rng)
+    write_table(folder / "many.csv", n_stars, rng)
+    begin, _ = run(folder / "few.csv", "--output", folder / "few_scores.csv")
+    seconds, memory = run(folder / "many.csv", "--output", folder / "scores.csv")
+    rate = (n_stars - 64) / (seconds - begin)
+    print_row("--predict, a table", n_stars, f"{rate:.0f}", f"{memory:.0f}")
+    again, _ = run(folder / "many.csv", "--output", folder / "scores.csv")
+    print_row("the same again: known, only read", n_stars, f"{n_stars / again:.0f}")
+
+
+def print_long(folder, rng):
+    """Memory and seconds of single long light curves."""
+    for n_cadences in LENGTHS:
+        path = folder / f"{n_cadences}.npz"
+        write_star(path, n_cadences, rng)
+        seconds, memory = run(path, "--output", folder / "long.csv")
+        print_row(f"one star of {n_cadences} cadences: {seconds:.0f} s", 1, "", f"{memory:.0f}")
+    write_star(folder / "four_years.npz", FOUR_YEARS, rng)
+    options = folder / "four_years.npz", "--output", folder / "page.csv"
+    without, _ = run(*options, "--search-all")
+    seconds, memory = run(*options, "--plots", "--plots-dir", folder)
+    print_row(f"its page, of four years: {seconds - without:.0f} s", 1, "", f"{memory:.0f}")
+
+
+def compare_with_dask(folder, n_workers, rng):
+    """The same files in one process and on a local cluster."""
+    import distributed
+
+    files = [folder / f"small{i:02d}.csv" for i in range(64)]
+    for path in files:
+        write_table(path, 64, rng)
+    seconds, _ = run(*files, "--output", folder / "here.csv")
+    print_row("--predict, one process", 4096, f"{4096 / seconds:.0f}")
+    with distributed.LocalCluster(n_workers=n_workers, threads_per_worker=1) as cluster:
+        address = "--dask", cluster.scheduler_address
+        run(*files[:32], "--output", folder / "warm.csv", *address)
+        seconds, _ = run(*files, "--output", folder / "there.csv", *address)
+    same = (folder / "here.csv").read_bytes() == (folder / "there.csv").read_bytes()
+    what = f"--predict --dask, {n_workers} workers, same bytes: {same}"
+    print_row(what, 4096, f"{4096 / seconds:.0f}")
+
+
+def print_skill(folder):
+    """ROC AUC and average precision of the shipped network on all labelled stars of a directory."""
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    from exoplanets.evaluation import prediction
+    from exoplanets.sources import kaggle
+    from exoplanets.sources.own_stars import Star
+    from exoplanets.stars import describe
+
+    stars, provenance = kaggle.load(folder)
+    network, job = prediction.load_network(SHIPPED_MODEL), prediction.Job()
+    print(f"data: {describe(provenance)}: {stars.y.sum()} hosts, {(stars.y == 0).sum()} non-hosts")
+    for name, sign in (("as they are", 1), ("upside down", -1)):
+        given = [prediction.give_time(Star("", sign * flux), network) for flux in stars.flux]
+        prepared = prediction.equalise_stars(given, network, job)
+        kept = [i for i, each in enumerate(prepared) if hasattr(each, "curve")]
+        score = prediction.score_curves(network, [prepared[i].curve for i in kept])
+        print(
+            f"{name}: ROC AUC {roc_auc_score(stars.y[kept], score):.2f}, "
+            f"average precision {average_precision_score(stars.y[kept], score):.2f}"
+        )
+
+
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--stars", type=int, default=100_000)
+    parser.add_argument("--stars", type=int, default=25_000)
     parser.add_argument("--workers", type=int, default=0)
+    parser.add_argument("--long", action="store_true")
     parser.add_argument("--labelled", type=Path, help="directory of exoTrain.csv and exoTest.csv")
     args = parser.parse_args(argv)
     if args.labelled:
         return print_skill(args.labelled)
     rng = np.random.default_rng(0)
-    keras_tools.work_side_by_side()
-    model, _ = load_transit(SHIPPED_MODEL)
-    curves = rng.normal(size=(2048, 2880)).astype(np.float32)
-    keras_tools.predict(model, curves[:256])
-    start = time.perf_counter()
-    keras_tools.predict(model, curves)
-    own = len(curves) / (time.perf_counter() - start)
     print("| what | stars | stars per second | peak memory (MB) |\n|---|---|---|---|")
-    print(f"| network alone, arrays in memory | {len(curves)} | {own:.0f} | |", flush=True)
-    with tempfile.TemporaryDirectory() as scratch:
-        output = Path(scratch) / "scores.csv"
-        seconds, done = 0.0, 0
-        while done < args.stars:
-            part = Path(scratch) / f"part{done}.csv"
-            n_stars = min(PART, args.stars - done)
-            write_part(part, n_stars, rng)
-            start = time.perf_counter()
-            prediction.predict_files([part], SHIPPED_MODEL, output)
-            seconds += time.perf_counter() - start
-            done += n_stars
-            part.unlink()
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(f"| --predict, files | {done} | {done / seconds:.0f} | {memory:.0f} |", flush=True)
+    with tempfile.TemporaryDirectory() as scratch, contextlib.suppress(KeyboardInterrupt):
+        print_rates(args.stars, Path(scratch), rng)
+        if args.long:
+            print_long(Path(scratch), rng)
         if args.workers:
             compare_with_dask(Path(scratch), args.workers, rng)
-
-
-def print_skill(folder):
-    """ROC AUC and average precision of the shipped network on all labelled stars of a directory."""
-    stars, provenance = kaggle.load(folder)
-    curves, rows, _ = equalise.equalise_table(stars.flux)
-    y = stars.is_host[rows]
-    model, _ = load_transit(SHIPPED_MODEL)
-    print(f"data: {describe(provenance)}: {y.sum()} hosts, {(~y).sum()} non-hosts")
-    for name, stars in (("as they are", curves), ("upside down", -curves)):
-        score = keras_tools.predict(model, stars)
-        roc_auc, average_precision = (v[0] for v in metrics.rank_statistics(y, score))
-        low, high = metrics.roc_auc_interval(y, score, np.random.default_rng(0))
-        print(
-            f"{name}: ROC AUC {roc_auc:.2f} [{low:.2f}, {high:.2f}], "
-            f"average precision {average_precision:.2f}"
-        )
-
-
-def compare_with_dask(folder, n_workers, rng):
-    """The same files on one process and on a local cluster."""
-    import distributed
-
-    files = []
-    for i in range(64):
-        files.append(folder / f"small{i:02d}.csv")
-        write_part(files[-1], 64, rng)
-    start = time.perf_counter()
-    prediction.predict_files(files, SHIPPED_MODEL, folder / "here.csv")
-    here = 64 * 64 / (time.perf_counter() - start)
-    with distributed.LocalCluster(n_workers=n_workers, threads_per_worker=1) as cluster:
-        warm = folder / "warm.csv"
-        prediction.predict_files(files[:32], SHIPPED_MODEL, warm, address=cluster.scheduler_address)
-        start = time.perf_counter()
-        prediction.predict_files(
-            files, SHIPPED_MODEL, folder / "there.csv", address=cluster.scheduler_address
-        )
-        there = 64 * 64 / (time.perf_counter() - start)
-    same = (folder / "here.csv").read_bytes() == (folder / "there.csv").read_bytes()
-    print(f"| --predict, one process | 4096 | {here:.0f} | |")
-    print(f"| --predict --dask, {n_workers} workers, same bytes: {same} | 4096 | {there:.0f} | |")
 
 
 if __name__ == "__main__":

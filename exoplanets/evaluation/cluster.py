@@ -1,0 +1,143 @@
+"""Work on the workers of a Dask cluster: they need the files and the packages, not this code.
+
+The code is sent to them, and what all tasks share is sent once. A lost worker's tasks are done
+again by the others.
+"""
+
+import importlib.metadata
+import io
+import os
+import pickle
+import platform
+import zipfile
+from collections import deque
+from pathlib import Path
+
+from exoplanets.files import DataError
+
+PACKAGE = Path(__file__).resolve().parents[1]
+PACKAGES = ("numpy", "scipy", "pandas", "astropy", "keras", "tensorflow")  # that scores depend on
+AHEAD = 4  # tasks per worker under way beyond the one whose result is awaited
+RETRIES = 5  # of a task whose worker was lost
+PATIENCE = 30  # s, for the scheduler to answer and the first worker to join
+
+
+def pack_code():
+    """The Python files of this package as a zip archive: bytes, the same for the same code."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(PACKAGE.rglob("*.py")):
+            name = path.relative_to(PACKAGE.parent).as_posix()
+            archive.writestr(zipfile.ZipInfo(name), path.read_bytes())
+    return stream.getvalue()
+
+
+def find_versions():
+    """Versions of what scores depend on, by name."""
+    versions = {"python": platform.python_version().rpartition(".")[0]}
+    return versions | {name: importlib.metadata.version(name) for name in PACKAGES}
+
+
+def map_on_cluster(address, function, tasks, *shared):
+    """`function(task, *shared)` of each task, in their order.
+
+    Parameters
+    ----------
+    address : str
+        Of a Dask scheduler.
+    function : callable
+        A function of a module of this package.
+    tasks : iterable
+    shared : objects
+        Sent to each worker once.
+
+    Yields
+    ------
+    What the function returns.
+
+    Raises
+    ------
+    DataError
+        If Dask is not installed, nothing answers, no worker is there, a worker has other versions
+        of what scores depend on, or too many workers were lost.
+    """
+    try:
+        import distributed
+    except ImportError:
+        raise DataError("--dask needs dask.distributed: pip install distributed") from None
+    # What is defined in here, Dask sends by value: neither the scheduler nor a worker has to be
+    # able to import this module before the plugin has been there.
+    code, here = pack_code(), (platform.node(), os.getpid())
+    job = pickle.dumps((function, shared))
+    own_versions = find_versions()
+
+    class Sent(distributed.WorkerPlugin):
+        """Gives each worker, also one that joins later, the code and what all tasks share."""
+
+        def setup(self, worker):
+            import hashlib
+            import io
+            import os
+            import platform
+            import sys
+            import zipfile
+
+            worker.exoplanets_job = job
+            if here == (platform.node(), os.getpid()):
+                return  # a worker in the process that asks
+            folder = os.path.join(worker.local_directory, hashlib.sha256(code).hexdigest()[:16])
+            zipfile.ZipFile(io.BytesIO(code)).extractall(folder)
+            if sys.path[0] != folder:
+                sys.path.insert(0, folder)
+                for name in [n for n in sys.modules if n.partition(".")[0] == "exoplanets"]:
+                    del sys.modules[name]  # of an earlier version
+
+    def work(task):
+        import importlib.metadata
+        import pickle
+        import platform
+
+        import distributed
+
+        worker = distributed.get_worker()
+        for name, wanted in own_versions.items():
+            if name == "python":
+                version = platform.python_version().rpartition(".")[0]
+            else:
+                try:
+                    version = importlib.metadata.version(name)
+                except importlib.metadata.PackageNotFoundError:
+                    version = "not installed"
+            if version != wanted:
+                return None, f"worker {worker.address} has {name} {version}, not {wanted}"
+        function, shared = pickle.loads(worker.exoplanets_job)
+        return function(pickle.loads(task), *shared), None
+
+    try:
+        client = distributed.Client(address, timeout=PATIENCE, set_as_default=False)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise DataError(f"no Dask scheduler answers at '{address}': start one") from error
+    with client:
+        try:
+            client.wait_for_workers(1, timeout=PATIENCE)
+        except TimeoutError:
+            raise DataError(
+                f"the Dask scheduler at '{address}' has no worker: start `dask worker {address}`"
+            ) from None
+        client.register_plugin(Sent(), name="exoplanets")
+        waiting, under_way = deque(tasks), deque()
+        while waiting or under_way:
+            n_workers = max(len(client.scheduler_info(n_workers=-1)["workers"]), 1)
+            while waiting and len(under_way) < n_workers * AHEAD:
+                task = pickle.dumps(waiting.popleft())
+                under_way.append(client.submit(work, task, pure=False, retries=RETRIES))
+            try:
+                result, mismatch = under_way.popleft().result()
+            except (distributed.scheduler.KilledWorker, distributed.CancelledError) as error:
+                raise DataError(
+                    f"the Dask cluster at '{address}' lost too many workers ({type(error).__name__}"
+                    "): the same command goes on from here"
+                ) from error
+            if mismatch:
+                raise DataError(f"{mismatch}: install this repository's requirements.txt there")
+            yield result

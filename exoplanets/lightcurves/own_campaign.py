@@ -1,0 +1,270 @@
+"""A campaign of the user's own: what stars on one clock share is learnt, and taken out of each.
+
+Stars that were observed together drift together. Where their files have the mission's cadence
+numbers, or equal times, neither pixels nor pointing are needed to see it: the modes of a sample
+(`lightcurves/modes.py`) are learnt in parts of up to `LONGEST` cadences, about a quarter of Kepler,
+and kept in a file for the next stars of the same campaign. A star that shares nothing stays as it
+is.
+"""
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+
+from exoplanets.files import DataError, atomic_write
+from exoplanets.lightcurves.detrend import even_out, find_spread, find_trend
+from exoplanets.lightcurves.equalise import LONGEST, LONGEST_GAP
+from exoplanets.lightcurves.gaps import fill_gaps
+from exoplanets.lightcurves.modes import find_shared, find_shared_scatter, learn_modes
+from exoplanets.stars import CADENCE_DAYS
+
+CLOCKS = ("cadence numbers", "times")  # in order of preference
+FEWEST_STARS = 50  # of fewer, what is shared cannot be told from what each star does
+MOST_STARS = 2000  # that modes are learnt from; more would carry little more
+MOST_VALUES = 32_000_000  # flux values that are kept for it: 256 MB with their columns
+MOST_COLUMNS = 1 << 22  # from the first to the last cadence of all stars: some 200 years
+LEAST_MEASURED = 0.5  # of a part's cadences; a star with fewer is not told in that part
+SHORTEST_PART = 500  # cadences
+
+
+@dataclass(frozen=True, eq=False)
+class OwnCampaign:
+    """What the stars of a campaign share.
+
+    Attributes
+    ----------
+    clock : str
+        Of `CLOCKS`: what tells which cadences of two stars are the same.
+    zero : float
+        Cadence number, or time in days, of column 0.
+    parts : ndarray of int of shape (n_parts, 2)
+        First column of each part, and the column after its last.
+    modes : ndarray of shape (n_modes, n_columns), float32
+        Columns of all parts, one after the other; orthonormal in each part, with zeros in place of
+        modes that a part lacks.
+    scatter : ndarray of shape (n_columns,), float32
+        Scatter over stars of each cadence, its median 1 in each part.
+    n_stars : int
+        That it was learnt from.
+    """
+
+    clock: str
+    zero: float
+    parts: np.ndarray
+    modes: np.ndarray
+    scatter: np.ndarray
+    n_stars: int
+
+    def remove_shared(self, star):
+        """A star's flux without what it shares with the campaign, for equalisation.
+
+        Parameters
+        ----------
+        star : own_stars.Star
+
+        Returns
+        -------
+        ndarray of shape (n_cadences,)
+            As `star.flux`, its trend and its level included.
+        """
+        flux = star.flux.copy()
+        for own, n_columns, inside, places in self._find_parts(star):
+            level = flux[inside].mean()
+            curve, trend, spread = _flatten(flux[inside] - level, places, n_columns)
+            rest = (curve - find_shared(curve, self.modes[:, own])) / self.scatter[own]
+            flux[inside] = level + (trend + spread * rest)[0, places]
+        return flux
+
+    def find_share(self, star):
+        """Share of a star's measured cadences that the campaign tells something about."""
+        n_covered = sum(inside.sum() for _, _, inside, _ in self._find_parts(star))
+        return n_covered / max(np.isfinite(star.flux).sum(), 1)
+
+    def _find_parts(self, star):
+        """Yield each part that a star was measured in enough.
+
+        Its place in `modes`, its number of columns, and the star's cadences in it: True for them,
+        and their columns in the part.
+        """
+        columns = find_cells(star, self.clock, self.zero)
+        if columns is None:
+            return
+        known, offset = np.isfinite(star.flux), 0
+        for start, end in self.parts:
+            inside = known & (columns >= start) & (columns < end)
+            if inside.sum() >= LEAST_MEASURED * (end - start):
+                own = slice(offset, offset + end - start)
+                yield own, end - start, inside, columns[inside] - start
+            offset += end - start
+
+    def save(self, path):
+        """Write it to a file, at once or not at all."""
+        with atomic_write(path) as temporary, open(temporary, "wb") as stream:
+            np.savez(stream, **vars(self))
+
+    @classmethod
+    def load(cls, path):
+        """Read what `save` wrote; nothing in the file is run.
+
+        Raises
+        ------
+        files.DataError
+            If the file is missing or holds anything else.
+        """
+        names = cls.__dataclass_fields__
+        try:
+            with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+                clock, zero, parts, modes, scatter, n_stars = (arrays[name] for name in names)
+            found = cls(str(clock), float(zero), parts, modes, scatter, int(n_stars))
+            n_columns = int(np.diff(parts).sum())
+            fits = (
+                found.clock in CLOCKS
+                and np.isfinite(found.zero)
+                and parts.ndim == 2
+                and parts.dtype.kind == "i"
+                and (np.diff(parts.ravel()) >= 0).all()
+                and parts.min() >= 0
+                and modes.dtype == scatter.dtype == np.float32
+                and (modes.shape[1:], scatter.shape) == ((n_columns,), (n_columns,))
+                and np.isfinite(modes).all()
+                and np.isfinite(scatter).all()
+                and (scatter > 0).all()
+            )
+        except FileNotFoundError:
+            raise DataError(f"'{path}' is missing: make it with --campaign learn") from None
+        except Exception as error:  # whatever a damaged archive makes NumPy and zipfile raise
+            raise DataError(f"'{path}' holds no campaign: make it with --campaign learn") from error
+        if not fits:
+            raise DataError(f"'{path}' is damaged: make it again with --campaign learn")
+        return found
+
+
+def find_cells(star, clock, zero):
+    """Column of each cadence of a star, ndarray of shape (n_cadences,); None without that clock."""
+    values = star.cadence if clock == CLOCKS[0] else star.time
+    if values is None:
+        return None
+    step = 1 if clock == CLOCKS[0] else CADENCE_DAYS
+    return np.rint((values - zero) / step).astype(np.int64)
+
+
+def learn_own_campaign(stars):
+    """Learn what stars share that were observed together.
+
+    Parameters
+    ----------
+    stars : iterable of own_stars.Star
+        Read one after the other, until `MOST_STARS` stars or `MOST_VALUES` of flux are kept. The
+        first that has a clock tells which: those without it teach nothing.
+
+    Returns
+    -------
+    OwnCampaign
+
+    Raises
+    ------
+    files.DataError
+        If there are too few stars on one clock.
+    """
+    clock, zero, kept, n_values, n_read = None, 0.0, [], 0, 0
+    for star in stars:
+        n_read += 1
+        if clock is None and star.time is not None:
+            clock = CLOCKS[star.cadence is None]
+            zero = float(star.time[0] if star.cadence is None else star.cadence[0])
+        columns = find_cells(star, clock, zero) if clock else None
+        if columns is not None:
+            known = np.isfinite(star.flux)
+            level = star.flux[known].mean()
+            kept.append((columns[known].astype(np.int32), (star.flux[known] - level).astype("f4")))
+            n_values += known.sum()
+        if len(kept) == MOST_STARS or n_values > MOST_VALUES:
+            break
+    if len(kept) < FEWEST_STARS:
+        raise DataError(
+            f"--campaign learn needs {FEWEST_STARS} stars with cadence numbers or times, and of "
+            f"{n_read} there are {len(kept)}"
+        )
+    first = min(columns[0] for columns, _ in kept)
+    n_columns = max(columns[-1] for columns, _ in kept) + 1 - first
+    if n_columns > MOST_COLUMNS:
+        raise DataError("--campaign learn needs stars of one campaign: these lie centuries apart")
+    kept = [(columns - first, flux) for columns, flux in kept]
+    zero += first if clock == CLOCKS[0] else first * CADENCE_DAYS
+    parts, modes, scatters = [], [], []
+    for start, end in find_parts(kept, n_columns):
+        learnt = _learn_part(kept, start, end)
+        if learnt is not None:
+            parts.append((start, end))
+            modes.append(learnt[0])
+            scatters.append(learnt[1])
+    if not parts:
+        raise DataError(
+            f"--campaign learn found no {SHORTEST_PART} cadences that {FEWEST_STARS} of the "
+            f"{len(kept)} stars share by their {clock}: give stars of one campaign"
+        )
+    most = max(map(len, modes))
+    padded = [np.pad(each, ((0, most - len(each)), (0, 0))) for each in modes]
+    return OwnCampaign(
+        clock, zero, np.array(parts), np.concatenate(padded, axis=1), np.concatenate(scatters),
+        len(kept),
+    )  # fmt: skip
+
+
+def find_parts(kept, n_columns):
+    """Stretches of columns without a long gap that enough stars have, at most `LONGEST` long.
+
+    Parameters
+    ----------
+    kept : list of (columns, flux)
+    n_columns : int
+
+    Returns
+    -------
+    list of (int, int)
+        First column, and the column after the last.
+    """
+    n_stars = np.zeros(n_columns, np.int32)
+    for columns, _ in kept:
+        n_stars[columns] += 1
+    shared = np.flatnonzero(n_stars >= FEWEST_STARS)
+    parts = []
+    for run in np.split(shared, np.flatnonzero(np.diff(shared) > LONGEST_GAP) + 1):
+        if len(run) and run[-1] + 1 - run[0] >= SHORTEST_PART:
+            n_parts = -(-(run[-1] + 1 - run[0]) // LONGEST)
+            edges = np.linspace(run[0], run[-1] + 1, n_parts + 1).astype(int)
+            parts += itertools.pairwise(edges)
+    return parts
+
+
+def _learn_part(kept, start, end):
+    """Modes and scatter of one part, or None if too few stars were measured in it."""
+    curves = []
+    for columns, flux in kept:
+        inside = (columns >= start) & (columns < end)
+        if inside.sum() >= LEAST_MEASURED * (end - start):
+            curves.append(_flatten(flux[inside], columns[inside] - start, end - start)[0])
+    if len(curves) < FEWEST_STARS:
+        return None
+    curves = np.concatenate(curves)
+    modes = learn_modes(curves)
+    return modes, find_shared_scatter(even_out(curves - find_shared(curves, modes)))
+
+
+def _flatten(values, places, n_columns):
+    """A light curve in its columns without gaps, trend and scale, and its trend and its scale.
+
+    Returns
+    -------
+    curve, trend : ndarray of shape (1, n_columns), float32
+        The curve has robust standard deviation 1.
+    spread : float
+    """
+    curve = np.full((1, n_columns), np.nan, np.float32)
+    curve[0, places] = values
+    curve = fill_gaps(curve)
+    trend = find_trend(curve)
+    curve -= trend
+    spread = find_spread(curve)
+    return curve / spread, trend, spread
