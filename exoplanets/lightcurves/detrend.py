@@ -6,6 +6,7 @@ Every step treats above and below alike, so that an inverted light curve comes o
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from exoplanets.lightcurves.gaps import fill_gaps
 
@@ -39,7 +40,9 @@ def map_blocks(function, n_stars):
     list
     """
     blocks = [slice(start, min(start + BLOCK, n_stars)) for start in range(0, n_stars, BLOCK)]
-    with ThreadPoolExecutor() as pool:  # NumPy and SciPy release the interpreter while they work
+    # NumPy and SciPy release the interpreter while they work. Threads of matrix products within
+    # threads would wait for each other, busily.
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor() as pool:
         return list(pool.map(function, blocks))
 
 
