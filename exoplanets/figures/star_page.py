@@ -109,7 +109,7 @@ def draw_thumbnail(examined):
     with house_style():
         figure, axis = plt.subplots(figsize=(3.2, 1.9))
         if examined.found:
-            _draw_fold(axis, examined)
+            _draw_transits(axis, examined)
             axis.set_xlabel("hours from mid-transit", fontsize=8)
         else:
             axis.plot(examined.days, examined.curve, ".", ms=1.5, mew=0, color=DARK)
@@ -242,7 +242,7 @@ def _draw_occluded(axes, examined):
     return points
 
 
-def _draw_fold(axis, examined):
+def _draw_transits(axis, examined):
     """All transits on one another, in the flux as read less its trend, and medians of bins."""
     star, found = examined.star, examined.found
     days = find_days(star)
@@ -264,7 +264,7 @@ def _draw_folds(axes, examined):
     known = np.isfinite(examined.detrended)
     days, flux = days[known], examined.detrended[known]
     period, epoch, duration = found.period, found.epoch, found.duration
-    _draw_fold(axes[0], examined)
+    _draw_transits(axes[0], examined)
     clear = found.statistic >= occlusion.VISIBLE_STATISTIC
     doubt = "" if clear else f" (below {occlusion.VISIBLE_STATISTIC:g}: may well be noise)"
     axes[0].set_title(
