@@ -182,3 +182,14 @@ def test_missing_values_are_no_repeats_and_do_not_hide_the_clock(table):
 def test_a_table_too_short_is_refused():
     with pytest.raises(ValueError, match="499 cadences cannot be equalised: 500 are needed"):
         clock.find_clock(np.zeros((30, 499)))
+
+
+def test_dead_rows_are_not_filled_and_hide_no_cadence(table):
+    flux, lost, is_filled = table
+    flux = flux.copy()
+    dead = np.flatnonzero(~is_filled)[:10]
+    flux[dead] = 3.0  # more of them than it takes to agree
+    flux[dead[0], N // 3 :] = 7.0
+    assert not clock.is_filled(flux)[dead].any()
+    found = clock.find_clock(flux)
+    np.testing.assert_array_equal(found.missing, lost[:N])

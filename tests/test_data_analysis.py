@@ -66,7 +66,9 @@ def leaks(ready):
 def test_leaks_have_the_agreed_schema(rounds, leaks):
     folder, ((said, files), _) = rounds
     content = json.loads(files["leaks.json"])
-    assert set(content) == {"provenance", "n_hosts", "n_non_hosts", "probes", "without_learning"}
+    assert set(content) == {
+        "provenance", "clock", "n_hosts", "n_non_hosts", "probes", "adversary", "without_learning",
+    }  # fmt: skip
     assert content["provenance"] == kaggle.load(folder / "data")[1] | {"seed": 0}
     assert (content["n_hosts"], content["n_non_hosts"]) == (13, 127)
     assert [probe["name"] for probe in content["probes"]] == [p.name for p in probes.PROBES]
@@ -185,8 +187,12 @@ def test_leak_figure_shows_every_probe_with_its_interval(leaks):
     (axis,) = draw_leaks(leaks).axes
     names = [label.get_text() for label in axis.get_yticklabels()]
     listed = leaks["probes"][::-1]  # the first on top
-    assert names == [f"{probe['name']} ({probe['leak']})" for probe in listed]
+    expected = [f"{probe['name']} ({probe['leak']})" for probe in listed]
+    assert names == ["all but dips, together", *expected]
+    adversary = [line for line in axis.lines if len(line.get_xdata()) == 1]
+    assert leaks["adversary"]["auc"] in [line.get_xdata()[0] for line in adversary]
     drawn = [line for line in axis.lines if line.get_marker() in ("s", "o")]
+    drawn = [line for line in drawn if len(line.get_xdata()) > 1]
     for line, kind in zip(drawn, ("distributed", "equalised"), strict=True):
         np.testing.assert_array_equal(line.get_xdata(), [probe[kind]["auc"] for probe in listed])
     assert axis.lines[0].get_xdata()[0] == 0.5

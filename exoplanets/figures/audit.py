@@ -78,21 +78,12 @@ def draw_pairs(flux, is_host, title):
 
 
 def _draw_points(axis, x, y, is_host):
-    """Scatter plot of two fluxes by class, the rare class on top."""
+    """Plot two fluxes against each other by class, the rare class on top."""
     for name, member, marker, size, alpha in (
-        ("non-host", ~is_host, "o", 7, 0.35),
-        ("host", is_host, "D", 16, 0.95),
+        ("non-host", ~is_host, "o", 2.6, 0.35),
+        ("host", is_host, "D", 4.0, 0.95),
     ):
-        axis.scatter(
-            x[member],
-            y[member],
-            s=size,
-            c=COLORS[name],
-            marker=marker,
-            alpha=alpha,
-            linewidth=0,
-            zorder=2 if name == "host" else 1,
-        )
+        axis.plot(x[member], y[member], marker, color=COLORS[name], ms=size, mew=0, alpha=alpha)
 
 
 def _draw_densities(axis, value, is_host):
@@ -193,7 +184,21 @@ def draw_leaks(leaks):
                 label=label,
             )
         names = [f"{probe['name']} ({probe['leak']})" for probe in listed]
-        axis.set_yticks(np.arange(len(listed)), names)
+        if leaks["adversary"]:
+            auc, interval = leaks["adversary"]["auc"], np.array(leaks["adversary"]["interval"])
+            _, color, marker, lift = kinds["equalised"]
+            axis.errorbar(
+                auc,
+                lift - 1,
+                xerr=np.abs(interval - auc)[:, np.newaxis],
+                fmt=marker,
+                color=color,
+                ms=6,
+                capsize=2.5,
+                lw=1.4,
+            )
+            names.insert(0, "all but dips, together")
+        axis.set_yticks(np.arange(len(names)) + len(listed) - len(names), names)
         axis.grid(axis="x")
         axis.set_xlim(-0.02, 1.03)
         axis.set_xlabel(

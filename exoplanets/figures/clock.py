@@ -61,7 +61,7 @@ def draw_clock(alignment, folds, name):
         panel = None
         for i, (period, phase, flux) in enumerate(folds):
             axis = panel = figure.add_subplot(grid[2, i], sharey=panel)
-            _draw_fold(axis, period, phase, flux)
+            _draw_dips(axis, period, phase, flux)
             axis.set_title(f"{name}, {('by column', 'on the clock')[i]}: period {period:.4f} days")
         if folds:
             figure.axes[2].set_ylabel("flux (robust standard deviations)")
@@ -72,7 +72,7 @@ def draw_clock(alignment, folds, name):
     return figure
 
 
-def _draw_fold(axis, period, phase, flux):
+def _draw_dips(axis, period, phase, flux):
     """One star folded at its period, with the mean of each bin of phase."""
     axis.plot(phase * period * 24, flux, ".", ms=3, mew=0, color="#999999", rasterized=True)
     edges = np.linspace(-0.5, 0.5, FOLD_BINS + 1)

@@ -23,6 +23,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from exoplanets.lightcurves.detrend import check_length, detrend, map_blocks
 
 FILLED_SHARE = 120 / 3197  # of exact repeats in a row that was filled; the stars' own are fewer
+MOST_FILLED = 0.5  # share of exact repeats; a row with more is dead, not filled
 FEWEST_FILLED = 8  # filled rows that have to agree
 COMMON = 0.2  # share of filled rows; a cadence that fewer repeat was lost by single stars
 SAME_CAMPAIGN = 0.15  # share of common cadences in which rows of one campaign may differ
@@ -53,7 +54,8 @@ def find_measured(flux):
 def is_filled(flux):
     """True for the rows in which missing cadences were filled, ndarray of shape (n_stars,)."""
     repeats = np.count_nonzero(flux[:, 1:] == flux[:, :-1], axis=1)
-    return repeats >= FILLED_SHARE * flux.shape[1]
+    share = repeats / flux.shape[1]
+    return (share >= FILLED_SHARE) & (share <= MOST_FILLED)
 
 
 def find_campaigns(flux):

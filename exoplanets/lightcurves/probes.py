@@ -13,7 +13,7 @@ import numpy as np
 from scipy.fft import next_fast_len, rfft
 
 from exoplanets.lightcurves.clock import find_measured
-from exoplanets.lightcurves.detrend import find_spread
+from exoplanets.lightcurves.detrend import find_median, find_spread
 
 BLOCK = 64  # stars measured at a time: 64 x 3197 float64 = 1.6 MB, about a processor's cache
 CUT = 4.0  # robust standard deviations of the differences beyond which a spectrum's input is cut
@@ -36,9 +36,8 @@ def count_straight_steps(flux):
 
 def find_median_offset(flux):
     """Absolute median in millionths of the typical absolute value: 0 where it was subtracted."""
-    median = np.abs(np.median(flux, axis=1))
-    typical = np.median(np.abs(flux), axis=1)
-    return np.round(1e6 * median / np.maximum(typical, 1e-100))
+    median, typical = np.abs(find_median(flux)), find_median(np.abs(flux))
+    return np.round(1e6 * median / np.maximum(typical, 1e-100))[:, 0]
 
 
 def find_clean_decimals(flux):
@@ -110,10 +109,9 @@ def find_lag_one(flux):
 
 def find_smoothness(flux):
     """Less the robust spread of the differences over that of the values."""
-    centre = np.median(flux, axis=1, keepdims=True)
-    spread = np.median(np.abs(flux - centre), axis=1)
-    steps = np.median(np.abs(np.diff(flux, axis=1)), axis=1)
-    return -steps / np.maximum(spread, 1e-100)
+    spread = find_median(np.abs(flux - find_median(flux)))
+    steps = find_median(np.abs(np.diff(flux, axis=1)))
+    return (-steps / np.maximum(spread, 1e-100))[:, 0]
 
 
 def find_position(flux):
