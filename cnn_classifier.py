@@ -300,7 +300,7 @@ def write_results(args, found, compared, figures, provenance):
     write_text(plots_dir / "results.md", report.make_markdown(*text))
     write_text(plots_dir / "results.tex", report.make_latex(*text))
     for name, figure in figures.items():
-        save_figure(figure, plots_dir / f"{name}.png", provenance["data"])
+        save_figure(figure, plots_dir / f"{name}.png", provenance["data"], run_id)
     write_run_page(plots_dir, data_dir, found.content, provenance)
     content = json.dumps({"provenance": provenance} | found.content, indent=1, allow_nan=False)
     write_text(data_dir / runs.METRICS, content + "\n")

@@ -62,6 +62,7 @@ def describe_mixture(folder):
 
 
 def write_table(path, table, run):
-    """Write a table as CSV, with the identity of the run in its last column."""
+    """Write a table as CSV, the identity of the run in its last column, and print where it is."""
     with atomic_write(path) as temporary:
         table.assign(run=run).to_csv(temporary, index=False)
+    print(f"results: {path}")

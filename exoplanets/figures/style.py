@@ -18,7 +18,7 @@ SPARE_COLORS = ("#56B4E9", "#882255", "#999933", "#332288")  # of classifiers th
 LEGEND_LINE = 0.2  # inches of a line of `draw_legend`
 
 
-def save_figure(figure, path, provenance):
+def save_figure(figure, path, provenance, run=None):
     """Save a figure, signed with the data it shows, and print where it is.
 
     Parameters
@@ -29,8 +29,13 @@ def save_figure(figure, path, provenance):
         Replaced at once, or not at all.
     provenance : dict
         Of the tables; see `kaggle.load`.
+    run : str, optional
+        Identity of the run; see `evaluation.runs`.
     """
-    sign_figure(figure, describe(provenance), provenance["source"] == "simulated")
+    text = describe(provenance)
+    if run:
+        text += ("; " if figure.get_figwidth() > 5 else "\n") + f"run {run}"
+    sign_figure(figure, text, provenance["source"] == "simulated")
     write_figure(figure, path)
     print(f"figure: {path}")
 
