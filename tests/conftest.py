@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -58,9 +59,11 @@ def listing(*folders):
 
 
 @pytest.fixture(autouse=True)
-def _close_figures():
+def _tidy_up():
+    """Close what a test drew; what `run` did to interrupts at the end of a script is undone."""
     yield
     plt.close("all")
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -177,3 +177,15 @@ def test_depths_of_odd_and_even_dips_are_those_planted():
         assert 0.05 < error < 0.3  # nine cadences a dip: 1 / sqrt(9 n) is 0.10 at ten dips
         assert found == pytest.approx(depth, abs=4 * error)
     assert box.measure_depth(curve[:20], times[:20], 6.0, 3.0, 0.2)[2] == 0
+
+
+@pytest.mark.parametrize("period", [0.81, 7.9])
+def test_a_search_near_the_right_period_finds_what_a_whole_search_finds(period, of_noise):
+    curve = noise(1, seed=2)[0] + make_dips(period, 0.3, 4, 3.0)
+    whole, near = box.search_star(curve), box.search_star(curve, near=np.array([period * 1.001]))
+    assert near[1:] == whole[1:]
+    assert near.statistic == pytest.approx(whole.statistic, rel=0.2)
+    away = box.search_star(curve, near=np.array([period * 1.09]))
+    assert away.statistic < near.statistic
+    blank = [box.search_star(star, near=np.array([period])) for star in noise(6, seed=1)]
+    assert max(found.statistic for found in blank) <= 1.2 * of_noise.statistic.max()

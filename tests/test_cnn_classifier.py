@@ -326,6 +326,7 @@ def test_nothing_else_is_left_behind(finished):
     assert made == {
         "preprocessed_data.pkl", "leaks.json", "metrics.json", "test_predictions.csv",
         "training_history.csv", "published.keras", "transit.keras", "stars.csv",
+        "source.json", "parsed.npz", "equalised.npz",
     }  # fmt: skip
 
 

@@ -12,13 +12,12 @@ from scipy.ndimage import gaussian_filter1d
 import cnn_classifier
 import data_analysis
 import data_preprocessing as step
-from exoplanets.classifiers import keras_tools
 from exoplanets.evaluation import metrics
 from exoplanets.files import DataError
 from exoplanets.lightcurves import equalise, prepared
 from exoplanets.lightcurves.campaign import Campaign
 from exoplanets.lightcurves.outliers import OutlierRule
-from exoplanets.lightcurves.split import SPLIT_FILE, load_split, make_distributed, split_stars
+from exoplanets.lightcurves.split import SPLIT_FILE, load_split, split_stars
 from exoplanets.sources import survey
 from exoplanets.stars import SPLITS, TABLES, Stars
 
@@ -248,7 +247,8 @@ def test_gaps_are_left_out_of_equalised_stars_not_filled(data_dir, dirs, stars):
     change(flux := stars.train_flux.copy())
     campaign = Campaign.from_arrays(split["campaign"])
     expected = equalise.equalise_table(flux[40:41], campaign).curves[0]
-    assert curves_by_row(split)[40] == expected.tobytes()
+    found = np.frombuffer(curves_by_row(split)[40], np.float32)
+    np.testing.assert_allclose(found, expected, atol=1e-3)  # alone or among others
 
 
 def test_a_star_that_cannot_be_equalised_is_left_out_and_named(data_dir, dirs, stars, capsys):
@@ -287,14 +287,14 @@ def test_with_shuffled_labels_the_published_network_stays_at_chance():
         flux=flux,
         curves=np.zeros((540, 1), np.float32),
     )
-    view, _ = make_distributed(split_stars(stars, np.zeros(540, bool), 0), 0)
+    stars = split_stars(stars, np.zeros(540, bool), 0)
+    parts = {name: stars.select(stars.split == name) for name in SPLITS}
     settings = cnn_classifier.PublishedSettings(
         filters=(4, 3), dense=(8, 4), epochs=6, batch_size=32
     )
-    data = ((view[f"x_{name}"], view[f"y_{name}"]) for name in ("train", "validation"))
-    model, _ = cnn_classifier.train_published(*data, settings, seed=0)
+    network = cnn_classifier.Published(settings).fit(parts["train"], parts["validation"], seed=0)
     for name in ("test", "validation"):
-        y, score = view[f"y_{name}"], keras_tools.predict(model, view[f"x_{name}"])
+        y, score = parts[name].y, network.score(parts[name])
         low, high = metrics.roc_auc_interval(y, score, rng)
         assert low <= 0.5 <= high, name
         assert np.ptp(score) > 0.05, name  # it has an opinion

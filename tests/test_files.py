@@ -16,7 +16,6 @@ def ending(main, capsys):
     """Exit code of `run`, and what it said on standard error."""
     with pytest.raises(SystemExit) as exit_:
         run(main)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     return exit_.value.code, capsys.readouterr().err
 
 

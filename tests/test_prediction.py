@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from exoplanets.classifiers import keras_tools, transit
+from exoplanets.classifiers import box, keras_tools, transit
 from exoplanets.commands import predict
 from exoplanets.evaluation import prediction
 from exoplanets.evaluation.score_file import COLUMNS
@@ -419,3 +419,23 @@ def test_a_cluster_writes_the_same_bytes(tmp_path, model, flux, monkeypatch):
         assert score(*files, model=model, output=there, options=address)[0] == 0
         assert n_scored() == 9  # of fifteen: six are known
     assert there.read_bytes() == here.read_bytes()
+
+
+def test_a_light_curve_of_years_is_searched_near_the_networks_periods(model, monkeypatch):
+    """All trial periods would be some 70,000, and take a minute."""
+    n, asked = 60_000, []
+    period = 172.3  # cadences
+    phase = (np.arange(n) + period / 2) % period - period / 2
+    flux = 1000 + np.random.default_rng(0).normal(size=n) - 8 * (np.abs(phase) < 3)
+    flux[20_000:24_000] = np.nan
+    power = box.BoxLeastSquaresModel.power
+
+    def count(self, periods, *args, **kwargs):
+        asked.append(len(periods))
+        return power(self, periods, *args, **kwargs)
+
+    monkeypatch.setattr(box.BoxLeastSquaresModel, "power", count)
+    network, job = prediction.load_network(model), prediction.Job(search_all=True)
+    ((cells, _),) = prediction.score_block([Star("long", flux)], network, job, {})
+    assert float(cells["period_days"]) == pytest.approx(period * CADENCE_DAYS, rel=1e-5)
+    assert sum(asked) < 8000

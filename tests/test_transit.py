@@ -119,35 +119,37 @@ def test_dips_that_do_not_repeat_score_below_those_that_do(taught):
 
 
 # --------------------------------------------------------------------------- more is never less
+CLEAR = 0.9  # of a score: beyond, a star is a clear host to this briefly taught network
+
+
+def find_fall(score):
+    """How far a row of scores falls, at most, once it is clear."""
+    highest = np.maximum.accumulate(score)
+    return np.max(np.where(highest >= CLEAR, highest - score, 0))
+
+
 def test_deeper_transits_never_have_a_lower_score(taught):
-    """Clear planets: of a score of 0.9 or more at the depth that they were drawn with."""
     factors = np.array([0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10])
-    falls, clear = [], 0
+    rows = []
     for seed in range(12):
         planet = PLANET | {"period": 1.1 + 0.6 * seed, "epoch": 0.3 + 0.1 * seed}
         flux = [observe(np.random.default_rng(seed), 1, N, planet, 25 * f)[0] for f in factors]
-        score = score_raw(taught, np.stack(flux))
-        if score[3] < 0.9:
-            continue
-        clear += 1
-        falls.append(np.max(np.maximum.accumulate(score) - score))
-    assert clear >= 10
-    assert max(falls) < 0.02
+        rows.append(score_raw(taught, np.stack(flux)))
+    assert sum(row[-1] >= CLEAR for row in rows) >= 11
+    assert sum(row[0] < CLEAR for row in rows) >= 6  # they start from where it is open
+    assert max(map(find_fall, rows)) < 0.02
 
 
 def test_more_transits_never_have_a_lower_score(taught):
-    n_transits = (3, 4, 6, 9)
+    n_transits = (3, 4, 5, 6, 7, 8, 9)
     times = np.arange(N) * CADENCE_DAYS
     for seed in range(6):
-        flux = []
-        for n in n_transits:
-            dips = observe(np.random.default_rng(seed), 1, N, PLANET, 80)[0]
-            none = observe(np.random.default_rng(seed), 1, N)[0]
-            last = PLANET["epoch"] + (n - 0.5) * PLANET["period"]
-            flux.append(np.where(times < last, dips, none))
-        score = score_raw(taught, np.stack(flux))
-        assert score[-1] > 0.9
-        assert np.max(np.maximum.accumulate(score) - score) < 0.02
+        dips = observe(np.random.default_rng(seed), 1, N, PLANET, 80)[0]
+        none = observe(np.random.default_rng(seed), 1, N)[0]
+        lasts = PLANET["epoch"] + (np.array(n_transits) - 0.5) * PLANET["period"]
+        score = score_raw(taught, np.where(times < lasts[:, None], dips, none))
+        assert score[-1] > 0.95
+        assert find_fall(score) < 0.02
 
 
 @pytest.mark.parametrize("n", [730, N, 3197, 2 * 3197, YEAR, 4 * YEAR])
@@ -169,9 +171,9 @@ def test_the_loss_wants_the_right_class_and_the_deeper_planet_above():
     expected = [np.log1p(np.exp([-1.0, -3.0])).mean(), np.log1p(np.exp([-2.0, 2.0])).mean()]
     np.testing.assert_allclose(plain, expected, rtol=1e-6)
     ordered = np.array(make_loss(2.0)(truth, odds))
-    np.testing.assert_allclose(ordered, plain)  # no planet falls, and others may
+    np.testing.assert_allclose(ordered, plain)  # the planet rises enough, and others need not
     fallen = np.array(make_loss(2.0)(truth, odds[:, ::-1]))
-    np.testing.assert_allclose(fallen - plain, [2 * 2.0, 0])
+    np.testing.assert_allclose(fallen - plain, [2 * (2.0 + transit.RISE), 0])
 
 
 def test_candidates_are_weighed_alike(taught):

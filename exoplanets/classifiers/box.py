@@ -32,6 +32,8 @@ FEWEST_TRANSITS = 3  # in the baseline, at the longest period
 DRIFT = 1.5  # trial periods in which a transit drifts by its own duration over the baseline
 BIN = 2  # cadences averaged before the search
 FLARE = 4.0  # robust standard deviations; brightenings are cut there, dips are not
+NEAR = 0.003  # relative: trial periods that are near one that is given
+PLAIN = 400  # other trial periods, of each of `SEARCHES`, that tell the level of the noise
 CANDIDATES = 12  # peaks of the periodogram whose single events are looked at
 INGRESS = 0.3  # of the duration, of the trapezium with which a period is refined
 MULTIPLES = (2, 3)  # of a period, where only every second or third of its dips is there
@@ -106,7 +108,7 @@ def search(curves):
     return Search(*np.array(rows, dtype=float).reshape(len(curves), len(Search._fields)).T)
 
 
-def search_star(curve, times=None):
+def search_star(curve, times=None, near=None):
     """Search one equalised light curve.
 
     The signal-to-noise ratio of a period is the depth over the scatter of box means of the same
@@ -118,6 +120,9 @@ def search_star(curve, times=None):
     curve : ndarray of shape (n_cadences,)
     times : ndarray of shape (n_cadences,), optional
         Days since the first cadence; one every `CADENCE_DAYS` unless given.
+    near : ndarray, optional
+        Periods, days. Only trial periods near one of them are tried, and a few others for the level
+        of the noise: all that a light curve of years asks for would take a minute.
 
     Returns
     -------
@@ -138,19 +143,25 @@ def search_star(curve, times=None):
         if longest <= shortest:
             continue
         periods = trial_periods(shortest, longest, baseline)
+        plain = np.ones(len(periods), bool)
+        if near is not None:
+            plain = np.arange(len(periods)) % max(len(periods) // PLAIN, 1) == 0
+            nearest = np.abs(periods / np.reshape(near, (-1, 1)) - 1).min(axis=0)
+            periods, plain = (values[plain | (nearest < NEAR)] for values in (periods, plain))
         durations = np.array(hours) / 24
         power = model.power(periods, durations, objective="snr", oversample=3)
         scatter = np.array([_box_scatter(binned, d / (BIN * CADENCE_DAYS)) for d in durations])
         scatter = scatter[np.searchsorted(durations, power.duration - 1e-9)]
         snr = power.depth / scatter * np.sqrt(baseline / periods)
-        peaks.append((snr, periods, power.transit_time, power.duration, scatter))
+        peaks.append((snr, periods, power.transit_time, power.duration, scatter, plain))
     if not peaks:
         return Search(-np.inf, *[np.nan] * 5)
     peaks = np.nan_to_num(np.concatenate(peaks, axis=1))
     peaks = peaks[:, np.argsort(-peaks[0], kind="stable")]
-    level, spread = np.median(peaks[0]), max(mad_std(peaks[0]), 1e-9)
+    noise = peaks[0, peaks[-1] == 1]
+    level, spread = np.median(noise), max(mad_std(noise), 1e-9)
     best, seen = (-np.inf, *[np.nan] * 3), []
-    for snr, period, epoch, duration, scatter in peaks.T:
+    for snr, period, epoch, duration, scatter, _ in peaks.T:
         if any(abs(period / other - 1) < 0.01 for other in seen):
             continue
         seen.append(period)

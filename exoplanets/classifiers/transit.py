@@ -7,7 +7,7 @@ of Kepler [1]_ and the networks that vet their candidates [2]_; here both are on
 
 It sees no host label: non-hosts teach it, half of them with injected transits
 (`lightcurves/injection.py`). Each planet is shown twice, with shallow and with deep transits, and
-the deeper one may not have the lower score.
+the deeper one has to have the higher score.
 
 References
 ----------
@@ -44,6 +44,7 @@ layers = keras.layers
 MODEL_LAYOUT = 4  # raised whenever the network or what scoring needs changes
 CAMPAIGN = "campaign/"  # folder of the saved file that holds the campaign's arrays
 AT_ONCE = 64  # stars that the heads are given
+RISE = 0.7  # log-odds by which the deeper planet of a pair has to be above the other, at least
 FARTHEST = 4.0  # standard deviations; a number farther from its mean counts as if it were there
 
 
@@ -64,7 +65,7 @@ class TransitSettings(Settings):
     transit_epochs: int = setting(12, "epochs of each of these networks", 1)
     transit_rate: float = setting(4e-3, "AdamW's initial learning rate", 1e-9)
     weight_decay: float = setting(1e-4, "AdamW's weight decay", 0)
-    order_weight: float = setting(0.2, "weight in the loss of a deeper planet's lower score", 0)
+    order_weight: float = setting(0.5, "weight in the loss of a deeper planet's lower score", 0)
     transit_batch_size: int = setting(64, "pairs of light curves per batch", 1)
 
     def __post_init__(self):
@@ -115,11 +116,11 @@ def make_learner(head, settings):
 
 
 def make_loss(order_weight):
-    """Cross-entropy of both curves of a pair, and how far the deeper planet's odds are lower."""
+    """Cross-entropy of both curves of a pair, and what the deeper planet lacks of `RISE`."""
 
     def loss(truth, odds):
         crossed = keras.ops.softplus(odds) - truth * odds
-        fall = keras.ops.relu(odds[:, :1] - odds[:, 1:])
+        fall = keras.ops.relu(RISE + odds[:, :1] - odds[:, 1:])
         return keras.ops.mean(crossed, axis=1) + order_weight * keras.ops.mean(truth * fall, axis=1)
 
     return loss

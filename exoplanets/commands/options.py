@@ -10,7 +10,7 @@ from pathlib import Path
 
 from exoplanets.files import accept_any_text, stop
 
-VERSION = "1.0.0"
+VERSION = "2.0.0"
 ROOT = Path(__file__).resolve().parents[2]
 LARGEST_SEED = 2**32 - 1  # NumPy, scikit-learn and Keras take no larger one
 

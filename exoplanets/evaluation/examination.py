@@ -13,7 +13,8 @@ from exoplanets.sources.own_stars import Unreadable
 from exoplanets.stars import CADENCE_DAYS
 
 FINEST_STEP = 8  # cadences from one hidden stretch to the next, at least
-MOST_HIDDEN = 240  # stretches hidden in turn: two seconds for 65 days; longer curves, longer ones
+MOST_HIDDEN, LEAST_HIDDEN = 240, 60  # stretches hidden in turn; of longer curves fewer and longer
+CADENCES_IN_ALL = 4_000_000  # that the network is given of one star, about: some seconds
 CADENCES_AT_ONCE = 1 << 17  # that the network is given while stretches are hidden
 SEARCHED = ("period_days", "epoch_days", "duration_hours", "snr", "statistic")
 TREND = 97  # cadences (2 d) of the running median that is taken out of the flux before it is folded
@@ -99,7 +100,8 @@ def examine_star(star, cells, prepared, network):
     """
     known = np.isfinite(prepared.curve)
     curve, days = prepared.curve[known], prepared.days[known]
-    step = max(FINEST_STEP, -(-len(curve) // MOST_HIDDEN))
+    n_hidden = np.clip(CADENCES_IN_ALL // len(curve), LEAST_HIDDEN, MOST_HIDDEN)
+    step = max(FINEST_STEP, -(-len(curve) // int(n_hidden)))
     width = max(occlusion.HIDDEN, step)  # no cadence is left out
     n_at_once = max(1, CADENCES_AT_ONCE // len(curve))
 

@@ -22,6 +22,8 @@ import numpy as np
 from scipy import special
 
 from exoplanets.classifiers import box, keras_tools
+from exoplanets.classifiers.events import find_events
+from exoplanets.classifiers.fold import find_ephemerides
 from exoplanets.classifiers.transit import load_transit, make_scorer
 from exoplanets.evaluation import metrics
 from exoplanets.evaluation.depths import find_days, find_depths
@@ -36,6 +38,8 @@ from exoplanets.stars import CADENCE_DAYS
 BLOCK = 256  # stars read before they are scored
 TARGETS_PER_TASK = 256  # files of one star each that a worker gets at a time: a block
 BYTES_PER_TASK = 10_000_000  # of larger files: two blocks of stars of the Kaggle set
+LONG = 8000  # cadences (164 d): longer light curves are box-searched near the network's periods
+N_NEAR, MULTIPLES = 6, (0.5, 1, 2)  # of those periods, and what they are multiplied by
 CAMPAIGN_TIME = "since the first cadence of the campaign"
 
 
@@ -230,9 +234,13 @@ def score_curves(network, curves):
 
 def search_curve(prepared):
     """What the box search finds in a star: numbers, the epoch in days as the file counts them."""
-    known = np.isfinite(prepared.curve)
+    known, near = np.isfinite(prepared.curve), None
     days = prepared.days[known]
-    found = box.Search(*map(float, box.search_star(prepared.curve[known], days - days[0])))
+    if len(known) > LONG:
+        found = find_ephemerides(find_events(np.nan_to_num(prepared.curve[np.newaxis])), N_NEAR)[0]
+        near = np.outer(MULTIPLES, found.period * CADENCE_DAYS).ravel()
+    found = box.search_star(prepared.curve[known], days - days[0], near)
+    found = box.Search(*map(float, found))
     return found._replace(epoch=found.epoch + days[0])
 
 
