@@ -1,7 +1,6 @@
 """classifiers/keras_tools.py: TensorFlow starts in silence, and errors are still heard."""
 
 import os
-import signal
 import subprocess
 import sys
 
@@ -64,4 +63,3 @@ with quiet():
 """
     )
     assert (done.returncode, done.stderr) == (130, "interrupted\n")
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -22,7 +22,8 @@ LIBRARY = {
 MODULES = LIBRARY | {name: ROOT / f"{name}.py" for name in SCRIPTS}
 TOP_LEVEL = {
     "data", "plots", "exoplanets", "tests", *(f"{name}.py" for name in SCRIPTS),
-    "requirements.txt", "README.md", "Makefile", "pyproject.toml", "LICENSE", "CITATION.cff", "CHANGELOG.md",
+    "requirements.txt", "README.md", "Makefile", "pyproject.toml", "LICENSE",
+    "CITATION.cff", "CHANGELOG.md",
     ".ci", ".gitignore",
 }  # fmt: skip
 # Calls that have to come before the import that follows them.
