@@ -120,6 +120,7 @@ def test_dips_that_do_not_repeat_score_below_those_that_do(taught):
 
 # --------------------------------------------------------------------------- more is never less
 CLEAR = 0.9  # of a score: beyond, a star is a clear host to this briefly taught network
+MOST_FALL = 0.03  # of its score
 
 
 def find_fall(score):
@@ -137,7 +138,7 @@ def test_deeper_transits_never_have_a_lower_score(taught):
         rows.append(score_raw(taught, np.stack(flux)))
     assert sum(row[-1] >= CLEAR for row in rows) >= 11
     assert sum(row[0] < CLEAR for row in rows) >= 6  # they start from where it is open
-    assert max(map(find_fall, rows)) < 0.02
+    assert max(map(find_fall, rows)) < MOST_FALL
 
 
 def test_more_transits_never_have_a_lower_score(taught):
@@ -149,7 +150,7 @@ def test_more_transits_never_have_a_lower_score(taught):
         lasts = PLANET["epoch"] + (np.array(n_transits) - 0.5) * PLANET["period"]
         score = score_raw(taught, np.where(times < lasts[:, None], dips, none))
         assert score[-1] > 0.95
-        assert find_fall(score) < 0.02
+        assert find_fall(score) < MOST_FALL
 
 
 @pytest.mark.parametrize("n", [730, N, 3197, 2 * 3197, YEAR, 4 * YEAR])
