@@ -140,7 +140,7 @@ def test_a_new_classifier_is_in_the_figures(monkeypatch, tmp_path):
     monkeypatch.setattr(registry, "CLASSIFIERS", [Main, BoxLeastSquares, RepeatCount, Toy])
     monkeypatch.setitem(vetting.LEVELS, "quick", vetting.Level(40, 30, 10, False, 1, 1, 40, 50))
     monkeypatch.setattr(
-        step, "save_figure", lambda figure, path, _: drawn.update({path.stem: figure})
+        step, "save_figure", lambda figure, path, *_: drawn.update({path.stem: figure})
     )
     step.main(["--data-dir", str(tmp_path), "--plots-dir", str(tmp_path / "plots"), *QUICK])
     for name in ("precision_recall", "injection_recovery", "reliability"):
