@@ -75,5 +75,8 @@ def test_hosts_called_stars_and_the_highest_scored_are_searched():
     held_out = np.flatnonzero(~stars.is_host & (stars.split != "train"))
     highest = held_out[np.argsort(-score[held_out])]
     assert chosen[highest[: round(0.03 * len(held_out))]].all()
+    # Stars that taught the network do not take the place of held-out ones, however they score.
+    favoured = candidates.choose_stars(stars, score + (stars.split == "train"), threshold=3.0)
+    assert favoured[highest[: round(0.03 * len(held_out))]].all()
     chosen = candidates.choose_stars(stars, score, threshold=2.0)  # none is called
     assert chosen.sum() <= 12 + candidates.N_CANDIDATES + round(0.03 * len(held_out))

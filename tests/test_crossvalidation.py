@@ -1,6 +1,7 @@
 """evaluation/crossvalidation.py: every star is scored once by a classifier that never saw it."""
 
 import json
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -34,10 +35,30 @@ def test_every_star_is_scored_by_classifiers_that_never_saw_it(stars):
     assert len(memory.fitted) == 6  # three folds, two repetitions, other stars every time
     seen = [frozenset(fit.names) for fit, _, _ in memory.fitted]
     assert len(set(seen)) == 6
+    outside = [frozenset(f.names + v.names) for f, v, _ in memory.fitted]
+    assert len(set(outside)) == 6  # not only what is held out of each fold: the folds themselves
     for fit, validation, seed in memory.fitted:
         assert seed in (7, 8)
         assert not set(fit.names) & set(validation.names)
         assert 1 <= validation.is_host.sum() < fit.is_host.sum()
+
+
+class Tuned(Deepest):
+    """Remembers what its thresholds were tuned on."""
+
+    name = "tuned"
+    tuned_on: ClassVar = []
+
+    def tune(self, y, score):
+        self.tuned_on.append(len(y))
+        return super().tune(y, score)
+
+
+def test_thresholds_are_tuned_on_the_validation_stars_of_each_fold(stars):
+    memory = Memory()
+    memory.fitted = []
+    cross_validate([memory, Tuned()], stars, seeds=(7,))
+    assert Tuned.tuned_on == [len(validation) for _, validation, _ in memory.fitted]
 
 
 def test_the_classifier_that_was_passed_in_is_not_fitted_or_tuned(stars):
