@@ -105,7 +105,19 @@ def write_split(folder):
     save_split(folder / SPLIT_FILE, provenance, settings, campaign, stars, distributed)
 
 
+def build_only(self, stars, validation, seed):
+    """In place of the training of the published network, which other tests are about."""
+    self.model = step.make_published_network(self._read(stars), self.settings)
+    measures = [f"{kind}{name}" for kind in ("", "val_") for name in MEASURES]
+    self.history = pd.DataFrame({"epoch": [0]} | {name: [0.5] for name in measures})
+    return self
+
+
+MEASURES = ("loss", "recall", "average_precision")
 QUICK = ["--epochs", "1", "--filters", "3", "2", "--dense", "4", "3", "--batch-size", "16"]
+
+
+DRAWN = {}  # the figures of `with_toy`, by name
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +128,14 @@ def with_toy(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(registry, "CLASSIFIERS", [Main, BoxLeastSquares, RepeatCount, Toy])
         patch.setitem(vetting.LEVELS, "quick", vetting.Level(40, 30, 10, False, 1, 1, 40, 50))
+        save = step.save_figure
+
+        def keep(figure, path, *about):
+            DRAWN[path.stem] = figure
+            save(figure, path, *about)
+
+        patch.setattr(step, "save_figure", keep)
+        patch.setattr(step.Published, "fit", build_only)
         dirs = ["--data-dir", str(folder), "--plots-dir", str(folder / "plots")]
         options = ["--cross-validate", "2", "--repetitions", "1", "--seed", "3"]
         step.main([*dirs, *QUICK, *options])
@@ -134,20 +154,14 @@ def test_a_new_classifier_is_in_the_table_the_cross_validation_and_the_vetting(w
     assert "| toy | equalised | test |" in (with_toy / "plots/results.md").read_text()
 
 
-def test_a_new_classifier_is_in_the_figures(monkeypatch, tmp_path):
-    write_split(tmp_path)
-    drawn = {}
-    monkeypatch.setattr(registry, "CLASSIFIERS", [Main, BoxLeastSquares, RepeatCount, Toy])
-    monkeypatch.setitem(vetting.LEVELS, "quick", vetting.Level(40, 30, 10, False, 1, 1, 40, 50))
-    monkeypatch.setattr(
-        step, "save_figure", lambda figure, path, *_: drawn.update({path.stem: figure})
-    )
-    step.main(["--data-dir", str(tmp_path), "--plots-dir", str(tmp_path / "plots"), *QUICK])
+def test_a_new_classifier_is_in_the_figures(with_toy):
     for name in ("precision_recall", "injection_recovery", "reliability"):
-        legends = [axis.get_legend() for axis in drawn[name].axes if axis.get_legend()]
+        legends = [axis.get_legend() for axis in DRAWN[name].axes if axis.get_legend()]
         texts = [text.get_text() for legend in legends for text in legend.get_texts()]
         assert any(text.startswith("toy, equalised flux") for text in texts), name
-    assert set(drawn) >= {"CMtrain", "CMtest", "Trainevo", "CMtest_main", "top_candidates"}
+    assert set(DRAWN) >= {"CMtrain", "CMtest", "Trainevo", "CMtest_main", "top_candidates"}
+    run = json.loads((with_toy / "metrics.json").read_text())["provenance"]["run"]
+    assert all(f"run {run}" in figure.get_supxlabel() for figure in DRAWN.values())
 
 
 def test_the_run_is_named_in_all_its_results(with_toy):
@@ -189,6 +203,7 @@ def test_an_interrupted_writer_leaves_no_stamp_behind(with_toy, tmp_path, monkey
     (tmp_path / "metrics.json").write_text('{"provenance": {"run": "old"}}')
     (tmp_path / "stars.csv").write_text("row,run\n1,older\n")
     monkeypatch.setattr(registry, "CLASSIFIERS", [Main, BoxLeastSquares, RepeatCount])
+    monkeypatch.setattr(step.Published, "fit", build_only)
     said = []
     monkeypatch.setattr(step, "say", said.append)
 
