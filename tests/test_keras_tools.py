@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import pytest
 from conftest import ROOT
 
 CODE = f"""
@@ -63,3 +64,34 @@ with quiet():
 """
     )
     assert (done.returncode, done.stderr) == (130, "interrupted\n")
+
+
+TRAINING = """
+cores = sorted(os.sched_getaffinity(0))
+os.sched_setaffinity(0, cores[: int(sys.argv[1])])
+import hashlib
+import numpy as np
+x = np.random.default_rng(0).normal(size=(256, 600, 1)).astype("float32")
+layers = [keras.layers.Conv1D(32, 9, activation="relu"), keras.layers.GlobalMaxPooling1D()]
+model = keras.Sequential([*layers, keras.layers.Dense(1)])
+model.compile("adam", "mse")
+model.fit(x, x.mean(1) > 0, epochs=2, batch_size=128, verbose=0)
+print(hashlib.sha256(b"".join(w.tobytes() for w in model.get_weights())).hexdigest())
+"""
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2,
+    reason="needs two cores to give one away",
+)
+def test_one_core_and_two_give_the_same_weights():
+    first, *lines = CODE.strip().splitlines()
+    pin, _, rest = TRAINING.strip().partition("import hashlib")
+    code = "\n".join([first, pin, *lines, "import hashlib" + rest])  # pinned before Keras starts
+    weights = [
+        subprocess.run(
+            [sys.executable, "-c", code, str(n)], capture_output=True, text=True, check=True
+        ).stdout
+        for n in (1, 2)
+    ]
+    assert weights[0] == weights[1] != ""

@@ -51,6 +51,15 @@ with quiet():
     import tensorflow as tf
 from tqdm.keras import TqdmCallback
 
+tf.get_logger().setLevel("ERROR")  # cross-validation builds many networks: no hint on retracing
+
+# An operation's sums are split among its threads, so their number decides how they round: it is the
+# same on every machine, whatever its number of cores.
+N_THREADS = 2
+
+with contextlib.suppress(RuntimeError):  # a program that started TensorFlow keeps its own number
+    tf.config.threading.set_intra_op_parallelism_threads(N_THREADS)
+
 
 def make_reproducible(seed):
     """Seed Python, NumPy and Keras, and forbid TensorFlow any order that varies.
