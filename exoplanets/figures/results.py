@@ -229,13 +229,18 @@ def draw_candidates(curves, times, stars):
         )
         for axis, curve, star in zip(axes.flat, curves, stars.itertuples(), strict=False):
             name = "host" if star.label else "non-host"
+            period = "no repeating dip found"
             if np.isfinite(star.period_days):
                 duration = star.duration_hours / 24
                 draw_fold(axis, times, curve, star.period_days, star.epoch_days, duration)
-            clear = star.statistic >= VISIBLE_STATISTIC
+                clear = star.statistic >= VISIBLE_STATISTIC
+                period = f"period {star.period_days:.4f} d{'' if clear else ' (uncertain)'}"
+            else:
+                axis.set_xticks([])
+                axis.set_yticks([])
             axis.set_title(
-                f"row {star.row}, {name}, score {star.score:.2f}\nperiod {star.period_days:.4f} d"
-                f"{'' if clear else ' (uncertain)'}{', label suspect' * star.suspect_label}",
+                f"row {star.row}, {name}, score {star.score:.2f}\n"
+                f"{period}{', label suspect' * star.suspect_label}",
                 fontsize=8,
                 color=COLORS[name],
             )

@@ -48,16 +48,16 @@ def describe_figures(names):
     """The text of `plots/README.md`, with the pictures that there are."""
     lines = [ABOUT]
     for step, title in STEPS.items():
-        lines.append(f"## {title}\\n")
+        lines.append(f"## {title}\n")
         for name, (of_step, caption) in CAPTIONS.items():
             if of_step == step:
-                picture = f"![{name}](readme/{name}.png)\\n\\n" if name in names else ""
-                lines.append(f"### {name}.png\\n\\n{picture}{caption}\\n")
-    return "\\n".join(lines)
+                picture = f"![{name}](readme/{name}.png)\n\n" if name in names else ""
+                lines.append(f"### {name}.png\n\n{picture}{caption}\n")
+    return "\n".join(lines)
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__.partition("\\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--plots-dir", type=Path, required=True, help="figures of a finished run")
     args = parser.parse_args(argv)
     folder = ROOT / "plots" / "readme"
