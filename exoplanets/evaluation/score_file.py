@@ -17,8 +17,8 @@ from exoplanets.files import DataError, atomic_write, say
 
 COLUMNS = (
     "name", "score", "probability", "prevalence", "called", "period_days", "epoch_days",
-    "duration_hours", "depth_ppm", "snr", "statistic", "n_cadences", "n_windows",
-    "n_windows_called", "network", "campaign", "light_curve", "notes",
+    "duration_hours", "depth_ppm", "snr", "statistic", "n_cadences", "network",
+    "campaign", "light_curve", "notes",
 )  # fmt: skip
 # What rests on nothing but the light curve, the network and the campaign: it is used again.
 MEASURED = ("score", "called", *COLUMNS[COLUMNS.index("period_days") : COLUMNS.index("network")])

@@ -101,8 +101,8 @@ def _check_start(start):
         raise DataError("is empty: fetch it again")
     if start == LFS_POINTER:
         raise DataError(
-            "is a Git LFS pointer, not the table: run `git lfs pull` where it came from, or delete "
-            "it to download the set"
+            "is a Git LFS pointer, not the data: run `git lfs pull` where it came from, or fetch "
+            "the file itself"
         )
 
 
