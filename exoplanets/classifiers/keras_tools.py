@@ -51,14 +51,9 @@ with quiet():
     import tensorflow as tf
 from tqdm.keras import TqdmCallback
 
-tf.get_logger().setLevel("ERROR")  # cross-validation builds many networks: no hint on retracing
-
 # An operation's sums are split among its threads, so their number decides how they round: it is the
 # same on every machine, whatever its number of cores.
 N_THREADS = 2
-
-with contextlib.suppress(RuntimeError):  # a program that started TensorFlow keeps its own number
-    tf.config.threading.set_intra_op_parallelism_threads(N_THREADS)
 
 
 def make_reproducible(seed):
@@ -66,6 +61,7 @@ def make_reproducible(seed):
 
     What Keras kept of networks trained before is let go: cross-validation makes dozens.
     """
+    _set_threads(N_THREADS)
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
@@ -78,13 +74,19 @@ def work_side_by_side():
     And forbid any order that varies, as `make_reproducible` does.
     """
     tf.config.experimental.enable_op_determinism()
-    with contextlib.suppress(RuntimeError):  # TensorFlow runs already: slower, the same numbers
-        tf.config.threading.set_intra_op_parallelism_threads(1)
+    _set_threads(1)
     _start()
+
+
+def _set_threads(n):
+    """Cores of one operation, unless TensorFlow runs already: then it keeps what it has."""
+    with contextlib.suppress(RuntimeError):
+        tf.config.threading.set_intra_op_parallelism_threads(n)
 
 
 def _start():
     """Let TensorFlow look for devices, which makes it talk, before anything is computed."""
+    tf.get_logger().setLevel("ERROR")  # cross-validation builds many networks: no hint on retracing
     with quiet():
         tf.constant(0.0)
 

@@ -338,8 +338,8 @@ def draw_calibration(measured, network, color):
             f"{_format(measured['brier_before'])} to {_format(measured['brier_after'])} "
             f"(prevalence alone {_format(measured['brier_of_prevalence'])})\n"
             f"{measured['hosts']} hosts and {measured['non_hosts']} non-hosts not trained on, "
-            f"non-hosts weighted to {measured['prevalence']:.1%} hosts; at the top: hosts and "
-            "non-hosts per bin",
+            f"non-hosts weighted to {measured['prevalence']:.1%} hosts\n"
+            "numbers at the top: hosts and non-hosts per bin",
         )
     return figure
 
