@@ -50,7 +50,7 @@ def observe(rng, n_stars, n, planet=None, snr=0.0):
 def taught():
     """A transit network after a short training, and stars it never saw: half have planets."""
     rng = np.random.default_rng(0)
-    settings = TransitSettings(curves=2000, heads=2, transit_epochs=12)
+    settings = TransitSettings(curves=2000)
     model, history = train_transit(observe(rng, 60, N), settings, seed=1)
     has = np.arange(120) < 60
     raw = observe(rng, 120, N)
@@ -82,8 +82,8 @@ def test_a_short_training_tells_transits_in_unseen_stars(taught):
     assert reference.roc_auc_score(taught.has, upside_down) < 0.6
     assert upside_down.mean() < 0.25
     assert taught.history.groupby("head")["epoch"].apply(list).to_dict() == {
-        0: list(range(12)), 1: list(range(12)),
-    }  # fmt: skip
+        k: list(range(12)) for k in range(3)
+    }
     for _, head in taught.history.groupby("head"):
         assert head["loss"].iloc[-1] < head["loss"].iloc[0]
 
@@ -120,7 +120,7 @@ def test_dips_that_do_not_repeat_score_below_those_that_do(taught):
 
 # --------------------------------------------------------------------------- more is never less
 CLEAR = 0.9  # of a score: beyond, a star is a clear host to this briefly taught network
-MOST_FALL = 0.03  # of its score
+MOST_FALL = 0.02  # of its score
 
 
 def find_fall(score):
