@@ -77,6 +77,7 @@ from exoplanets.classifiers.base import Classifier, Settings, setting
 from exoplanets.classifiers.box import BoxLeastSquares
 from exoplanets.classifiers.keras_tools import (
     keras,
+    make_batches,
     make_progress_bar,
     make_reproducible,
     predict,
@@ -206,11 +207,12 @@ class Published(Classifier):
                 f"normalisation needs {FEWEST_BATCHES} an epoch, and there are {len(y)} fit stars"
             )
         history = self.model.fit(
-            x[..., np.newaxis],
-            y,
-            validation_data=(self._read(validation)[..., np.newaxis], validation.y),
+            make_batches(x[..., np.newaxis], y, batch_size, seed),
+            validation_data=make_batches(
+                self._read(validation)[..., np.newaxis], validation.y, batch_size
+            ),
             class_weight={0: 1.0, 1: self.settings.host_weight},
-            batch_size=batch_size,
+            shuffle=False,  # they are shuffled
             epochs=self.settings.epochs,
             callbacks=[
                 keras.callbacks.EarlyStopping(

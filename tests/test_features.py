@@ -108,5 +108,5 @@ def test_features_are_finite_and_each_star_stands_for_itself():
     assert views.shape == (len(curves), 3, POINTS, len(VIEWS))
     assert np.isfinite(numbers).all() and np.isfinite(views).all()
     alone = features.find_features(curves[-2:-1], 3)
-    np.testing.assert_allclose(numbers[-2:-1], alone[0], atol=1e-4)
-    np.testing.assert_allclose(views[-2:-1], alone[1], atol=1e-4)
+    np.testing.assert_array_equal(numbers[-2:-1], alone[0])
+    np.testing.assert_array_equal(views[-2:-1], alone[1])

@@ -105,6 +105,12 @@ def test_identity_normalisation_changes_nothing():
     np.testing.assert_array_equal(normalised, x)
 
 
+def read(batches):
+    """Flux and labels of all batches, and how many stars each has."""
+    x, y = zip(*batches.as_numpy_iterator(), strict=True)
+    return np.concatenate(x)[..., 0], np.concatenate(y), list(map(len, y))
+
+
 def test_every_setting_changes_the_network_or_its_training(monkeypatch):
     """Settings reach Keras: what `fit` and the network are given follows them."""
     settings = cnn_classifier.PublishedSettings(
@@ -126,20 +132,23 @@ def test_every_setting_changes_the_network_or_its_training(monkeypatch):
     given = {}
 
     class Recorder:
-        def fit(self, x, y, **options):
-            given.update(options, x=x, y=y)
+        def fit(self, batches, validation_data, **options):
+            given.update(options, fit=read(batches), held_out=read(validation_data))
             return argparse.Namespace(history={"loss": [1.0], "val_loss": [1.0]})
 
     monkeypatch.setattr(cnn_classifier, "make_published_network", lambda *_: Recorder())
     fit, held_out = make_stars(fit_stars(160), np.arange(160) % 2), make_stars(fit_stars(4))
     cnn_classifier.Published(settings).fit(fit, held_out, seed=1)
     assert given["class_weight"] == {0: 1.0, 1: 7.0}
-    assert (given["batch_size"], given["epochs"]) == (9, 4)
-    x, y = given["validation_data"]
-    np.testing.assert_array_equal(x[..., 0], held_out.flux)
+    assert given["epochs"] == 4
+    x, y, sizes = given["held_out"]
+    np.testing.assert_array_equal(x, held_out.flux)
     np.testing.assert_array_equal(y, held_out.y)
-    np.testing.assert_array_equal(given["x"][..., 0], fit.flux)
-    np.testing.assert_array_equal(given["y"], fit.y)
+    x, y, sizes = given["fit"]
+    assert sizes == [9] * 17 + [7]
+    assert not np.array_equal(x, fit.flux)
+    labels = {curve.tobytes(): label for curve, label in zip(fit.flux, fit.y, strict=True)}
+    assert {curve.tobytes(): label for curve, label in zip(x, y, strict=True)} == labels
     (stopping,) = [c for c in given["callbacks"] if isinstance(c, keras.callbacks.EarlyStopping)]
     assert (stopping.monitor, stopping.patience) == ("val_loss", 3)
     assert stopping.restore_best_weights
@@ -209,8 +218,9 @@ def test_the_fit_stars_are_balanced_and_each_kind_reads_its_own_light_curves(mon
     shown = {}
 
     class Recorder:
-        def fit(self, x, y, validation_data, **options):
-            shown.update(x=x[..., 0], y=y, held_out=validation_data[0][..., 0])
+        def fit(self, batches, validation_data, **options):
+            x, y, _ = read(batches)
+            shown.update(x=x, y=y, held_out=read(validation_data)[0])
             return argparse.Namespace(history={"loss": [1.0], "val_loss": [1.0]})
 
     monkeypatch.setattr(cnn_classifier, "make_published_network", lambda *_: Recorder())

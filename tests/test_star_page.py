@@ -30,7 +30,7 @@ class DipReader:
     def __init__(self, *places):
         self.places = list(places)
 
-    def predict(self, x, batch_size, verbose):
+    def predict_on_batch(self, x):
         """The deeper there, the higher the score."""
         return 1 / (1 + np.exp(0.1 * x[:, self.places, 0].sum(axis=1, keepdims=True)))
 

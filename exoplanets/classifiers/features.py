@@ -1,14 +1,15 @@
 """What the transit network is shown of a candidate: its numbers and its folded light curve."""
 
-from concurrent.futures import ThreadPoolExecutor
+import functools
 
 import numpy as np
 
 from exoplanets.classifiers.events import DURATIONS, compress_events, find_events
 from exoplanets.classifiers.fold import SEARCHES, find_ephemerides
+from exoplanets.classifiers.processes import map_in_processes
 from exoplanets.stars import CADENCE_DAYS
 
-BLOCK = 64  # light curves at a time: about what a processor's cache holds
+BLOCK = 128  # light curves at a time: more would not fit into a processor's cache
 POINTS, REACH = 24, 3  # of a view: points, and transit durations it reaches to either side
 DEEPEST, TALLEST = -12.0, 4.0  # of a light curve in a view, its standard deviations
 LEAST_PERIOD = 0.9  # of the shortest trial period: candidates were followed a little from there
@@ -175,14 +176,14 @@ def find_features(curves, n_best):
     numbers : ndarray of shape (n_stars, n_best, len(NUMBERS)), float32
     views : ndarray of shape (n_stars, n_best, POINTS, len(VIEWS)), float32
     """
-
-    def treat(start):
-        block = curves[start : start + BLOCK]
-        events = find_events(block)
-        candidates, noise = find_ephemerides(events, n_best)
-        features = describe_candidates(block, events, candidates, noise)
-        return [part.reshape(len(block), n_best, *part.shape[1:]) for part in features]
-
-    with ThreadPoolExecutor() as pool:  # NumPy releases the interpreter while it works
-        done = list(pool.map(treat, range(0, len(curves), BLOCK)))
+    blocks = [curves[start : start + BLOCK] for start in range(0, len(curves), BLOCK)]
+    done = map_in_processes(functools.partial(_find_block, n_best=n_best), blocks)
     return tuple(np.concatenate(parts) for parts in zip(*done, strict=True))
+
+
+def _find_block(curves, n_best):
+    """Features of so few light curves that a processor's cache holds what is made of them."""
+    events = find_events(curves)
+    candidates, noise = find_ephemerides(events, n_best)
+    features = describe_candidates(curves, events, candidates, noise)
+    return [part.reshape(len(curves), n_best, *part.shape[1:]) for part in features]

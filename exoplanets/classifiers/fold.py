@@ -152,10 +152,12 @@ def fold_series(series, plan):
     return strength
 
 
-def _find_phase(series, plan, i):
-    """The phase, in steps, at which one star's events at trial period i are strongest."""
+def _find_phase(padded, plan, i):
+    """The phase, in steps, at which one star's events at trial period i are strongest.
+
+    `padded` holds its series, and zeros after it.
+    """
     scale = plan.scales[i][:, 0]
-    padded = np.append(series, np.zeros(len(scale), series.dtype))
     sums = padded[plan.cycles[i][:, None] + np.arange(len(scale))].sum(axis=0)
     return np.argmax(np.where(scale > 0, sums * scale, -np.inf))
 
@@ -188,7 +190,8 @@ def search_periods(events, n_best):
         best = best.reshape(n_stars, n_steps, step).max(axis=2)
         best = np.clip(best - np.median(best, axis=1, keepdims=True), LEAST, MOST)
         strengths.append(fold_series(np.ascontiguousarray(best.T), plan))
-        grids.append((best, step, plan))
+        width = int(plan.periods[-1]) + 2
+        grids.append((np.pad(best, ((0, 0), (0, width))), step, plan))
     strength = np.concatenate(strengths).T
     trial = np.concatenate([plan.periods * step for _, step, plan in grids])
     ends = np.cumsum([len(plan.periods) for *_, plan in grids])
@@ -201,8 +204,8 @@ def search_periods(events, n_best):
         period[:, k] = trial[chosen]
         for star, place in enumerate(chosen):
             grid = np.searchsorted(ends, place, side="right")
-            best, step, plan = grids[grid]
-            phase = _find_phase(best[star], plan, place - ends[grid])  # counted from its end
+            padded, step, plan = grids[grid]
+            phase = _find_phase(padded[star], plan, place - ends[grid])  # counted from its end
             epoch[star, k] = (phase + 0.5) * step - 0.5
         strength[np.abs(log_trial - log_trial[chosen][:, None]) < APART] = -np.inf
     return period, epoch, noise
@@ -244,7 +247,9 @@ def follow(strength, star, period, epoch, first, last):
         cadence = np.rint(middles[:, :, None] + late).astype(np.int32)[..., None] + shifts
         inside = (cadence >= 0) & (cadence < n) & (cycles < n_cycles[some, None])[..., None, None]
         place = star[some, None, None, None] * n + np.minimum(np.maximum(cadence, 0), n - 1)
-        total[some] += (flat[place] * inside[..., None]).sum(axis=1)
+        values = flat[place] * inside[..., None]
+        for cycle_values in values.swapaxes(0, 1):  # one by one: sums round as their order has it
+            total[some] += cycle_values
         n_events[some, ..., 0] += inside.sum(axis=1)
     snr = np.where(n_events > 1, total / np.sqrt(np.maximum(n_events, 1)), LEAST)
     best = snr.reshape(len(star), -1).argmax(axis=1)

@@ -96,9 +96,41 @@ def make_progress_bar(description):
     return TqdmCallback(verbose=0, desc=description, leave=False, disable=None)
 
 
+def make_batches(x, y, batch_size, seed=None):
+    """Batches of stars to train on or to validate with.
+
+    Keras makes much the same of arrays, but lets TensorFlow tune the pipeline, and the end of an
+    epoch may then wait five seconds for the tuner.
+
+    Parameters
+    ----------
+    x, y : ndarray, or tuple of ndarray
+        With a row per star.
+    batch_size : int
+    seed : int, optional
+        Of the order, which is another one in each epoch; without it, the order stays.
+
+    Returns
+    -------
+    tf.data.Dataset
+    """
+    arrays = keras.tree.map_structure(tf.convert_to_tensor, (x, y))
+    n_stars = len(keras.tree.flatten(arrays)[0])
+    rows = tf.data.Dataset.range(n_stars)
+    if seed is not None:
+        rows = rows.shuffle(n_stars, seed=seed)
+    batches = rows.batch(batch_size).map(
+        lambda some: keras.tree.map_structure(lambda array: tf.gather(array, some), arrays)
+    )
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return batches.prefetch(1).with_options(options)
+
+
 def predict(model, x, batch_size=256):
     """Score of each star, ndarray of shape (n_stars,), float32; refuses one that is not finite."""
-    score = model.predict(x[..., np.newaxis], batch_size=batch_size, verbose=0)[:, 0]
+    parts = [x[start : start + batch_size, :, None] for start in range(0, len(x), batch_size)]
+    score = np.concatenate([model.predict_on_batch(part)[:, 0] for part in parts])
     return check_scores(model, score)
 
 

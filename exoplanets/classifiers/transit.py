@@ -29,9 +29,9 @@ from exoplanets.classifiers.keras_layers import FoldedCandidates
 from exoplanets.classifiers.keras_tools import (
     check_scores,
     keras,
+    make_batches,
     make_progress_bar,
     make_reproducible,
-    predict,
     save_model,
     tf,
 )
@@ -107,21 +107,25 @@ def make_transit_network(settings):
     return keras.Model(curves, keras.ops.sigmoid(mean), name="transit")
 
 
-def make_learner(head, settings):
-    """Two stars side by side through one head, so that their order can be taught."""
-    numbers = keras.Input((2, *head.inputs[0].shape[1:]))
-    views = keras.Input((2, *head.inputs[1].shape[1:]))
-    odds = [head([numbers[:, k], views[:, k]]) for k in range(2)]
-    return keras.Model([numbers, views], layers.Concatenate()(odds))
+def make_learner(heads):
+    """Two stars side by side through each head, so that their order can be taught.
+
+    The heads share the batches and nothing else. Output (n, n_heads, 2).
+    """
+    pairs = [keras.Input((2, *part.shape[1:])) for part in heads[0].inputs]
+    stars = [keras.ops.reshape(part, (-1, *part.shape[2:])) for part in pairs]
+    odds = [keras.ops.reshape(head(stars), (-1, 1, 2)) for head in heads]
+    return keras.Model(pairs, layers.Concatenate(axis=1)(odds) if len(odds) > 1 else odds[0])
 
 
 def make_loss(order_weight):
-    """Cross-entropy of both curves of a pair, and what the deeper planet lacks of `RISE`."""
+    """Per head, cross-entropy of both curves of a pair, and what the deeper lacks of `RISE`."""
 
     def loss(truth, odds):
+        truth = keras.ops.expand_dims(truth, 1)
         crossed = keras.ops.softplus(odds) - truth * odds
-        fall = keras.ops.relu(RISE + odds[:, :1] - odds[:, 1:])
-        return keras.ops.mean(crossed, axis=1) + order_weight * keras.ops.mean(truth * fall, axis=1)
+        fall = keras.ops.relu(RISE + odds[..., :1] - odds[..., 1:])
+        return keras.ops.mean(crossed + order_weight * truth * fall, axis=2)
 
     return loss
 
@@ -144,57 +148,54 @@ def train_transit(flux, settings, seed, campaign=None):
     model : keras.Model
         See `make_transit_network`.
     history : pandas.DataFrame
-        Loss per epoch of each head.
+        Loss per epoch, the mean over heads.
     """
     make_reproducible(seed)
     rng = np.random.default_rng(seed)
     say(f"injecting transits into {len(flux)} non-hosts: {settings.curves} light curves")
     snr_range = (settings.snr_low, settings.snr_high)
     sample = make_training_sample(flux, settings.curves, rng, snr_range, campaign)
-    return train_on_sample(sample, settings)
+    return train_on_sample(sample, settings, seed)
 
 
-def train_on_sample(sample, settings):
+def train_on_sample(sample, settings, seed):
     """Train the transit network on a training sample, which may come from several surveys.
 
     Parameters
     ----------
     sample : list of exoplanets.lightcurves.injection.Pairs
     settings : TransitSettings
+    seed : int
+        Of the batches; that of the weights is given to `make_reproducible`.
 
     Returns
     -------
     model, history
-        See `train_transit`. What is random follows the seed of `make_reproducible`.
+        See `train_transit`.
     """
     numbers, views = find_pair_features(sample, settings.candidates)
     has = np.concatenate([pairs.kinds == "transits" for pairs in sample]).astype(np.float32)
     model = make_transit_network(settings)
-    history = []
-    n_batches = -(-len(has) // settings.transit_batch_size) * settings.transit_epochs
-    for k in range(settings.heads):
-        head = model.get_layer(f"head_{k}")
+    heads = [model.get_layer(f"head_{k}") for k in range(settings.heads)]
+    for head in heads:
         head.get_layer("scale").adapt(np.arcsinh(numbers / 2).reshape(-1, *numbers.shape[2:]))
-        learner = make_learner(head, settings)
-        rate = keras.optimizers.schedules.CosineDecay(settings.transit_rate, n_batches)
-        learner.compile(
-            keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay),
-            make_loss(settings.order_weight),
-            steps_per_execution=8,
-        )
-        fitted = learner.fit(
-            [numbers, views],
-            np.stack([has, has], axis=1),
-            batch_size=settings.transit_batch_size,
-            epochs=settings.transit_epochs,
-            verbose=0,
-            callbacks=[make_progress_bar(f"transit: head {k + 1} of {settings.heads}")],
-        )
-        history += [
-            {"epoch": epoch, "head": k, "loss": loss}
-            for epoch, loss in enumerate(fitted.history["loss"])
-        ]
-    return model, pd.DataFrame(history)
+    learner = make_learner(heads)
+    n_batches = -(-len(has) // settings.transit_batch_size) * settings.transit_epochs
+    rate = keras.optimizers.schedules.CosineDecay(settings.transit_rate, n_batches)
+    learner.compile(
+        keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay),
+        make_loss(settings.order_weight),
+    )
+    fitted = learner.fit(
+        make_batches(
+            (numbers, views), np.stack([has, has], axis=1), settings.transit_batch_size, seed
+        ),
+        epochs=settings.transit_epochs,
+        shuffle=False,  # they are shuffled
+        verbose=0,
+        callbacks=[make_progress_bar("transit")],
+    )
+    return model, pd.DataFrame(fitted.history).rename_axis("epoch").reset_index()
 
 
 def find_pair_features(sample, n_best):
@@ -317,7 +318,7 @@ class Transit(Classifier):
 
     def score(self, stars):
         """Score of each star, ndarray of shape (n_stars,), float64."""
-        return predict(self.model, stars.curves).astype(float)
+        return make_scorer(self.model)(stars.curves).astype(float)
 
     def save(self, path, scoring):
         """Save it with its settings, its campaign, and what scoring needs; see `load_transit`."""

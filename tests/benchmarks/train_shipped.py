@@ -64,7 +64,7 @@ def main(argv=None):
         curves = np.concatenate([fit.curves[hosts], validation.curves])
         held_out[name] = np.append(fit.y[hosts], validation.y), curves
         del stars, fit, validation
-    model, _ = train_on_sample(sample, settings)
+    model, _ = train_on_sample(sample, settings, args.seed)
 
     y = np.concatenate([y for y, _ in held_out.values()])
     score = {name: predict(model, curves).astype(float) for name, (_, curves) in held_out.items()}
