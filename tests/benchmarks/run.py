@@ -65,8 +65,8 @@ def main(argv=None):
         if not (home / "exoTest.csv").exists():
             # In a process of its own: a child's peak memory counts what its parent had.
             subprocess.run([sys.executable, __file__, "--write", str(home)], check=True)
-        for old in home.glob("*.parsed.json"):
-            old.unlink()  # a cold parse
+        for name in ("parsed.npz", "equalised.npz"):
+            (home / name).unlink(missing_ok=True)  # a cold start
         where = ["--data-dir", str(home), "--plots-dir", str(home / "plots")]
         short = [] if args.full_training else ["--epochs", "3"]
         python = [sys.executable]
