@@ -1,12 +1,13 @@
 """What the transit network is shown of a candidate: its numbers and its folded light curve."""
 
 import functools
+import os
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from exoplanets.classifiers.events import DURATIONS, compress_events, find_events
 from exoplanets.classifiers.fold import SEARCHES, find_ephemerides
-from exoplanets.classifiers.processes import map_in_processes
 from exoplanets.stars import CADENCE_DAYS
 
 BLOCK = 128  # light curves at a time: more would not fit into a processor's cache
@@ -177,7 +178,9 @@ def find_features(curves, n_best):
     views : ndarray of shape (n_stars, n_best, POINTS, len(VIEWS)), float32
     """
     blocks = [curves[start : start + BLOCK] for start in range(0, len(curves), BLOCK)]
-    done = map_in_processes(functools.partial(_find_block, n_best=n_best), blocks)
+    # NumPy releases the interpreter while it works; more threads than cores only fight for it.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        done = list(pool.map(functools.partial(_find_block, n_best=n_best), blocks))
     return tuple(np.concatenate(parts) for parts in zip(*done, strict=True))
 
 
