@@ -74,7 +74,10 @@ def check_writable(*paths):
         if not folder.is_dir():
             raise DataError(f"'{folder}' is a file: a folder is needed for '{path.name}'")
         if not os.access(folder, os.W_OK | os.X_OK):
-            raise DataError(f"'{folder}' cannot be written to, and '{path.name}' is to go there")
+            raise DataError(
+                f"'{folder}' cannot be written to, and '{path.name}' is to go there: choose "
+                "another folder with --data-dir or --plots-dir"
+            )
 
 
 @contextlib.contextmanager

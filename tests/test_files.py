@@ -133,7 +133,9 @@ def test_what_cannot_be_written_is_named(tmp_path, monkeypatch):
     with pytest.raises(DataError, match=r"file' is a file: a folder is needed for 'a.png'"):
         check_writable(tmp_path / "file" / "plots" / "a.png")
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    with pytest.raises(DataError, match=r"cannot be written to, and 'a.png' is to go there"):
+    with pytest.raises(
+        DataError, match=r"cannot be written to, and 'a.png' is to go there: choose.* --plots-dir"
+    ):
         check_writable(tmp_path / "a.png")
 
 

@@ -138,7 +138,9 @@ def test_a_folder_or_a_path_that_cannot_be_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"scores\.csv' is not an ordinary file"):
         write(tmp_path / "scores.csv")
     (tmp_path / "file").write_text("x")
-    with pytest.raises(DataError, match=r"scores\.csv' cannot be written: File exists"):
+    with pytest.raises(
+        DataError, match=r"scores\.csv' cannot be written: File exists; choose .* --output"
+    ):
         write(tmp_path / "file" / "scores.csv")
 
 

@@ -156,7 +156,10 @@ def open_scores(path, network, campaign):
             check_ours(each)
         journal = _lock(unfinished, path)
     except OSError as error:
-        raise DataError(f"'{path}' cannot be written: {error.strerror or error}") from error
+        reason = error.strerror or error
+        raise DataError(
+            f"'{path}' cannot be written: {reason}; choose another place with --output"
+        ) from error
     known, keys = {}, set()
     with journal:
         for source in (path, unfinished):
