@@ -4,8 +4,11 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from conftest import ROOT
+
+from exoplanets.classifiers.keras_tools import make_batches
 
 CODE = f"""
 import os, signal, sys
@@ -95,3 +98,20 @@ def test_one_core_and_two_give_the_same_weights():
         for n in (1, 2)
     ]
     assert weights[0] == weights[1] != ""
+
+
+@pytest.mark.parametrize("seed", [None, 1])
+def test_batches_hold_every_star_once_and_in_another_order_each_epoch(seed):
+    stars = np.arange(20)
+    batches = make_batches((stars, -stars), 2 * stars, 6, seed)
+    epochs = []
+    for _ in range(2):
+        found = [np.stack([*x, y]) for x, y in batches.as_numpy_iterator()]
+        assert [part.shape[1] for part in found] == [6, 6, 6, 2]
+        one, two, labels = np.concatenate(found, axis=1)
+        np.testing.assert_array_equal(np.sort(one), stars)
+        np.testing.assert_array_equal(two, -one)
+        np.testing.assert_array_equal(labels, 2 * one)
+        epochs.append(one)
+    assert np.array_equal(epochs[0], stars) == (seed is None)
+    assert np.array_equal(*epochs) == (seed is None)
