@@ -11,6 +11,7 @@ import threading
 import numpy as np
 import pytest
 from conftest import ROOT
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from exoplanets.classifiers import box, keras_tools, transit
 from exoplanets.commands import predict
@@ -394,6 +395,26 @@ def test_blocks_are_scored_side_by_side_in_their_order(model, flux):
     assert len(read) == 3  # two under way and one ahead: memory stays flat
     found += rows
     assert found == [prediction.score_block(block, network, job, {}) for block in blocks]
+
+
+def test_a_block_that_ends_gives_others_no_more_threads_of_matrix_products(model, flux):
+    """A product of matrices rounds as its number of threads has it."""
+    network, seen = prediction.load_network(model), []
+
+    def score(curves):
+        with threadpool_limits(1, "blas"):  # as another block does that ends now
+            pass
+        seen.append({pool["num_threads"] for pool in threadpool_info() if is_blas(pool)})
+        return network.score(curves)
+
+    def is_blas(pool):
+        return pool["user_api"] == "blas"
+
+    blocks = [[Star(f"star {i}", flux[i], None, ())] for i in range(2)]
+    watched = network._replace(score=score)
+    with threadpool_limits(3, "blas"):  # as many cores as it may be
+        list(prediction.score_blocks(blocks, watched, prediction.Job(), {}, n_threads=2))
+    assert seen == [{1}, {1}]
 
 
 def test_an_error_while_reading_is_not_swallowed(model, flux):

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import special
+from threadpoolctl import threadpool_limits
 
 from exoplanets.classifiers import box, keras_tools
 from exoplanets.classifiers.events import find_events
@@ -377,7 +378,9 @@ def score_blocks(blocks, network, job, known, n_threads=1):
     list
         See `score_block`.
     """
-    with ThreadPoolExecutor(n_threads) as pool:
+    # Blocks that begin and end at other times must not give each other more threads of matrix
+    # products: those round otherwise.
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(n_threads) as pool:
         under_way = deque()
         try:
             for stars in blocks:
