@@ -10,7 +10,7 @@ from exoplanets.classifiers.events import DURATIONS, compress_events, find_event
 from exoplanets.classifiers.fold import SEARCHES, find_ephemerides
 from exoplanets.stars import CADENCE_DAYS
 
-BLOCK = 128  # light curves at a time: more would not fit into a processor's cache
+BLOCK = 410_000  # cadences at a time (128 stars of 65 days): what a processor's cache holds
 POINTS, REACH = 24, 3  # of a view: points, and transit durations it reaches to either side
 DEEPEST, TALLEST = -12.0, 4.0  # of a light curve in a view, its standard deviations
 LEAST_PERIOD = 0.9  # of the shortest trial period: candidates were followed a little from there
@@ -177,7 +177,8 @@ def find_features(curves, n_best):
     numbers : ndarray of shape (n_stars, n_best, len(NUMBERS)), float32
     views : ndarray of shape (n_stars, n_best, POINTS, len(VIEWS)), float32
     """
-    blocks = [curves[start : start + BLOCK] for start in range(0, len(curves), BLOCK)]
+    size = max(BLOCK // curves.shape[1], 1)
+    blocks = [curves[start : start + size] for start in range(0, len(curves), size)]
     # NumPy releases the interpreter while it works; more threads than cores only fight for it.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         done = list(pool.map(functools.partial(_find_block, n_best=n_best), blocks))

@@ -16,6 +16,7 @@ References
 """
 
 import dataclasses
+import functools
 import io
 import json
 import zipfile
@@ -269,6 +270,7 @@ def load_transit(path):
     return model, scoring
 
 
+@functools.lru_cache(maxsize=1)  # TensorFlow takes half a second to make it
 def make_scorer(model):
     """What gives light curves their scores, for several threads at once.
 

@@ -109,7 +109,7 @@ def main():
         equalise_table(flux, campaign).curves,
         equalise_table(raw, campaign, cadences).curves,
     ]
-    counts = [np.sum((snr >= low) & (snr < high)) for low, high in BINS]
+    counts = [int(np.sum((snr >= low) & (snr < high))) for low, high in BINS]
     print(f"{len(unseen)} unseen non-hosts; planets by SNR {SNR_EDGES}: {counts}")
     print(f"{'':44s} {'all':>6s} " + " ".join(f"{low:>3d}-{high:<2d}" for low, high in BINS))
     model, _ = train_transit(stars.flux[taught], TransitSettings(), args.seed, campaign)
