@@ -107,6 +107,8 @@ def test_features_are_finite_and_each_star_stands_for_itself():
     assert numbers.shape == (len(curves), 3, len(NUMBERS))
     assert views.shape == (len(curves), 3, POINTS, len(VIEWS))
     assert np.isfinite(numbers).all() and np.isfinite(views).all()
-    alone = features.find_features(curves[-2:-1], 3)
-    np.testing.assert_array_equal(numbers[-2:-1], alone[0])
-    np.testing.assert_array_equal(views[-2:-1], alone[1])
+    # Alone, in a small company, and in the rest beside a whole block.
+    for some in (slice(5, 6), slice(100), slice(len(curves) - 2, len(curves) - 1)):
+        again = features.find_features(curves[some], 3)
+        np.testing.assert_array_equal(numbers[some], again[0])
+        np.testing.assert_array_equal(views[some], again[1])

@@ -85,6 +85,16 @@ def test_a_short_training_tells_transits_in_unseen_stars(taught):
     assert taught.history["loss"].iloc[-1] < taught.history["loss"].iloc[0]
 
 
+def test_every_head_knows_the_scale_of_the_numbers(taught):
+    first, *others = (
+        taught.model.get_layer(f"head_{k}").get_layer("scale").get_weights()
+        for k in range(taught.settings.heads)
+    )
+    assert np.count_nonzero(first[0]) == len(NUMBERS)  # means, 0 before any number was seen
+    for head in others:
+        np.testing.assert_array_equal(head[:2], first[:2])
+
+
 def test_the_scale_of_a_raw_light_curve_makes_no_difference(taught):
     flux = observe(np.random.default_rng(3), 4, N, PLANET, 20)
     np.testing.assert_allclose(score_raw(taught, 1e4 * flux), score_raw(taught, flux), atol=1e-4)

@@ -32,12 +32,13 @@ The pictures below are of the 255 real stars of the main README. Blue is a non-h
 
 
 def shrink(figure, path):
-    """Write a small copy of a figure; fewer pixels and colours until it is small enough."""
+    """Write a small copy of a figure; 256 colours, and fewer pixels until it is small enough."""
     with Image.open(figure) as image:
         image = image.convert("RGB")
     for width in (WIDTH, 850, 700, 550):
         size = (width, round(image.height * width / image.width))
-        small = image.resize(size, Image.Resampling.LANCZOS).quantize(96)
+        small = image.resize(size, Image.Resampling.LANCZOS)
+        small = small.quantize(256, Image.Quantize.FASTOCTREE)  # keeps the colours of thin lines
         with atomic_write(path) as temporary:
             small.save(temporary, optimize=True)
         if path.stat().st_size <= LARGEST:
