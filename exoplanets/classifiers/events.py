@@ -13,6 +13,7 @@ import functools
 import numpy as np
 from scipy import fft
 
+from exoplanets.lightcurves.detrend import find_median, find_spread, join_lines
 from exoplanets.lightcurves.equalise import common_colour
 
 DURATIONS = np.array([3, 5, 8, 12])  # cadences, 1.5 to 6 h, of the dips that are looked for
@@ -75,18 +76,12 @@ def find_events(curves):
     spectrum = fft.rfft(clipped, n_fast, axis=1)[:, None] * _transform_filters(n_fast)
     events = fft.irfft(spectrum, n_fast, axis=2)[:, :, :n]
     edges = np.linspace(0, n, max(n // QUIET, 1) + 1).astype(int)
-    stretches = np.split(np.abs(events), edges[1:-1], axis=2)
+    stretches = np.split(events, edges[1:-1], axis=2)
     # Every second event: neighbours are much alike.
-    scatter = np.stack([1.4826 * np.median(part[:, :, ::2], axis=2) for part in stretches], 2)
-    least = LEAST_SCATTER * np.median(scatter, axis=2, keepdims=True)
-    scatter = np.maximum(np.maximum(scatter, least), 1e-6).astype(np.float32)
-    middles = (edges[:-1] + edges[1:]) / 2
-    place = np.interp(np.arange(n), middles, np.arange(len(middles))).astype(np.float32)
-    before = place.astype(int)
-    after = np.minimum(before + 1, len(middles) - 1)
-    events /= scatter[:, :, before] * (1 - (place - before)) + scatter[:, :, after] * (
-        place - before
-    )
+    scatter = np.concatenate([find_spread(part[:, :, ::2]) for part in stretches], axis=2)
+    scatter = np.maximum(scatter, np.maximum(LEAST_SCATTER * find_median(scatter), 1e-6))
+    middles = (edges[:-1] + edges[1:] - 1) / 2
+    events /= join_lines(scatter.reshape(-1, scatter.shape[2]), middles, n).reshape(events.shape)
     return events
 
 

@@ -13,8 +13,10 @@ import functools
 from typing import NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from exoplanets.classifiers.events import LEAST, compress_events
+from exoplanets.lightcurves.detrend import find_median
 from exoplanets.stars import CADENCE_DAYS
 
 
@@ -46,6 +48,9 @@ DRIFT = 2.5  # steps by which two neighbouring trial periods differ over the lig
 MOST = 3.5  # of an event in the search: no lone dip makes a period
 APART = 0.012  # relative: candidates nearer than this in period are one
 AT_A_TIME = 2000  # transits that are followed at a time: about what a processor's cache holds
+DRIFTS = 2.0 * np.arange(-3, 4)  # cadences, from first to last, that a followed period is off ...
+SHIFTS = np.arange(-3, 4)  # ... and that its epoch is off
+MARGIN = 7  # cadences beyond a light curve that these reach, and one more
 LONGEST = 4000  # cadences (82 d) searched at once; longer light curves are searched in windows
 
 
@@ -131,35 +136,35 @@ def fold_series(series, plan):
     """
     n_steps, n_stars = series.shape
     width = int(plan.periods[-1]) + 2
-    padded = np.concatenate([series, np.zeros((4 * width, n_stars), series.dtype)])
-    two = np.empty((n_steps + 3 * width, n_stars), series.dtype)
-    four = np.empty((n_steps + width, n_stars), series.dtype)
+    padded = np.concatenate([series, np.zeros((2 * width + 1, n_stars), series.dtype)])
+    # What begins after the last step is 0 and stays so.
+    two, four = np.zeros_like(padded), np.zeros_like(padded)
     sums = np.empty((width, n_stars), series.dtype)
     strength = np.empty((len(plan.periods), n_stars), series.dtype)
-    lags_now = (None, None)
+    lags_now, n_fours = None, 0
     for i, (lags, cycles, scale) in enumerate(zip(*plan[1:], strict=True)):
-        if lags[0] != lags_now[0]:
-            np.add(padded[: len(two)], padded[lags[0] :][: len(two)], out=two)
-        if lags != lags_now:
-            np.add(two[: len(four)], two[lags[1] :][: len(four)], out=four)
-        lags_now = lags
-        at_phase = sums[: len(scale)]
-        at_phase[:] = four[: len(scale)]
-        for first in cycles[4::4].tolist():
-            at_phase += four[first : first + len(scale)]
-        at_phase *= scale
+        firsts = cycles[::4].tolist()
+        n_needed = n_steps if len(firsts) > 1 else len(scale)
+        if lags != lags_now or n_needed > n_fours:
+            n_twos = min(n_needed + lags[1], n_steps)
+            np.add(padded[:n_twos], padded[lags[0] :][:n_twos], out=two[:n_twos])
+            np.add(two[:n_needed], two[lags[1] :][:n_needed], out=four[:n_needed])
+            lags_now, n_fours = lags, n_needed
+        so_far, at_phase = four[: len(scale)], sums[: len(scale)]
+        for first in firsts[1:]:
+            so_far = np.add(so_far, four[first : first + len(scale)], out=at_phase)
+        np.multiply(so_far, scale, out=at_phase)
         np.maximum.reduce(at_phase, axis=0, out=strength[i])
     return strength
 
 
-def _find_phase(padded, plan, i):
+def _find_phase(series, plan, i):
     """The phase, in steps, at which one star's events at trial period i are strongest.
 
-    `padded` holds its series, and zeros after it.
+    `series` shows the star's series from each of its steps on.
     """
     scale = plan.scales[i][:, 0]
-    sums = padded[plan.cycles[i][:, None] + np.arange(len(scale))].sum(axis=0)
-    return np.argmax(np.where(scale > 0, sums * scale, -np.inf))
+    return np.argmax(series[plan.cycles[i], : len(scale)].sum(axis=0) * scale)
 
 
 def search_periods(events, n_best):
@@ -187,11 +192,12 @@ def search_periods(events, n_best):
         if plan is None:
             continue
         best = functools.reduce(np.maximum, [events[:, d, : n_steps * step] for d in durations])
-        best = best.reshape(n_stars, n_steps, step).max(axis=2)
-        best = np.clip(best - np.median(best, axis=1, keepdims=True), LEAST, MOST)
+        best = functools.reduce(np.maximum, [best[:, k::step] for k in range(step)])
+        best = np.clip(best - find_median(best), LEAST, MOST)
         strengths.append(fold_series(np.ascontiguousarray(best.T), plan))
         width = int(plan.periods[-1]) + 2
-        grids.append((np.pad(best, ((0, 0), (0, width))), step, plan))
+        padded = np.pad(best, ((0, 0), (0, width)))
+        grids.append((sliding_window_view(padded, width, axis=1), step, plan))
     strength = np.concatenate(strengths).T
     trial = np.concatenate([plan.periods * step for _, step, plan in grids])
     ends = np.cumsum([len(plan.periods) for *_, plan in grids])
@@ -202,22 +208,41 @@ def search_periods(events, n_best):
     for k in range(n_best):
         chosen = strength.argmax(axis=1)
         period[:, k] = trial[chosen]
-        for star, place in enumerate(chosen):
-            grid = np.searchsorted(ends, place, side="right")
-            padded, step, plan = grids[grid]
-            phase = _find_phase(padded[star], plan, place - ends[grid])  # counted from its end
+        of_grid = np.searchsorted(ends, chosen, side="right")
+        for star, grid in enumerate(of_grid.tolist()):
+            series, step, plan = grids[grid]
+            phase = _find_phase(series[star], plan, chosen[star] - ends[grid])  # from its end
             epoch[star, k] = (phase + 0.5) * step - 0.5
         strength[np.abs(log_trial - log_trial[chosen][:, None]) < APART] = -np.inf
     return period, epoch, noise
 
 
-def follow(strength, star, period, epoch, first, last):
+def lay_side_by_side(events):
+    """Events as `follow` wants them: what it needs of a cadence, and of its neighbours, in a row.
+
+    Parameters
+    ----------
+    events : ndarray of shape (n_stars, len(DURATIONS), n_cadences)
+
+    Returns
+    -------
+    ndarray of shape (n_stars, n_cadences + 2 MARGIN, len(DURATIONS) + 1), float32
+        Events, compressed, and 1 to count them by; 0 before the first and after the last cadence.
+    """
+    n_stars, n_durations, n = events.shape
+    laid = np.zeros((n_stars, n + 2 * MARGIN, n_durations + 1), np.float32)
+    laid[:, MARGIN:-MARGIN, :-1] = compress_events(events).transpose(0, 2, 1)
+    laid[:, MARGIN:-MARGIN, -1] = 1
+    return laid
+
+
+def follow(laid, star, period, epoch, first, last):
     """Sharpen ephemerides: the best period, epoch and duration near those given.
 
     Parameters
     ----------
-    strength : ndarray of shape (n_stars, n_cadences, len(DURATIONS))
-        Events, compressed.
+    laid : ndarray of shape (n_stars, n_cadences + 2 MARGIN, len(DURATIONS) + 1)
+        See `lay_side_by_side`.
     star, period, epoch : ndarray of shape (n,)
         As in `Candidates`.
     first, last : ndarray of shape (n,)
@@ -227,36 +252,35 @@ def follow(strength, star, period, epoch, first, last):
     -------
     Candidates
     """
-    _, n, n_durations = strength.shape
-    flat = strength.reshape(-1, n_durations)
-    drifts, shifts = 2.0 * np.arange(-3, 4), np.arange(-3, 4)  # cadences, from first to last
+    n_stars, n_rows, n_values = laid.shape
+    near = sliding_window_view(laid.reshape(n_stars, -1), len(SHIFTS) * n_values, axis=1)
+    near = near[:, ::n_values]  # a row for each cadence at which the shifts may begin
     middle, span = (first + last) / 2, last - first
     cycle = np.ceil((first - epoch) / period).astype(int)
     n_cycles = np.floor((last - epoch) / period).astype(int) - cycle + 1
     order = np.argsort(-n_cycles, kind="stable")  # those with many cycles first
     columns = (star, period, epoch, middle, span, cycle, n_cycles)
     star, period, epoch, middle, span, cycle, n_cycles = (column[order] for column in columns)
-    total = np.zeros((len(star), len(drifts), len(shifts), n_durations), np.float32)
-    n_events = np.zeros((*total.shape[:3], 1), np.float32)
+    total = np.zeros((len(star), len(DRIFTS), len(SHIFTS) * n_values), np.float32)
     together = max(AT_A_TIME // len(star), 1)
     for k in range(0, n_cycles[0], together):
         some = slice(np.searchsorted(-n_cycles, -k))  # that have a cycle k
         cycles = np.arange(k, k + together)
         middles = epoch[some, None] + (cycle[some, None] + cycles) * period[some, None]
-        late = drifts * ((middles - middle[some, None]) / span[some, None])[:, :, None]
-        cadence = np.rint(middles[:, :, None] + late).astype(np.int32)[..., None] + shifts
-        inside = (cadence >= 0) & (cadence < n) & (cycles < n_cycles[some, None])[..., None, None]
-        place = star[some, None, None, None] * n + np.minimum(np.maximum(cadence, 0), n - 1)
-        values = flat[place] * inside[..., None]
+        late = DRIFTS * ((middles - middle[some, None]) / span[some, None])[:, :, None]
+        place = np.rint(middles[:, :, None] + late).astype(int) + (MARGIN + SHIFTS[0])
+        place[cycles >= n_cycles[some, None]] = 0  # where there is nothing
+        values = near[star[some, None, None], place]
         for cycle_values in values.swapaxes(0, 1):  # one by one: sums round as their order has it
             total[some] += cycle_values
-        n_events[some, ..., 0] += inside.sum(axis=1)
+    total = total.reshape(len(star), len(DRIFTS), len(SHIFTS), n_values)
+    total, n_events = total[..., :-1], total[..., -1:]
     snr = np.where(n_events > 1, total / np.sqrt(np.maximum(n_events, 1)), LEAST)
     best = snr.reshape(len(star), -1).argmax(axis=1)
     drift, shift, duration = np.unravel_index(best, snr.shape[1:])
-    late = drifts[drift] / span
+    late = DRIFTS[drift] / span
     snr = snr[np.arange(len(star)), drift, shift]
-    epoch = epoch + late * (epoch - middle) + shifts[shift]
+    epoch = epoch + late * (epoch - middle) + SHIFTS[shift]
     back = np.argsort(order)
     return Candidates(
         *(column[back] for column in (star, period * (1 + late), epoch, duration, snr))
@@ -294,13 +318,13 @@ def find_ephemerides(events, n_best):
     star = np.repeat(np.arange(n_stars), n_windows * n_best)
     first = np.tile(np.repeat(firsts, n_best), n_stars)
     epoch, last = epoch.ravel() + first, first + length - 1
-    compressed = np.ascontiguousarray(compress_events(events).transpose(0, 2, 1))
-    followed = follow(compressed, star, period, epoch, first, last)
+    laid = lay_side_by_side(events)
+    followed = follow(laid, star, period, epoch, first, last)
     while not np.all((first == 0) & (last == n - 1)):
         more = 3 * (last - first) // 4 + 1
         first, last = np.maximum(first - more, 0), np.minimum(last + more, n - 1)
         star, period, epoch, _, _ = followed
-        followed = follow(compressed, star, period, epoch, first, last)
+        followed = follow(laid, star, period, epoch, first, last)
         strength = followed.snr.max(axis=1).reshape(n_stars, -1)
         n_kept = max(strength.shape[1] // 2, min(2 * n_best, strength.shape[1]))
         kept = np.argsort(-strength, axis=1, kind="stable")[:, :n_kept]

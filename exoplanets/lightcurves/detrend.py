@@ -79,7 +79,14 @@ def join_lines(values, knots, n_positions):
     place = np.interp(np.arange(n_positions), knots, np.arange(len(knots)))
     left = np.minimum(place.astype(int), len(knots) - 2)
     weight = (place - left).astype(values.dtype)
-    return values[:, left] * (1 - weight) + values[:, left + 1] * weight
+    lines = np.empty((len(values), n_positions), values.dtype)
+    # From knot to knot, for each takes two columns and no copies of them.
+    ends = np.flatnonzero(np.diff(left, append=len(knots))) + 1
+    for first, end in zip(np.r_[0, ends[:-1]], ends, strict=True):
+        before, after = left[first], left[first] + 1
+        late = weight[first:end]
+        lines[:, first:end] = values[:, before, None] * (1 - late) + values[:, after, None] * late
+    return lines
 
 
 def find_lone_outliers(curves, gaps):
