@@ -13,6 +13,7 @@ References
 """
 
 import hashlib
+import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -103,7 +104,7 @@ def search(curves):
     -------
     Search
     """
-    with ThreadPoolExecutor() as pool:  # Astropy's search lets other threads work meanwhile
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Astropy's search lets other threads work meanwhile
         rows = list(pool.map(search_star, curves))
     return Search(*np.array(rows, dtype=float).reshape(len(curves), len(Search._fields)).T)
 

@@ -75,7 +75,7 @@ def find_events(curves):
     clipped = np.clip(curves, DEEPEST, TALLEST).astype(np.float32)
     spectrum = fft.rfft(clipped, n_fast, axis=1)[:, None] * _transform_filters(n_fast)
     events = fft.irfft(spectrum, n_fast, axis=2)[:, :, :n]
-    edges = np.linspace(0, n, max(n // QUIET, 1) + 1).astype(int)
+    edges = np.linspace(0, n, max(n // QUIET, 2) + 1).astype(int)
     stretches = np.split(events, edges[1:-1], axis=2)
     # Every second event: neighbours are much alike.
     scatter = np.concatenate([find_spread(part[:, :, ::2]) for part in stretches], axis=2)

@@ -212,13 +212,16 @@ def equalise_stars(stars, network, job):
             prepared[rows[k]] = OwnCurve(curve, days)
         for k, reason in dropped:
             prepared[rows[k]] = Unreadable(stars[rows[k]].file, f"cannot be scored: {reason}")
-    for i in sorted(set(range(len(stars))) - set(rows)):
-        star = stars[i]
-        flux = star.flux if job.campaign is None else job.campaign.remove_shared(star)
-        try:
-            prepared[i] = OwnCurve(equalise.equalise_star(flux), find_days(star))
-        except ValueError as error:  # too little is measured
-            prepared[i] = Unreadable(star.file, str(error))
+    others = sorted(set(range(len(stars))) - set(rows))
+    campaign = job.campaign
+    flux = [
+        stars[i].flux if campaign is None else campaign.remove_shared(stars[i]) for i in others
+    ]
+    for i, curve in zip(others, equalise.equalise_stars(flux), strict=True):
+        if isinstance(curve, ValueError):  # too little is measured
+            prepared[i] = Unreadable(stars[i].file, str(curve))
+        else:
+            prepared[i] = OwnCurve(curve, find_days(stars[i]))
     return prepared
 
 

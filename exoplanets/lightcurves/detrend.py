@@ -3,6 +3,7 @@
 Every step treats above and below alike, so that an inverted light curve comes out inverted.
 """
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -42,7 +43,7 @@ def map_blocks(function, n_stars):
     blocks = [slice(start, min(start + BLOCK, n_stars)) for start in range(0, n_stars, BLOCK)]
     # NumPy and SciPy release the interpreter while they work. Threads of matrix products within
     # threads would wait for each other, busily.
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor() as pool:
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
         return list(pool.map(function, blocks))
 
 
@@ -68,7 +69,7 @@ def join_lines(values, knots, n_positions):
     ----------
     values : ndarray of shape (n_rows, n_knots)
     knots : ndarray of shape (n_knots,)
-        Increasing.
+        Increasing; at least two.
     n_positions : int
         The lines are read at 0, 1, ..., `n_positions` - 1.
 
@@ -79,13 +80,12 @@ def join_lines(values, knots, n_positions):
     place = np.interp(np.arange(n_positions), knots, np.arange(len(knots)))
     left = np.minimum(place.astype(int), len(knots) - 2)
     weight = (place - left).astype(values.dtype)
-    lines = np.empty((len(values), n_positions), values.dtype)
-    # From knot to knot, for each takes two columns and no copies of them.
-    ends = np.flatnonzero(np.diff(left, append=len(knots))) + 1
-    for first, end in zip(np.r_[0, ends[:-1]], ends, strict=True):
-        before, after = left[first], left[first] + 1
-        late = weight[first:end]
-        lines[:, first:end] = values[:, before, None] * (1 - late) + values[:, after, None] * late
+    n_each = np.bincount(left, minlength=len(knots) - 1)
+    lines = np.repeat(values[:, :-1], n_each, axis=1)
+    lines *= 1 - weight
+    rising = np.repeat(values[:, 1:], n_each, axis=1)
+    rising *= weight
+    lines += rising
     return lines
 
 

@@ -20,6 +20,7 @@ References
 .. [1] Jenkins 2002, ApJ 575, 493.
 """
 
+from collections import defaultdict
 from typing import NamedTuple
 
 import numpy as np
@@ -42,6 +43,7 @@ from exoplanets.lightcurves.modes import find_shared
 
 LEAST_MEASURED = 0.8  # of the cadences that the campaign did not lose; a star with less is dropped
 LONGEST_GAP = 48  # cadences (1 d): a longer gap parts a light curve
+AT_A_TIME = 410_000  # cadences of stars that are treated side by side
 LONGEST = 4800  # cadences (98 d) that one noise spectrum may describe: about a Kepler quarter
 BAND = 0.012  # cycles per cadence, widest band of the noise spectrum
 BAND_RATIO = 1.35  # upper over lower edge of the narrower bands at low frequency
@@ -124,8 +126,10 @@ def recolour(curves, redness=REDNESS):
     frequency = np.arange(n) / (2 * n)
     edges = find_bands(n)
     centres = (edges[:-1] + edges[1:] - 1) / 2
-    lines = [np.abs(frequency - line) <= LINE for line in LINES]
-    plain = ~np.any(lines, axis=0)
+    lines = [slice(*np.searchsorted(frequency, (line - LINE, line + LINE))) for line in LINES]
+    plain = np.ones(n, bool)
+    for line in lines:
+        plain[line] = False
     n_plain = np.add.reduceat(plain[: edges[-1]], edges[:-1], dtype=int)
 
     transform = dct(curves, norm="ortho", axis=1)
@@ -179,35 +183,36 @@ def flatten(curves, campaign=None):
     return even_out(curves)
 
 
-def equalise_star(flux):
-    """Equalise one light curve of any length, with gaps of any length, by itself.
+def find_stretches(flux):
+    """The stretches of a light curve of any length that can be equalised.
 
-    Gaps of more than `LONGEST_GAP` cadences, and stretches too short for a trend, stay NaN. Each
-    stretch is detrended by itself; neighbouring ones make `SHORTEST` cadences for their noise.
+    Gaps of more than `LONGEST_GAP` cadences part them, and what is shorter than a trend's window is
+    left out. Neighbouring ones make groups of `SHORTEST` cadences, enough to measure their noise.
 
     Parameters
     ----------
     flux : ndarray of shape (n_cadences,)
-        Any unit, a value per cadence, NaN where nothing was measured.
 
     Returns
     -------
-    ndarray of shape (n_cadences,), float32
-        See `equalise`.
+    tuple of tuple of (int, int)
+        First cadence of each stretch, and the first after it; a tuple for every group.
 
     Raises
     ------
     ValueError
         If there are fewer than `SHORTEST` cadences to equalise.
     """
-    flux = np.where(find_measured(flux), flux, np.nan)
-    measured = np.flatnonzero(np.isfinite(flux))
+    measured = np.flatnonzero(find_measured(flux))
     stretches = []
     for run in np.split(measured, np.flatnonzero(np.diff(measured) > LONGEST_GAP) + 1):
-        if len(run) and run[-1] + 1 - run[0] >= WINDOW:
-            cadences = np.arange(run[0], run[-1] + 1)
-            stretches += np.array_split(cadences, -(-len(cadences) // LONGEST))
-    n_cadences = sum(map(len, stretches))
+        length = run[-1] + 1 - run[0] if len(run) else 0
+        if length >= WINDOW:
+            n_parts = -(-length // LONGEST)
+            sizes = [len(part) for part in np.array_split(np.arange(length), n_parts)]
+            ends = run[0] + np.cumsum([0, *sizes])
+            stretches += zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)
+    n_cadences = sum(end - first for first, end in stretches)
     if n_cadences < SHORTEST:
         raise ValueError(
             f"has {n_cadences} cadences in stretches of at least {WINDOW} without a long gap: "
@@ -216,14 +221,49 @@ def equalise_star(flux):
     groups, group = [], []
     for stretch in stretches:
         group.append(stretch)
-        if sum(map(len, group)) >= SHORTEST:
+        if sum(end - first for first, end in group) >= SHORTEST:
             groups.append(group)
             group = []
     groups[-1] += group  # what is left over at the end
-    equalised = np.full(len(flux), np.nan, np.float32)
-    for group in groups:
-        flat = np.concatenate([flatten(flux[np.newaxis, part]) for part in group], axis=1)
-        equalised[np.concatenate(group)] = recolour(flat)[0]
+    return tuple(map(tuple, groups))
+
+
+def equalise_stars(stars):
+    """Equalise light curves of any lengths, with gaps of any length, each by itself.
+
+    Gaps of more than `LONGEST_GAP` cadences, and stretches too short for a trend, stay NaN. Each
+    stretch is detrended by itself; neighbouring ones make `SHORTEST` cadences for their noise.
+    Light curves with the same stretches are treated side by side.
+
+    Parameters
+    ----------
+    stars : list of ndarray of shape (n_cadences,)
+        Flux in any unit, a value per cadence, NaN where nothing was measured.
+
+    Returns
+    -------
+    list of ndarray of shape (n_cadences,), float32, or ValueError
+        See `equalise`; the error, not raised, of a star with less than `SHORTEST` cadences.
+    """
+    equalised, alike = [None] * len(stars), defaultdict(list)
+    for i, flux in enumerate(stars):
+        try:
+            alike[len(flux), find_stretches(flux)].append(i)
+        except ValueError as error:
+            equalised[i] = error
+    for (n_cadences, groups), places in alike.items():
+        together = max(AT_A_TIME // n_cadences, 1)
+        for start in range(0, len(places), together):
+            some = places[start : start + together]
+            flux = np.stack([stars[i] for i in some])
+            flux = np.where(find_measured(flux), flux, np.nan)
+            curves = np.full(flux.shape, np.nan, np.float32)
+            for group in groups:
+                flat = [flatten(flux[:, first:end]) for first, end in group]
+                cadences = np.concatenate([np.arange(first, end) for first, end in group])
+                curves[:, cadences] = recolour(np.concatenate(flat, axis=1))
+            for i, curve in zip(some, curves, strict=True):
+                equalised[i] = curve
     return equalised
 
 

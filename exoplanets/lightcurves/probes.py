@@ -5,6 +5,7 @@ network. Each is signed so that a host of the public set has the larger value: a
 near 1. L1 to L5 are traces of how the files were made, L6 is the colour of a star's noise.
 """
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -177,7 +178,7 @@ class Probe(NamedTuple):
         if not self.of_one_star:
             return self.find(flux)
         blocks = [flux[start : start + BLOCK] for start in range(0, len(flux), BLOCK)]
-        with ThreadPoolExecutor() as pool:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
             return np.concatenate(list(pool.map(self.find, blocks)))
 
 
