@@ -104,7 +104,8 @@ def search(curves):
     -------
     Search
     """
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Astropy's search lets other threads work meanwhile
+    # Astropy's search lets other threads work meanwhile.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
         rows = list(pool.map(search_star, curves))
     return Search(*np.array(rows, dtype=float).reshape(len(curves), len(Search._fields)).T)
 

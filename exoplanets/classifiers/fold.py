@@ -252,7 +252,7 @@ def follow(laid, star, period, epoch, first, last):
     -------
     Candidates
     """
-    n_stars, n_rows, n_values = laid.shape
+    n_stars, _, n_values = laid.shape
     near = sliding_window_view(laid.reshape(n_stars, -1), len(SHIFTS) * n_values, axis=1)
     near = near[:, ::n_values]  # a row for each cadence at which the shifts may begin
     middle, span = (first + last) / 2, last - first

@@ -23,8 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from exoplanets.classifiers import box
-from exoplanets.classifiers.keras_tools import predict
-from exoplanets.classifiers.transit import TransitSettings, train_transit
+from exoplanets.classifiers.transit import TransitSettings, make_scorer, train_transit
 from exoplanets.lightcurves.campaign import learn_campaign
 from exoplanets.lightcurves.clock import find_cadences
 from exoplanets.lightcurves.equalise import equalise_table
@@ -113,7 +112,7 @@ def main():
     print(f"{len(unseen)} unseen non-hosts; planets by SNR {SNR_EDGES}: {counts}")
     print(f"{'':44s} {'all':>6s} " + " ".join(f"{low:>3d}-{high:<2d}" for low, high in BINS))
     model, _ = train_transit(stars.flux[taught], TransitSettings(), args.seed, campaign)
-    report("transit network", *(predict(model, curves) for curves in on_clock), snr)
+    report("transit network", *map(make_scorer(model), on_clock), snr)
     report("box least squares, equalised", *(box.search(c).statistic for c in on_clock), snr)
     if args.no_tls:
         return

@@ -21,8 +21,13 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from exoplanets.classifiers.base import tune_threshold
-from exoplanets.classifiers.keras_tools import make_reproducible, predict
-from exoplanets.classifiers.transit import TransitSettings, save_transit, train_on_sample
+from exoplanets.classifiers.keras_tools import make_reproducible
+from exoplanets.classifiers.transit import (
+    TransitSettings,
+    make_scorer,
+    save_transit,
+    train_on_sample,
+)
 from exoplanets.commands.predict import SHIPPED_MODEL
 from exoplanets.evaluation import metrics
 from exoplanets.evaluation.calibration import measure_calibration
@@ -34,7 +39,7 @@ from exoplanets.sources import kaggle
 from exoplanets.stars import TABLES
 
 PREVALENCE = 42 / 5657  # hosts among the labelled stars of the whole Kaggle set
-CURVES = {"real": 6000, "simulated": 6000}  # in the training sample
+CURVES = {"real": 9000, "simulated": 9000}  # in the training sample
 
 
 def gather(data_dir, simulated):
@@ -67,7 +72,8 @@ def main(argv=None):
     model, _ = train_on_sample(sample, settings, args.seed)
 
     y = np.concatenate([y for y, _ in held_out.values()])
-    score = {name: predict(model, curves).astype(float) for name, (_, curves) in held_out.items()}
+    scorer = make_scorer(model)
+    score = {name: scorer(curves).astype(float) for name, (_, curves) in held_out.items()}
     for name, its_score in score.items():
         its_y = held_out[name][0]
         roc_auc, average_precision = (v[0] for v in metrics.rank_statistics(its_y, its_score))
