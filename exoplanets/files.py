@@ -12,6 +12,11 @@ class DataError(Exception):
     """Input that cannot be used. The message is one line: what was found, and the next step."""
 
 
+def one_line(error, most=100):
+    """What an error says, on one line of at most so many characters."""
+    return " ".join(str(error).split())[:most] or type(error).__name__
+
+
 def say(message):
     """Print progress or a warning on standard error; results go to standard output."""
     print(message, file=sys.stderr, flush=True)
