@@ -1,4 +1,4 @@
-"""exoplanets/stars.py: rows stay together, whatever is selected, replaced or joined."""
+"""exoplanets/stars.py: rows stay together, whatever is selected or replaced."""
 
 import numpy as np
 import pytest
@@ -6,13 +6,13 @@ import pytest
 from exoplanets.stars import Stars
 
 
-def make_stars(n_stars, table="train", *, cadence=True, curves=True):
+def make_stars(n_stars, *, cadence=True, curves=True):
     """Stars in which every array tells its row."""
     row = np.arange(n_stars)
     flux = np.repeat(row[:, None] * 1.0, 4, axis=1)
     flux[:, 2] = np.nan
     return Stars(
-        table=np.full(n_stars, table),
+        table=np.full(n_stars, "train"),
         row=row,
         is_host=row % 3 == 0,
         flux=flux,
