@@ -42,7 +42,7 @@ class Campaign:
 
     @classmethod
     def from_arrays(cls, arrays):
-        """The campaign that `to_arrays` made plain; DataError if the arrays are of none."""
+        """The campaign that `to_arrays` made plain; DataError if the arrays hold none."""
         names = cls.__dataclass_fields__
         if set(arrays) != set(names):
             raise DataError(f"the campaign holds {sorted(arrays)}, not {sorted(names)}")

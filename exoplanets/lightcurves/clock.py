@@ -52,9 +52,9 @@ def is_filled(flux):
 
 
 def find_campaigns(flux):
-    """What each campaign of a table's filled rows lost, of the campaign with most of them first.
+    """The cadences that each campaign lost, from filled rows; that with most of the rows first.
 
-    Gives a list of (lost, rows): bool of shape (n_cadences,), and the rows that agree on it.
+    Returns a list of (lost, rows): bool of shape (n_cadences,), and the rows that agree on it.
     """
     if len(flux) < FEWEST_FILLED:
         return []
@@ -101,9 +101,10 @@ def find_cadences(flux, campaign=None):
 
 
 def put_on_grid(flux, cadences, n_grid):
-    """Measured flux in the place of its true cadence: (n_stars, n_grid), NaN elsewhere.
+    """Measured flux in the place of its true cadence, ndarray of shape (n_stars, n_grid).
 
-    Flux and cadences have the shape (n_stars, n_columns); what lies beyond the grid is left out.
+    Flux and cadences have the shape (n_stars, n_columns). Where nothing was measured the grid holds
+    NaN. What lies beyond the grid is left out.
     """
     placed = np.full((len(flux), n_grid), np.nan)
     row, column = np.nonzero(find_measured(flux) & (cadences < n_grid))

@@ -27,9 +27,9 @@ def check_length(n_cadences):
         )
 
 
-def map_blocks(function, n_stars):
-    """List what a function gives for slices of neighbouring rows, which it treats side by side."""
-    blocks = [slice(start, min(start + BLOCK, n_stars)) for start in range(0, n_stars, BLOCK)]
+def map_blocks(function, n_stars, block=BLOCK):
+    """Call a function on slices of neighbouring rows, side by side, and list what it returns."""
+    blocks = [slice(start, min(start + block, n_stars)) for start in range(0, n_stars, block)]
     # NumPy and SciPy release the interpreter while they work. Threads of matrix products within
     # threads would wait for each other, busily.
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -54,8 +54,8 @@ def find_spread(curves):
 def join_lines(values, knots, n_positions):
     """Join values at knots by straight lines, flat beyond the ends, for many rows at once.
 
-    Values are (n_rows, n_knots), knots (n_knots,), increasing and at least two. The lines are read
-    at 0, 1, ..., `n_positions` - 1: (n_rows, n_positions).
+    Values have the shape (n_rows, n_knots); the knots increase and are at least two. The lines are
+    read at 0, 1, ..., `n_positions` - 1. Returns an ndarray of shape (n_rows, n_positions).
     """
     place = np.interp(np.arange(n_positions), knots, np.arange(len(knots)))
     left = np.minimum(place.astype(int), len(knots) - 2)
@@ -76,9 +76,9 @@ def find_lone_outliers(curves, gaps):
     is the shape, not the height alone, so that no transit becomes an outlier by being deep: the
     cadence must stand out by `LONE`, and neither neighbour by more than `LONE_SHARE` of that.
 
-    Curves are without NaN; `gaps` tells where lines were drawn instead, as a line from an outlier
-    is no neighbour that has a share of it. All have the shape (n_stars, n_cadences). The two first
-    and last cadences are never outliers.
+    Curves, (n_stars, n_cadences), are without NaN. `gaps` is True where a straight line was drawn:
+    such a line may begin at the outlier, so it does not count as a neighbour. The two first and the
+    two last cadences are never outliers.
     """
     margin = LONE * find_spread(np.diff(curves, axis=1))
     level = (curves[:, :-4] + curves[:, 4:]) / 2
@@ -124,7 +124,7 @@ def detrend(curves):
 def replace_lone_outliers(curves, gaps):
     """Replace lone outliers as gaps are: by the straight line between their neighbours.
 
-    Arguments are those of `find_lone_outliers`: a line that began at an outlier is drawn anew.
+    The arguments are those of `find_lone_outliers`. A line that began at an outlier is drawn anew.
     """
     return fill_gaps(np.where(gaps | find_lone_outliers(curves, gaps), np.nan, curves))
 

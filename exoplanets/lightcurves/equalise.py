@@ -131,7 +131,8 @@ def equalise(curves, campaign=None):
     Parameters
     ----------
     curves : ndarray of shape (n_stars, n_cadences)
-        Any unit, NaN where nothing was measured; at least `SHORTEST` cadences. Overwritten.
+        Any unit, at least `SHORTEST` cadences. NaN where nothing was measured, and in what
+        `campaign.missing` names.
     campaign : campaign.Campaign, optional
         Of the stars; without one, nothing that stars share is taken out.
 
@@ -140,8 +141,6 @@ def equalise(curves, campaign=None):
     ndarray of shape (n_stars, n_cadences), float32
         Dimensionless: median 0, robust standard deviation 1, `common_colour`.
     """
-    if campaign is not None:
-        curves[:, campaign.missing] = np.nan
     return recolour(flatten(curves, campaign))
 
 
@@ -162,8 +161,8 @@ def find_stretches(flux):
 
     Gaps of more than `LONGEST_GAP` cadences part them, and what is shorter than a trend's window is
     left out. Neighbouring ones make groups of `SHORTEST` cadences, enough to measure their noise.
-    Gives a tuple for every group: of pairs, the first cadence of a stretch and the first after it.
-    ValueError if there are fewer than `SHORTEST` cadences to equalise.
+    Returns a tuple of groups. A group is a tuple of pairs: the first cadence of a stretch, and the
+    first after it. ValueError if there are fewer than `SHORTEST` cadences to equalise.
     """
     measured = np.flatnonzero(find_measured(flux))
     stretches = []

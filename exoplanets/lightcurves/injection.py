@@ -60,19 +60,18 @@ VARIANTS = (
 
 def find_scatter(flux):
     """Robust standard deviation of a light curve about the medians of its blocks, in its unit."""
-    window = SCATTER_WINDOW
-    n_blocks = len(flux) // window
-    blocks = np.reshape(flux[: n_blocks * window], (n_blocks, window))
+    n_blocks = len(flux) // SCATTER_WINDOW
+    blocks = np.reshape(flux[: n_blocks * SCATTER_WINDOW], (n_blocks, SCATTER_WINDOW))
     rest = blocks - np.median(blocks, axis=1, keepdims=True)
     # A median takes out about 1.5 of the degrees of freedom of its block.
-    return 1.4826 * np.median(np.abs(rest)) * np.sqrt(window / (window - 1.5))
+    return 1.4826 * np.median(np.abs(rest)) * np.sqrt(SCATTER_WINDOW / (SCATTER_WINDOW - 1.5))
 
 
 def inject(flux, dip, snr):
     """Put dips into a raw light curve at a given matched-filter signal-to-noise ratio.
 
     `dip` is their shape: 0 outside, about 1 at the deepest; negative values brighten. The ratio is
-    ``depth * sqrt(sum(dip**2)) / find_scatter(flux)``. Gives the flux and the depth, e-/s.
+    ``depth * sqrt(sum(dip**2)) / find_scatter(flux)``. Returns the flux and the depth, e-/s.
     """
     depth = snr * find_scatter(flux) / np.sqrt(np.sum(dip**2))
     return flux - depth * dip, depth

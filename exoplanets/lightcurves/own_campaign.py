@@ -161,30 +161,24 @@ def learn_own_campaign(stars):
         raise DataError("--campaign learn needs stars of one campaign: these lie centuries apart")
     kept = [(columns - first, flux) for columns, flux in kept]
     zero += first if clock == CLOCKS[0] else first * CADENCE_DAYS
-    parts, modes, scatters = [], [], []
-    for start, end in find_parts(kept, n_columns):
-        learnt = _learn_part(kept, start, end)
-        if learnt is not None:
-            parts.append((start, end))
-            modes.append(learnt[0])
-            scatters.append(learnt[1])
-    if not parts:
+    learnt = {part: _learn_part(kept, *part) for part in find_parts(kept, n_columns)}
+    learnt = {part: found for part, found in learnt.items() if found is not None}
+    if not learnt:
         raise DataError(
             f"--campaign learn found no {SHORTEST_PART} cadences that {FEWEST_STARS} of the "
             f"{len(kept)} stars share by their {clock}: give stars of one campaign"
         )
+    modes, scatters = zip(*learnt.values(), strict=True)
     most = max(map(len, modes))
-    padded = [np.pad(each, ((0, most - len(each)), (0, 0))) for each in modes]
-    return OwnCampaign(
-        clock, zero, np.array(parts), np.concatenate(padded, axis=1), np.concatenate(scatters),
-        len(kept),
-    )  # fmt: skip
+    padded = np.concatenate([np.pad(m, ((0, most - len(m)), (0, 0))) for m in modes], axis=1)
+    scatter = np.concatenate(scatters)
+    return OwnCampaign(clock, zero, np.array(list(learnt)), padded, scatter, len(kept))
 
 
 def find_parts(kept, n_columns):
     """Stretches of columns without a long gap that enough stars have, at most `LONGEST` long.
 
-    `kept` is a list of (columns, flux). Gives a list of first columns and the ones after the last.
+    `kept` is a list of (columns, flux). Returns a list of (first column, column after the last).
     """
     n_stars = np.zeros(n_columns, np.int32)
     for columns, _ in kept:

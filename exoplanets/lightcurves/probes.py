@@ -5,16 +5,14 @@ network. Each is signed so that a host of the public set has the larger value: a
 near 1. L1 to L5 are traces of how the files were made, L6 is the colour of a star's noise.
 """
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from scipy.fft import next_fast_len, rfft
 
-from exoplanets.lightcurves.detrend import find_median, find_spread
+from exoplanets.lightcurves.detrend import find_median, find_spread, map_blocks
 
 BLOCK = 64  # stars measured at a time: 64 x 3197 float64 = 1.6 MB, about a processor's cache
 CUT = 4.0  # robust standard deviations of the differences beyond which a spectrum's input is cut
@@ -54,7 +52,7 @@ def count_indistinct_values(flux):
 
 
 def measure_line(flux, frequencies):
-    """Log power at lines, cycles per cadence, less that of their surroundings; mean over lines."""
+    """Log power at lines (cycles per cadence) less that of their surroundings, mean of the lines."""
     n = next_fast_len(flux.shape[1], real=True)
     grid = np.arange(n // 2 + 1) / n
     width = max(LINE, 0.5 / n)  # short curves: at least the bin next to the line
@@ -110,9 +108,7 @@ class Probe(NamedTuple):
         """The probe of every star of one table, ndarray of shape (n_stars,)."""
         if not self.of_one_star:
             return self.find(flux)
-        blocks = [flux[start : start + BLOCK] for start in range(0, len(flux), BLOCK)]
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            return np.concatenate(list(pool.map(self.find, blocks)))
+        return np.concatenate(map_blocks(lambda rows: self.find(flux[rows]), len(flux), BLOCK))
 
 
 PROBES = (
@@ -148,7 +144,7 @@ PROBES = (
 
 
 def measure_all(flux_tables):
-    """Every probe on every star of several tables: per probe, one value per star, in order."""
+    """A dict of the values of each probe: one per star, table after table."""
     return {
         probe.name: np.concatenate([probe.measure(flux) for flux in flux_tables])
         for probe in PROBES

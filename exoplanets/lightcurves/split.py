@@ -49,7 +49,7 @@ def split_rows(is_host, seed):
 def split_stars(stars, is_outlier, seed):
     """Split the stars of both tables: train, validation and test; outliers are left out.
 
-    Gives `Stars` with `split`, and flux as float32; split after split, and in each in an order in
+    Returns `Stars` with `split`, and flux as float32; split after split, and in each in an order in
     which the place of a star tells nothing (`equalise.spread_order`).
     """
     rows = {"test": np.flatnonzero(stars.table == "test")}

@@ -86,9 +86,9 @@ class Target(NamedTuple):
 
 
 def summarise_unreadable(unreadable):
-    """One line for each reason why some `Unreadable` are, in the order of the first ones.
+    """One line for each reason among some `Unreadable`, with a count, in the order of the first.
 
-    Files with the same reason are counted; reasons that differ in numbers only are the same.
+    Reasons that differ in numbers only are the same.
     """
     first, count = {}, Counter()
     for each in unreadable:
@@ -168,7 +168,7 @@ def _is_hidden(path, asked):
 def group_files(paths):
     """Put the archive's files of one star together; every other file is a target of its own.
 
-    Gives a list of `Target`, in the order of their first files.
+    Returns a list of `Target`, in the order of their first files.
     """
     targets = defaultdict(list)
     for path in map(Path, paths):

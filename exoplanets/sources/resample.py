@@ -26,8 +26,8 @@ class Curve(NamedTuple):
 def sort_samples(time, flux, flagged=None, cadence=None):
     """Keep samples that have a time and no flag, in order of time, each time once.
 
-    Arrays are as in `samples.Samples`. Gives time, flux and cadence of those kept (None if it was
-    not given), and a Counter of what was dropped.
+    Arrays are as in `samples.Samples`. Returns time, flux and cadence (None if it was not given) of
+    the samples kept, and a Counter of what was dropped.
     """
     known, dropped = np.isfinite(time), Counter()
     dropped["rows without a time"] = int((~known & np.isfinite(flux)).sum())
@@ -133,7 +133,7 @@ def join(curves):
     each part is divided by its median, and all are multiplied by the median of those. Levels
     that are not all positive (an over-subtracted sky) have no ratio; they are subtracted instead.
 
-    Gives the joined `Curve`, and a list of which of the `curves` are in it, in time; the others
+    Returns the joined `Curve`, and which of the `curves` are in it, in order of time. The others
     are empty or lie within these.
     """
     full = [i for i, curve in enumerate(curves) if not np.isnan(curve.flux).all()]

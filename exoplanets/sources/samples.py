@@ -90,9 +90,9 @@ class Columns(NamedTuple):
 
 
 def match_columns(headings, units=()):
-    """Find time, flux, quality and cadence number among the headings of a table: `Columns`.
+    """Find time, flux, quality and cadence number among the headings of a table, as `Columns`.
 
-    Headings are as in the file, such as "Time (BJD)"; `units` are those that it gives apart.
+    Headings are as in the file, such as "Time (BJD)". Units are given where the file has them apart.
     """
     units = [str(unit or "") for unit in units] or [""] * len(headings)
     bare = [re.sub(r"(?<=.)[\[({].*", "", heading) for heading in headings]
@@ -140,7 +140,7 @@ def name_time_system(text):
 
 
 def name_target(header):
-    """The star that a file's header tells such as "KIC 757076", or ""."""
+    """The star that the archive's keywords in a header tell, such as "KIC 757076", or ""."""
     for keyword, catalogue in {"KEPLERID": "KIC", "TICID": "TIC"}.items():
         number = str(header.get(keyword, "")).partition("/")[0].strip()
         if number.isdigit():  # K2's stars have their numbers, above 200 million, in KEPLERID too

@@ -122,8 +122,8 @@ def _draw_missing(rng, fired, n_cadences, n_missing):
 def draw_campaign(rng, n_cadences, n_missing, n_total):
     """Draw when the thrusters fire, which cadences are lost, and what every star feels.
 
-    A written light curve has `n_cadences`. Among the first so many are the `n_missing` that no
-    star has; T, from the first to the last, is `n_total`, at least ``n_cadences + n_missing``.
+    A written light curve has `n_cadences` cadences. The `n_missing` ones that no star has are all
+    among the first so many. T is `n_total`, at least ``n_cadences + n_missing``.
     """
     cadence = np.arange(n_total)
     angle, fired = _draw_roll(rng, n_total)
