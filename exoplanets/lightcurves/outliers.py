@@ -24,7 +24,7 @@ class OutlierRule(NamedTuple):
     min_cadences: int = 2  # values beyond that make a star an outlier
 
     def find(self, flux):
-        """True for the outliers, ndarray of shape (n_stars,); missing flux deviates from nothing."""
+        """True for outliers, ndarray of shape (n_stars,); missing flux deviates from nothing."""
         n_deviant = np.zeros(len(flux), int)
         for start in range(0, flux.shape[1], BLOCK):
             block = np.array(flux[:, start : start + BLOCK])

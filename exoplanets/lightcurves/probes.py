@@ -52,7 +52,7 @@ def count_indistinct_values(flux):
 
 
 def measure_line(flux, frequencies):
-    """Log power at lines (cycles per cadence) less that of their surroundings, mean of the lines."""
+    """Log power at lines (cycles per cadence) less that of their surroundings, mean over lines."""
     n = next_fast_len(flux.shape[1], real=True)
     grid = np.arange(n // 2 + 1) / n
     width = max(LINE, 0.5 / n)  # short curves: at least the bin next to the line

@@ -92,7 +92,7 @@ class Columns(NamedTuple):
 def match_columns(headings, units=()):
     """Find time, flux, quality and cadence number among the headings of a table, as `Columns`.
 
-    Headings are as in the file, such as "Time (BJD)". Units are given where the file has them apart.
+    Headings are as in the file, such as "Time (BJD)"; `units` are those that it has apart.
     """
     units = [str(unit or "") for unit in units] or [""] * len(headings)
     bare = [re.sub(r"(?<=.)[\[({].*", "", heading) for heading in headings]
