@@ -65,11 +65,6 @@ class Columns(NamedTuple):
     flags: int = EVERY_FLAG  # bits of the quality that make a cadence useless
     notes: tuple = ()
 
-    @property
-    def places(self):
-        """Positions of the columns that are there."""
-        return [place for place in self[:4] if place is not None]
-
     def missing(self):
         """What there is no column of, such as "time and flux"; "" if both are there."""
         both = {"time": self.time, "flux": self.flux}

@@ -50,7 +50,7 @@ def _read_columns(stream):
             stream,
             header=None,
             skiprows=n_skipped,
-            usecols=columns.places,
+            usecols=[place for place in columns[:4] if place is not None],
             dtype=np.float64,
             sep=separator,
             decimal=decimal,
