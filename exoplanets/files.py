@@ -12,6 +12,11 @@ class DataError(Exception):
     """Input that cannot be used. The message is one line: what was found, and the next step."""
 
 
+def one_line(error, most=100):
+    """What an error says, on one line of at most so many characters."""
+    return " ".join(str(error).split())[:most] or type(error).__name__
+
+
 def say(message):
     """Print progress or a warning on standard error; results go to standard output."""
     print(message, file=sys.stderr, flush=True)
@@ -53,17 +58,9 @@ def run(main):
 
 
 def check_writable(*paths):
-    """Refuse, before any work is done, results that could not be written.
+    """Refuse, before any work is done, files that could not be written.
 
-    Parameters
-    ----------
-    *paths : path
-        Files that are to be written; folders that do not exist yet will be made.
-
-    Raises
-    ------
-    DataError
-        Naming the first that cannot be written, and why.
+    A DataError names the first, and why. Folders that do not exist yet will be made.
     """
     for path in map(Path, paths):
         if path.is_dir():
@@ -94,7 +91,9 @@ def atomic_write(path):
         )
         os.close(handle)
         yield Path(name)
-        os.chmod(name, 0o666 & ~_umask())  # mkstemp makes private files; ours are ordinary ones
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(name, 0o666 & ~umask)  # mkstemp makes private files; ours are ordinary ones
         os.replace(name, path)
     except OSError as error:
         if error.filename and not Path(error.filename).name.startswith(prefix):
@@ -103,12 +102,6 @@ def atomic_write(path):
     finally:
         if name:
             Path(name).unlink(missing_ok=True)
-
-
-def _umask():
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def write_text(path, text):

@@ -19,34 +19,19 @@ SIMULATED_SEED = 0  # of the simulated stars; --seed is that of what a script do
 
 @dataclass(frozen=True, eq=False)
 class Stars:
-    """Labelled stars; every attribute has one row per star.
+    """Labelled stars; every attribute has one row per star."""
 
-    Attributes
-    ----------
-    table : ndarray of shape (n_stars,), str
-        "train" or "test": the file that the star is in.
-    row : ndarray of shape (n_stars,), int64
-        Row in that file, the first star is 0; -1 for a host that SMOTE made.
-    is_host : ndarray of shape (n_stars,), bool
-        True for a host (LABEL 2), False for a non-host (LABEL 1).
-    flux : ndarray of shape (n_stars, n_cadences)
-        Flux as distributed, e-/s; NaN where nothing was measured.
-    cadence : ndarray of shape (n_stars, n_cadences), int32, or None
-        True number of each cadence since the start of the campaign, times `CADENCE_DAYS` its time
-        in days; None as long as the clock is not known.
-    curves : ndarray of shape (n_stars, n_grid), float32, or None
-        Equalised light curves, dimensionless, on the grid of true time: column k is at
-        k * `CADENCE_DAYS` days. None before they are computed.
-    split : ndarray of shape (n_stars,), str
-        "train" (fitted on), "validation" or "test"; "" before the stars are split.
-    """
-
-    table: np.ndarray
-    row: np.ndarray
-    is_host: np.ndarray
-    flux: np.ndarray
+    table: np.ndarray  # (n_stars,), str: "train" or "test", the file that the star is in
+    row: np.ndarray  # (n_stars,), int64: row in that file, from 0; -1 for a host that SMOTE made
+    is_host: np.ndarray  # (n_stars,), bool: True for a host (LABEL 2)
+    flux: np.ndarray  # (n_stars, n_cadences), e-/s, as distributed; NaN where nothing was measured
+    # (n_stars, n_cadences), int32: true number of each cadence since the start of the campaign,
+    # times `CADENCE_DAYS` its time in days. None as long as the clock is not known.
     cadence: np.ndarray | None = None
+    # (n_stars, n_grid), float32: equalised light curves, dimensionless, on the grid of true time:
+    # column k is at k * `CADENCE_DAYS` days. None before they are computed.
     curves: np.ndarray | None = None
+    # (n_stars,), str: one of `SPLITS`; "" before the stars are split.
     split: np.ndarray | None = None
 
     def __post_init__(self):
@@ -75,13 +60,7 @@ class Stars:
         return [f"{table} row {row}" for table, row in zip(self.table, self.row, strict=True)]
 
     def light_curves(self, kind):
-        """The light curves of one kind, ndarray of shape (n_stars, n).
-
-        Parameters
-        ----------
-        kind : {"distributed", "equalised"}
-            `flux` or `curves`.
-        """
+        """The light curves of one of the kinds `LIGHT_CURVES`: `flux` or `curves`."""
         if kind not in LIGHT_CURVES:
             raise ValueError(f"'{kind}' is no kind of light curves: {LIGHT_CURVES} are")
         return self.flux if kind == "distributed" else self.curves
@@ -95,34 +74,15 @@ class Stars:
         return dataclasses.replace(self, **arrays)
 
 
-def concatenate(parts):
-    """Stars of several tables as one, in order.
-
-    Parameters
-    ----------
-    parts : sequence of Stars
-        With the same columns; all with `cadence` or none, and so with `curves`.
-
-    Returns
-    -------
-    Stars
-    """
-    names = [{name for name, _ in part._arrays()} for part in parts]
-    if any(each != names[0] for each in names):
-        raise ValueError(f"the tables have different attributes: {names}")
-    return Stars(
-        **{name: np.concatenate([getattr(p, name) for p in parts]) for name in sorted(names[0])}
-    )
-
-
 def describe(provenance):
     """One line naming the data, for the console, every figure and every results file.
 
     Parameters
     ----------
     provenance : dict
-        `source` ("kaggle", "user" or "simulated"), and per table a dict of `file`, `sha256`,
-        `n_stars`, `n_hosts`, `n_cadences` and `n_missing`; a `description` stands for all of it.
+        `source` ("kaggle": Kaggle's very bytes; "user": other bytes of the same schema;
+        "simulated"), and per table a dict of `file`, `sha256`, `n_stars`, `n_hosts`, `n_cadences`
+        and `n_missing`; a `description` stands for all of it.
     """
     if "description" in provenance:
         return provenance["description"]

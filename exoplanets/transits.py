@@ -22,22 +22,9 @@ def scaled_separation(period, stellar_density):
 
 
 def transit_duration(period, radius_ratio, impact=0.0, stellar_density=1.41):
-    """
-    Time from first to last contact (T14) of a circular orbit: Winn (2010), equation 14.
+    """Days from first to last contact (T14) of a circular orbit [3]_, equation 14.
 
-    Parameters
-    ----------
-    period : float or ndarray
-        Days.
-    radius_ratio, impact : float or ndarray
-        Planet radius and impact parameter, in stellar radii.
-    stellar_density : float or ndarray
-        g/cm3; the Sun's by default.
-
-    Returns
-    -------
-    float or ndarray
-        Days; 0 where the planet misses the star.
+    Arguments, numbers or arrays, are as of `transit_flux`. 0 where the planet misses the star.
     """
     half_chord = np.sqrt(np.maximum((1 + radius_ratio) ** 2 - np.square(impact), 0))
     orbit = np.sqrt(scaled_separation(period, stellar_density) ** 2 - np.square(impact))
@@ -52,11 +39,8 @@ def _check_transit(period, epoch, radius_ratio, impact, stellar_density, limb_da
             raise ValueError(f"{name} must {rule}, not {value}")
 
     u1, u2 = limb_darkening
-    for name, value in (
-        ("period", period),
-        ("stellar_density", stellar_density),
-        ("exposure_days", exposure),
-    ):
+    positive = {"period": period, "stellar_density": stellar_density, "exposure_days": exposure}
+    for name, value in positive.items():
         require(0 < value < np.inf, name, value, "be positive and finite")
     require(np.isfinite(epoch), "epoch", epoch, "be finite")
     require(0 < radius_ratio < 1, "radius_ratio", radius_ratio, "lie between 0 and 1")
@@ -79,11 +63,10 @@ def transit_flux(
     limb_darkening=(0.45, 0.2),
     exposure_days=CADENCE_DAYS,
 ):
-    """
-    Relative flux of a star transited by a planet on a circular orbit.
+    """Relative flux of a star transited by a planet on a circular orbit [1]_.
 
-    batman computes half a transit once; its running integral over time is interpolated, so that
-    the mean over an exposure, however long, is one difference.
+    batman [2]_ computes half a transit once; its running integral over time is interpolated, so
+    that the mean over an exposure, however long, is one difference.
 
     Parameters
     ----------
@@ -98,7 +81,7 @@ def transit_flux(
     limb_darkening : (float, float)
         Quadratic coefficients u1, u2.
     exposure_days : float
-        Length of an exposure, days.
+        Length of an exposure.
 
     Returns
     -------
@@ -109,10 +92,6 @@ def transit_flux(
     ------
     ValueError
         If no transiting planet has these values; the message names the bad one.
-
-    References
-    ----------
-    Mandel & Agol (2002), ApJ 580, L171; Kreidberg (2015), PASP 127, 1161.
     """
     shape = radius_ratio, impact, stellar_density
     _check_transit(period, epoch, *shape, limb_darkening, exposure_days)
@@ -139,24 +118,11 @@ def transit_flux(
 
 
 def draw_planet(rng, *, period_range=(0.6, 25.0), radius_ratio_range=(0.01, 0.15)):
-    """
-    Draw a K2-like planet.
+    """Draw a K2-like planet: a dict of keyword arguments of `transit_flux`.
 
     Period and radius ratio are log-uniform, the impact parameter uniform in 0-0.9, the epoch
     uniform over one period; the star is a main-sequence dwarf (density lognormal, median
     1.6 g/cm3, 0.2 dex) with the limb darkening of such stars in the Kepler band.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of all randomness.
-    period_range, radius_ratio_range : (float, float)
-        Days; dimensionless.
-
-    Returns
-    -------
-    dict
-        Keyword arguments of `transit_flux`.
     """
     period = np.exp(rng.uniform(*np.log(period_range)))
     return {

@@ -1,5 +1,7 @@
 """Equalised light curves: identities, what is removed, what is kept."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -261,10 +263,10 @@ def test_too_little_of_one_star_is_refused_with_both_numbers():
     star = red_noise(np.random.default_rng(11), 1, 700)[0]
     star[300:400] = np.nan
     star[460:540] = np.nan
-    with pytest.raises(ValueError, match=r"has 460 cadences .*: 500 are needed"):
-        equalise_star(star)
-    with pytest.raises(ValueError, match="has 0 cadences"):
-        equalise_star(np.full(600, np.nan))
+    error = equalise_star(star)  # not raised: the other stars go on
+    assert isinstance(error, ValueError)
+    assert re.match(r"has 460 cadences .*: 500 are needed", str(error))
+    assert str(equalise_star(np.full(600, np.nan))).startswith("has 0 cadences")
 
 
 # --------------------------------------------------------------------------------- the table

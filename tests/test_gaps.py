@@ -5,7 +5,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exoplanets.lightcurves.gaps import fill_gaps, find_missing_share
+from exoplanets.lightcurves.gaps import fill_gaps
 
 
 @settings(max_examples=60)
@@ -28,8 +28,3 @@ def test_filling_is_linear_in_time_and_flat_beyond_the_ends():
     assert fill_gaps(flux).tolist() == [[1, 1, 2, 3, 4, 4]]
     whole = np.ones((2, 3))
     assert fill_gaps(whole) is whole  # no copy of 130 MB for nothing
-
-
-def test_the_share_that_is_missing():
-    flux = np.array([[1.0, np.nan, np.nan, 2.0], [np.nan] * 4, [1.0] * 4])
-    assert find_missing_share(flux).tolist() == [0.5, 1, 0]

@@ -59,6 +59,11 @@ def test_scatter_is_that_of_white_noise_whatever_lies_beneath():
     assert np.mean([injection.find_scatter(s) for s in dipped]) == pytest.approx(7, rel=0.1)
 
 
+def find_snr(flux, dip, depth):
+    """Matched-filter signal-to-noise ratio of dips of a given depth."""
+    return depth * np.sqrt(np.sum(dip**2)) / injection.find_scatter(flux)
+
+
 @settings(max_examples=25)
 @given(SEEDS, st.floats(0.5, 500))
 def test_injected_dips_have_the_snr_asked_for(seed, snr):
@@ -66,7 +71,7 @@ def test_injected_dips_have_the_snr_asked_for(seed, snr):
     flux = rng.normal(0, 12, 3197)
     dip = injection.draw_transits(rng, np.arange(3197) * CADENCE_DAYS)
     injected, depth = injection.inject(flux, dip, snr)
-    assert injection.find_snr(flux, dip, depth) == pytest.approx(snr)
+    assert find_snr(flux, dip, depth) == pytest.approx(snr)
     # The matched filter as a textbook has it, with the scatter that was put in.
     response = np.sum((flux - injected) * dip) / np.sqrt(np.sum(dip**2)) / 12
     assert response == pytest.approx(snr, rel=0.08)
@@ -120,12 +125,12 @@ def test_an_exposure_smooths_a_dip_and_keeps_its_area():
 
 
 @settings(max_examples=50)
-@given(SEEDS, st.integers(2, 4))
-def test_drawn_planets_transit_at_least_so_often_at_a_period(seed, fewest):
-    dip = injection.draw_transits(np.random.default_rng(seed), TIMES, fewest=fewest)
+@given(SEEDS)
+def test_drawn_planets_transit_at_least_twice_at_a_period(seed):
+    dip = injection.draw_transits(np.random.default_rng(seed), TIMES)
     assert dip.shape == (N,)
     assert (dip.min(), dip.max()) == (0, 1)
-    assert runs(dip > 0.5) == injection.count_dips(dip) >= fewest
+    assert runs(dip > 0.5) == injection.count_dips(dip) >= 2
     starts = np.flatnonzero(np.diff((dip > 0.5).astype(int)) == 1)
     steps = np.diff(starts)
     assert np.ptp(steps) <= 2  # periodic, but for where cadences fall
@@ -166,7 +171,7 @@ def test_every_kind_is_what_it_says(non_hosts, seed):
     # Bumps are transits upside down: the same draw gives the same planet.
     np.testing.assert_allclose(change["bumps"], -change["transits"], atol=10 * tiny)
     dip = -change["transits"] / -change["transits"].min()
-    assert 20 <= injection.find_snr(flux, dip, -change["transits"].min()) <= 40
+    assert 20 <= find_snr(flux, dip, -change["transits"].min()) <= 40
 
 
 def test_lookalikes_look_like_what_they_are_named_after():

@@ -86,36 +86,3 @@ def test_tables_are_measured_one_after_the_other(noise):
     found = probes.measure_all([noise[:30], noise[30:]])
     assert np.array_equal(found["smoothness"], find("smoothness", noise))
     assert found["row position"][30] == 0
-
-
-# ------------------------------------------------------------------------------ noise colour
-def test_noise_colour_of_autoregressive_noise_is_known():
-    rng = np.random.default_rng(1)
-    steps = rng.normal(size=(6, 30_000))
-    for memory in (0.0, 0.5, 0.9):
-        flux = steps.copy()
-        for i in range(1, flux.shape[1]):
-            flux[:, i] += memory * flux[:, i - 1]
-        lag_one, ratio = probes.find_noise_colour(flux).T
-        np.testing.assert_allclose(lag_one, memory, atol=0.03)
-        # Differences scatter sqrt(2 (1 - memory)) times as much as values.
-        np.testing.assert_allclose(ratio, np.log(2 * (1 - memory)) / 2, atol=0.05)
-
-
-def test_noise_colour_ignores_unit_level_fills_and_dips(noise):
-    expected = probes.find_noise_colour(noise)
-    assert expected.shape == (40, 2)
-    np.testing.assert_allclose(probes.find_noise_colour(300 * noise + 1e4), expected, atol=1e-9)
-    filled = np.repeat(noise, 1 + (np.arange(1200) % 12 == 5), axis=1)  # as hosts are filled
-    np.testing.assert_allclose(probes.find_noise_colour(filled), expected, atol=1e-12)
-    missing = np.insert(noise, [100, 400], np.nan, axis=1)
-    np.testing.assert_allclose(probes.find_noise_colour(missing), expected, atol=1e-12)
-    dipped = noise.copy()
-    dipped[:, 600:606] -= 1e5
-    assert np.abs(probes.find_noise_colour(dipped) - expected).max() < 0.15
-
-
-def test_noise_colour_is_finite_even_for_a_dead_star():
-    flux = np.random.default_rng(0).normal(size=(4, 100))
-    flux[0], flux[1], flux[2, 1:] = 0, np.nan, np.nan
-    assert np.isfinite(probes.find_noise_colour(flux)).all()

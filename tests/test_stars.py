@@ -1,18 +1,18 @@
-"""exoplanets/stars.py: rows stay together, whatever is selected, replaced or joined."""
+"""exoplanets/stars.py: rows stay together, whatever is selected or replaced."""
 
 import numpy as np
 import pytest
 
-from exoplanets.stars import Stars, concatenate
+from exoplanets.stars import Stars
 
 
-def make_stars(n_stars, table="train", *, cadence=True, curves=True):
+def make_stars(n_stars, *, cadence=True, curves=True):
     """Stars in which every array tells its row."""
     row = np.arange(n_stars)
     flux = np.repeat(row[:, None] * 1.0, 4, axis=1)
     flux[:, 2] = np.nan
     return Stars(
-        table=np.full(n_stars, table),
+        table=np.full(n_stars, "train"),
         row=row,
         is_host=row % 3 == 0,
         flux=flux,
@@ -36,21 +36,14 @@ def test_what_is_not_known_yet_stays_unknown():
     stars = make_stars(3, cadence=False, curves=False)
     assert stars.select([0]).cadence is None
     assert stars.select([0]).curves is None
-    assert concatenate([stars, stars]).curves is None
     assert stars.split.tolist() == ["", "", ""]
 
 
-def test_joined_stars_keep_their_tables_and_their_order():
-    both = concatenate([make_stars(2), make_stars(3, "test")])
-    assert both.names == ["train row 0", "train row 1", "test row 0", "test row 1", "test row 2"]
-    assert both.y.tolist() == [1, 0, 1, 0, 0]
-    assert both.y.dtype == np.int8
-    np.testing.assert_array_equal(both.curves[:, 0], both.row)
-
-
-def test_tables_of_different_attributes_are_not_joined():
-    with pytest.raises(ValueError, match="different attributes"):
-        concatenate([make_stars(2), make_stars(2, curves=False)])
+def test_stars_have_names_and_labels():
+    stars = make_stars(3)
+    assert stars.names == ["train row 0", "train row 1", "train row 2"]
+    assert stars.y.tolist() == [1, 0, 0]
+    assert stars.y.dtype == np.int8
 
 
 def test_replaced_arrays_leave_the_rest_and_the_original():

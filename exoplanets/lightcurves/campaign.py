@@ -19,29 +19,17 @@ LEAST_MEASURED = 0.8  # of the cadences; a star with fewer teaches nothing
 
 @dataclass(frozen=True, eq=False)
 class Campaign:
-    """Stars observed together: one clock, shared systematics.
+    """Stars observed together: one clock, shared systematics."""
 
-    Attributes
-    ----------
-    lost : ndarray of bool of shape (n_cadences,)
-        Cadences that the campaign lost: they are missing from every row that was not filled. All
-        False where no clock was found; columns are cadences then.
-    missing : ndarray of bool of shape (n_cadences,)
-        `lost`, and what other campaigns of the table lost. After equalisation all of it is missing
-        from every row, so that it tells no row from another.
-    modes : ndarray of shape (n_modes, n_cadences), float32
-        Orthonormal light curves that the stars share; there may be none.
-    scatter : ndarray of shape (n_cadences,), float32
-        Scatter over stars of each cadence, its median 1.
-    n_stars : int
-        Stars of the table it was learnt from.
-    """
-
+    # (n_cadences,), bool: cadences that the campaign lost; they are missing from every row that was
+    # not filled. All False where no clock was found; columns are cadences then.
     lost: np.ndarray
+    # (n_cadences,), bool: `lost`, and what other campaigns of the table lost. After equalisation
+    # all of it is missing from every row, so that it tells no row from another.
     missing: np.ndarray
-    modes: np.ndarray
-    scatter: np.ndarray
-    n_stars: int
+    modes: np.ndarray  # (n_modes, n_cadences), float32: orthonormal; there may be none
+    scatter: np.ndarray  # (n_cadences,), float32: scatter over stars, its median 1
+    n_stars: int  # of the table it was learnt from
 
     @property
     def n_cadences(self):
@@ -50,24 +38,12 @@ class Campaign:
 
     def to_arrays(self):
         """As a dict of plain arrays; see `from_arrays`."""
-        return {
-            "lost": self.lost,
-            "missing": self.missing,
-            "modes": self.modes,
-            "scatter": self.scatter,
-            "n_stars": np.array(self.n_stars),
-        }
+        return {name: np.asarray(value) for name, value in vars(self).items()}
 
     @classmethod
     def from_arrays(cls, arrays):
-        """The campaign that `to_arrays` made plain.
-
-        Raises
-        ------
-        files.DataError
-            If the arrays do not fit together, or hold what no campaign can.
-        """
-        names = ("lost", "missing", "modes", "scatter", "n_stars")
+        """The campaign that `to_arrays` made plain; DataError if the arrays hold none."""
+        names = cls.__dataclass_fields__
         if set(arrays) != set(names):
             raise DataError(f"the campaign holds {sorted(arrays)}, not {sorted(names)}")
         lost, missing, modes, scatter, n_stars = (np.asarray(arrays[name]) for name in names)
@@ -87,23 +63,10 @@ class Campaign:
 
 
 def learn_campaign(flux, found=None):
-    """Learn clock, modes and scatter from a table, without labels.
+    """Learn the `Campaign` of a table, without labels.
 
-    Parameters
-    ----------
-    flux : ndarray of shape (n_stars, n_cadences)
-        As distributed, e-/s; NaN where missing.
-    found : clock.Clock, optional
-        Of the table; found here unless given.
-
-    Returns
-    -------
-    Campaign
-
-    Raises
-    ------
-    ValueError
-        If the table is too short to be equalised.
+    Flux is as distributed, e-/s, (n_stars, n_cadences), with NaN where missing; `found` is the
+    `clock.Clock` of the table, if it is known. ValueError if the table is too short.
     """
     n_stars, n = flux.shape
     found = clock.find_clock(flux) if found is None else found

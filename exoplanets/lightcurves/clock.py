@@ -37,14 +37,7 @@ HIGHEST = 4.0  # robust standard deviations; higher noise counts as this high
 def find_measured(flux):
     """True where flux was measured: neither missing nor an exact repeat of the cadence before.
 
-    Parameters
-    ----------
-    flux : ndarray of shape (..., n_cadences)
-        NaN and infinity count as missing.
-
-    Returns
-    -------
-    ndarray of bool of the same shape
+    Of any shape (..., n_cadences); NaN and infinity count as missing.
     """
     measured = np.isfinite(flux)
     measured[..., 1:] &= flux[..., 1:] != flux[..., :-1]
@@ -59,17 +52,9 @@ def is_filled(flux):
 
 
 def find_campaigns(flux):
-    """The cadences that each campaign of a table lost, of the campaign with most filled rows first.
+    """The cadences that each campaign lost, from filled rows; that with most of the rows first.
 
-    Parameters
-    ----------
-    flux : ndarray of shape (n_stars, n_cadences)
-        Filled rows, e-/s.
-
-    Returns
-    -------
-    list of (lost, rows)
-        `lost`, ndarray of bool of shape (n_cadences,); `rows` of `flux` that agree on it.
+    Returns a list of (lost, rows): bool of shape (n_cadences,), and the rows that agree on it.
     """
     if len(flux) < FEWEST_FILLED:
         return []
@@ -88,16 +73,6 @@ def find_campaigns(flux):
             n_comparable = np.maximum(comparable[rows].sum(axis=0), 1)
             found.append((repeats[rows].sum(axis=0) >= LOST * n_comparable, rows))
     return sorted(found, key=lambda pair: -len(pair[1]))
-
-
-def find_columns(lost):
-    """True cadence of each column of a row that is not filled, ndarray of shape (n_columns,).
-
-    What the campaign lost after the last column is not known: the columns of the last cadences,
-    beyond the length of the table, are counted on.
-    """
-    beyond = np.zeros(np.count_nonzero(lost), bool)
-    return np.flatnonzero(~np.concatenate([lost, beyond])).astype(np.int32)
 
 
 def find_cadences(flux, campaign=None):
@@ -119,23 +94,17 @@ def find_cadences(flux, campaign=None):
     n_stars, n_columns = flux.shape
     cadences = np.tile(np.arange(n_columns, dtype=np.int32), (n_stars, 1))
     if campaign is not None and campaign.lost.any():
-        cadences[~is_filled(flux)] = find_columns(campaign.lost)
+        # What was lost after the last column is not known: its cadences are counted on.
+        beyond = np.zeros(np.count_nonzero(campaign.lost), bool)
+        cadences[~is_filled(flux)] = np.flatnonzero(~np.concatenate([campaign.lost, beyond]))
     return cadences
 
 
 def put_on_grid(flux, cadences, n_grid):
-    """Measured flux in the place of its true cadence.
+    """Measured flux in the place of its true cadence, ndarray of shape (n_stars, n_grid).
 
-    Parameters
-    ----------
-    flux, cadences : ndarray of shape (n_stars, n_columns)
-    n_grid : int
-        Cadences of the grid; later ones are left out.
-
-    Returns
-    -------
-    ndarray of shape (n_stars, n_grid), float64
-        NaN where nothing was measured.
+    Flux and cadences have the shape (n_stars, n_columns). Where nothing was measured the grid holds
+    NaN. What lies beyond the grid is left out.
     """
     placed = np.full((len(flux), n_grid), np.nan)
     row, column = np.nonzero(find_measured(flux) & (cadences < n_grid))
@@ -144,19 +113,12 @@ def put_on_grid(flux, cadences, n_grid):
 
 
 class Alignment(NamedTuple):
-    """How well filled rows and others agree: correlations of their noise profiles, per window.
+    """How well filled rows and others agree: correlations of their noise profiles, per window."""
 
-    Attributes
-    ----------
-    by_column, by_clock : ndarray of shape (n_windows,)
-        If columns were cadences, and on the clock.
-    profiles : ndarray of shape (3, n_cadences), float32
-        Mean absolute noise along time, in robust standard deviations: filled rows; other rows by
-        column; other rows on the clock.
-    """
-
-    by_column: np.ndarray
-    by_clock: np.ndarray
+    by_column: np.ndarray  # (n_windows,), if columns were cadences
+    by_clock: np.ndarray  # (n_windows,), on the clock
+    # (3, n_cadences), float32: mean absolute noise along time, in robust standard deviations, of
+    # filled rows, of other rows by column, and of other rows on the clock.
     profiles: np.ndarray
 
 
@@ -173,15 +135,7 @@ def find_noise_profile(flux, rows):
 
 
 def align(filled, other, lost):
-    """Compare the noise profiles of a campaign's filled rows and of others; an `Alignment`.
-
-    Parameters
-    ----------
-    filled, other : ndarray of shape (n_cadences,)
-        Noise profiles, by column.
-    lost : ndarray of bool of shape (n_cadences,)
-        What the campaign lost.
-    """
+    """The `Alignment` of a campaign's filled rows and of others, from their profiles by column."""
     kept = np.flatnonzero(~lost)
     on_clock = np.interp(np.arange(len(lost)), kept, other[: len(kept)])
 
@@ -195,42 +149,20 @@ def align(filled, other, lost):
 
 
 class Clock(NamedTuple):
-    """What a table tells about its time.
-
-    Attributes
-    ----------
-    lost : ndarray of bool of shape (n_cadences,)
-        Cadences that are missing from rows that are not filled; all False where no clock was found.
-    missing : ndarray of bool of shape (n_cadences,)
-        Cadences that some campaign of the table lost, `lost` among them.
-    n_filled, n_agreeing : int
-        Filled rows, and those that agree on `lost`.
-    alignment : Alignment or None
-    """
+    """What a table tells about its time; `lost` and `missing` are those of its `Campaign`."""
 
     lost: np.ndarray
     missing: np.ndarray
-    n_filled: int
-    n_agreeing: int
-    alignment: Alignment | None
+    n_filled: int  # filled rows
+    n_agreeing: int  # those that agree on `lost`
+    alignment: Alignment | None  # None where no clock was found
 
 
 def find_clock(flux):
-    """Find the clock of a table, without labels.
+    """Find the `Clock` of a table, without labels.
 
-    Parameters
-    ----------
-    flux : ndarray of shape (n_stars, n_cadences)
-        As distributed, e-/s; NaN where missing.
-
-    Returns
-    -------
-    Clock
-
-    Raises
-    ------
-    ValueError
-        If the table is too short to be equalised.
+    Flux is as distributed, e-/s, (n_stars, n_cadences), with NaN where missing. ValueError if the
+    table is too short to be equalised.
     """
     check_length(flux.shape[1])
     filled = is_filled(flux)

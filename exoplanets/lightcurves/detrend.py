@@ -27,20 +27,9 @@ def check_length(n_cadences):
         )
 
 
-def map_blocks(function, n_stars):
-    """Call a function on blocks of neighbouring rows, side by side, in order.
-
-    Parameters
-    ----------
-    function : callable
-        From rows, a slice, to anything.
-    n_stars : int
-
-    Returns
-    -------
-    list
-    """
-    blocks = [slice(start, min(start + BLOCK, n_stars)) for start in range(0, n_stars, BLOCK)]
+def map_blocks(function, n_stars, block=BLOCK):
+    """Call a function on slices of neighbouring rows, side by side, and list what it returns."""
+    blocks = [slice(start, min(start + block, n_stars)) for start in range(0, n_stars, block)]
     # NumPy and SciPy release the interpreter while they work. Threads of matrix products within
     # threads would wait for each other, busily.
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -65,17 +54,8 @@ def find_spread(curves):
 def join_lines(values, knots, n_positions):
     """Join values at knots by straight lines, flat beyond the ends, for many rows at once.
 
-    Parameters
-    ----------
-    values : ndarray of shape (n_rows, n_knots)
-    knots : ndarray of shape (n_knots,)
-        Increasing; at least two.
-    n_positions : int
-        The lines are read at 0, 1, ..., `n_positions` - 1.
-
-    Returns
-    -------
-    ndarray of shape (n_rows, n_positions)
+    Values have the shape (n_rows, n_knots); the knots increase and are at least two. The lines are
+    read at 0, 1, ..., `n_positions` - 1. Returns an ndarray of shape (n_rows, n_positions).
     """
     place = np.interp(np.arange(n_positions), knots, np.arange(len(knots)))
     left = np.minimum(place.astype(int), len(knots) - 2)
@@ -96,17 +76,9 @@ def find_lone_outliers(curves, gaps):
     is the shape, not the height alone, so that no transit becomes an outlier by being deep: the
     cadence must stand out by `LONE`, and neither neighbour by more than `LONE_SHARE` of that.
 
-    Parameters
-    ----------
-    curves : ndarray of shape (n_stars, n_cadences)
-        Without NaN.
-    gaps : ndarray of bool of shape (n_stars, n_cadences)
-        Where lines were drawn: a line from an outlier is no neighbour that has a share of it.
-
-    Returns
-    -------
-    ndarray of bool of shape (n_stars, n_cadences)
-        False at the two first and last cadences.
+    Curves, (n_stars, n_cadences), are without NaN. `gaps` is True where a straight line was drawn:
+    such a line may begin at the outlier, so it does not count as a neighbour. The two first and the
+    two last cadences are never outliers.
     """
     margin = LONE * find_spread(np.diff(curves, axis=1))
     level = (curves[:, :-4] + curves[:, 4:]) / 2
@@ -121,18 +93,7 @@ def find_lone_outliers(curves, gaps):
 
 
 def find_trend(curves):
-    """Running median of each light curve: medians of overlapping windows, joined by lines.
-
-    Parameters
-    ----------
-    curves : ndarray of shape (n_stars, n_cadences)
-        Without NaN.
-
-    Returns
-    -------
-    ndarray of shape (n_stars, n_cadences)
-        In the unit of `curves`.
-    """
+    """Running median of each light curve (without NaN): of overlapping windows, joined by lines."""
     n_cadences = curves.shape[1]
     last = n_cadences - WINDOW
     starts = np.unique(np.r_[0 : last : WINDOW // 2, last])
@@ -163,32 +124,15 @@ def detrend(curves):
 def replace_lone_outliers(curves, gaps):
     """Replace lone outliers as gaps are: by the straight line between their neighbours.
 
-    Parameters
-    ----------
-    curves : ndarray of shape (n_stars, n_cadences)
-        Without NaN.
-    gaps : ndarray of bool of shape (n_stars, n_cadences)
-        Where lines were drawn before: a line that began at an outlier is drawn anew.
-
-    Returns
-    -------
-    ndarray of shape (n_stars, n_cadences)
+    The arguments are those of `find_lone_outliers`. A line that began at an outlier is drawn anew.
     """
     return fill_gaps(np.where(gaps | find_lone_outliers(curves, gaps), np.nan, curves))
 
 
 def even_out(curves):
-    """Divide each light curve by its own running spread, so that its noise is as high everywhere.
+    """Divide each detrended light curve by its own running spread.
 
-    Parameters
-    ----------
-    curves : ndarray of shape (n_stars, n_cadences)
-        Detrended.
-
-    Returns
-    -------
-    ndarray of shape (n_stars, n_cadences)
-        Robust standard deviation about 1 in every `WINDOW`.
+    Its noise then has a robust standard deviation of about 1 in every `WINDOW`.
     """
     running = 1.4826 * find_trend(np.abs(curves))
     # In a gap that outlasts the window there is no noise to divide by.

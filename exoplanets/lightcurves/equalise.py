@@ -57,39 +57,22 @@ CORNER = 0.05  # ... and the frequency, cycles per cadence, at which it has halv
 
 
 class Equalised(NamedTuple):
-    """Equalised light curves of a table.
+    """Equalised light curves of a table."""
 
-    Attributes
-    ----------
-    curves : ndarray of shape (n_kept, n_cadences), float32
-        See `equalise`; column k is k * `stars.CADENCE_DAYS` days.
-    rows : ndarray of shape (n_kept,)
-        Rows of the table they come from.
-    dropped : list of (int, str)
-        Rows that have too few measured cadences, and the sentence that says so.
-    """
-
-    curves: np.ndarray
-    rows: np.ndarray
-    dropped: list
+    curves: np.ndarray  # (n_kept, n_cadences), float32; see `equalise`
+    rows: np.ndarray  # (n_kept,), rows of the table they come from
+    dropped: list  # of (int, str): rows with too few measured cadences, and the sentence on it
 
 
-def common_colour(frequency, redness=REDNESS):
-    """Noise power that every equalised light curve has, dimensionless.
+def common_colour(frequency):
+    """Noise power that every equalised light curve has, at frequencies in cycles per cadence.
 
     White noise plus red noise of a correlation time of a few hours: about the median spectrum of
-    detrended K2 Campaign 3 stars, without the lines of the thrusters.
-
-    Parameters
-    ----------
-    frequency : ndarray
-        Cycles per cadence. Below one cycle per `WINDOW`, where the trend was taken out, the power
-        is held constant.
-    redness : float
-        Red over white noise power; 0 whitens.
+    detrended K2 Campaign 3 stars, without the lines of the thrusters. Below one cycle per `WINDOW`,
+    where the trend was taken out, the power is held constant.
     """
     frequency = np.maximum(frequency, 1 / WINDOW)
-    return 1 + redness / (1 + (frequency / CORNER) ** 2)
+    return 1 + REDNESS / (1 + (frequency / CORNER) ** 2)
 
 
 def find_bands(n_cadences):
@@ -100,7 +83,7 @@ def find_bands(n_cadences):
     return np.round(2 * n_cadences * np.array([*edges[:-2], 0.5])).astype(int)
 
 
-def recolour(curves, redness=REDNESS):
+def recolour(curves):
     """Filter each light curve so that its noise has the common colour.
 
     The noise power is the mean, in each of some forty bands, of the squared cosine transform of the
@@ -108,17 +91,8 @@ def recolour(curves, redness=REDNESS):
     harmonics are not taken for noise. The filter is linear, without phase, and mirrors the curve
     at its ends.
 
-    Parameters
-    ----------
-    curves : ndarray of shape (n_stars, n_cadences)
-        Detrended light curves, any unit.
-    redness : float
-        See `common_colour`.
-
-    Returns
-    -------
-    ndarray of shape (n_stars, n_cadences)
-        Dimensionless, median 0, robust standard deviation 1.
+    Curves (n_stars, n_cadences) are detrended, in any unit; afterwards their median is 0 and their
+    robust standard deviation 1.
     """
     n_cadences = curves.shape[1]
     n = next_fast_len(n_cadences, real=True)
@@ -145,7 +119,7 @@ def recolour(curves, redness=REDNESS):
     for line in lines:
         level = np.mean((noise[:, line] * gain[:, line]) ** 2, axis=1, keepdims=True)
         gain[:, line] /= np.sqrt(np.maximum(level, 1e-12))
-    gain *= np.sqrt(common_colour(frequency, redness)).astype(gain.dtype)
+    gain *= np.sqrt(common_colour(frequency)).astype(gain.dtype)
     coloured = idct(transform * gain, norm="ortho", axis=1)[:, :n_cadences]
     coloured -= find_median(coloured)
     return coloured / find_spread(coloured)
@@ -157,7 +131,8 @@ def equalise(curves, campaign=None):
     Parameters
     ----------
     curves : ndarray of shape (n_stars, n_cadences)
-        Any unit, NaN where nothing was measured; at least `SHORTEST` cadences. Overwritten.
+        Any unit, at least `SHORTEST` cadences. NaN where nothing was measured, and in what
+        `campaign.missing` names.
     campaign : campaign.Campaign, optional
         Of the stars; without one, nothing that stars share is taken out.
 
@@ -166,8 +141,6 @@ def equalise(curves, campaign=None):
     ndarray of shape (n_stars, n_cadences), float32
         Dimensionless: median 0, robust standard deviation 1, `common_colour`.
     """
-    if campaign is not None:
-        curves[:, campaign.missing] = np.nan
     return recolour(flatten(curves, campaign))
 
 
@@ -188,30 +161,16 @@ def find_stretches(flux):
 
     Gaps of more than `LONGEST_GAP` cadences part them, and what is shorter than a trend's window is
     left out. Neighbouring ones make groups of `SHORTEST` cadences, enough to measure their noise.
-
-    Parameters
-    ----------
-    flux : ndarray of shape (n_cadences,)
-
-    Returns
-    -------
-    tuple of tuple of (int, int)
-        First cadence of each stretch, and the first after it; a tuple for every group.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than `SHORTEST` cadences to equalise.
+    Returns a tuple of groups. A group is a tuple of pairs: the first cadence of a stretch, and the
+    first after it. ValueError if there are fewer than `SHORTEST` cadences to equalise.
     """
     measured = np.flatnonzero(find_measured(flux))
     stretches = []
     for run in np.split(measured, np.flatnonzero(np.diff(measured) > LONGEST_GAP) + 1):
         length = run[-1] + 1 - run[0] if len(run) else 0
         if length >= WINDOW:
-            n_parts = -(-length // LONGEST)
-            sizes = [len(part) for part in np.array_split(np.arange(length), n_parts)]
-            ends = run[0] + np.cumsum([0, *sizes])
-            stretches += zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)
+            parts = np.array_split(np.arange(run[0], run[0] + length), -(-length // LONGEST))
+            stretches += [(int(part[0]), int(part[-1]) + 1) for part in parts]
     n_cadences = sum(end - first for first, end in stretches)
     if n_cadences < SHORTEST:
         raise ValueError(
@@ -283,7 +242,7 @@ def equalise_table(flux, campaign=None, cadences=None):
     Parameters
     ----------
     flux : ndarray of shape (n_stars, n_cadences)
-        e-/s, or any unit: the scale is divided out. NaN where missing.
+        Any unit: the scale is divided out. NaN where missing.
     campaign : campaign.Campaign, optional
         Of the table; see `campaign.learn_campaign`.
     cadences : ndarray of int of shape (n_stars, n_cadences), optional

@@ -41,21 +41,12 @@ KINDS = {
 
 
 class Variant(NamedTuple):
-    """How some of the training curves are made.
+    """How some of the training curves are made."""
 
-    Attributes
-    ----------
-    share : float
-        Of the sample.
-    length : float
-        Share of the table's cadences.
-    with_campaign : bool
-        Whether what the stars of the campaign share is taken out: the network has to be as good on
-        light curves of other origin, which come in any length and bring no campaign.
-    """
-
-    share: float
-    length: float
+    share: float  # of the sample
+    length: float  # share of the table's cadences
+    # Whether what the stars of the campaign share is taken out: the network has to be as good on
+    # light curves of other origin, which come in any length and bring no campaign.
     with_campaign: bool
 
 
@@ -67,40 +58,23 @@ VARIANTS = (
 )
 
 
-def find_scatter(flux, window=SCATTER_WINDOW):
+def find_scatter(flux):
     """Robust standard deviation of a light curve about the medians of its blocks, in its unit."""
-    n_blocks = len(flux) // window
-    blocks = np.reshape(flux[: n_blocks * window], (n_blocks, window))
+    n_blocks = len(flux) // SCATTER_WINDOW
+    blocks = np.reshape(flux[: n_blocks * SCATTER_WINDOW], (n_blocks, SCATTER_WINDOW))
     rest = blocks - np.median(blocks, axis=1, keepdims=True)
     # A median takes out about 1.5 of the degrees of freedom of its block.
-    return 1.4826 * np.median(np.abs(rest)) * np.sqrt(window / (window - 1.5))
+    return 1.4826 * np.median(np.abs(rest)) * np.sqrt(SCATTER_WINDOW / (SCATTER_WINDOW - 1.5))
 
 
 def inject(flux, dip, snr):
     """Put dips into a raw light curve at a given matched-filter signal-to-noise ratio.
 
-    Parameters
-    ----------
-    flux : ndarray of shape (n_cadences,)
-        e-/s.
-    dip : ndarray of shape (n_cadences,)
-        Shape of the dips: 0 outside, about 1 at the deepest; negative values brighten.
-    snr : float
-        `depth * sqrt(sum(dip**2)) / find_scatter(flux)`.
-
-    Returns
-    -------
-    flux : ndarray of shape (n_cadences,)
-    depth : float
-        e-/s.
+    `dip` is their shape: 0 outside, about 1 at the deepest; negative values brighten. The ratio is
+    ``depth * sqrt(sum(dip**2)) / find_scatter(flux)``. Returns the flux and the depth, e-/s.
     """
     depth = snr * find_scatter(flux) / np.sqrt(np.sum(dip**2))
     return flux - depth * dip, depth
-
-
-def find_snr(flux, dip, depth):
-    """Matched-filter signal-to-noise ratio of dips of a given depth, e-/s; see `inject`."""
-    return depth * np.sqrt(np.sum(dip**2)) / find_scatter(flux)
 
 
 def estimate_level(flux):
@@ -151,16 +125,11 @@ def count_dips(dip):
     return np.count_nonzero(inside & ~np.append(False, inside[:-1]))
 
 
-def draw_transits(rng, times, fewest=2):
-    """Transits of a planet drawn at random, with at least `fewest` of them within the times.
+def draw_transits(rng, times):
+    """Transits of a planet drawn at random, at least two of them, between 0 and 1: (n_cadences,).
 
     Periods are log-uniform, from `PERIODS`; durations are log-uniform about that of a Sun-like
     star's transit.
-
-    Returns
-    -------
-    ndarray of shape (n_cadences,)
-        Between 0 and 1, the deepest value.
     """
     while True:
         period = np.exp(rng.uniform(*np.log(PERIODS)))
@@ -169,7 +138,7 @@ def draw_transits(rng, times, fewest=2):
         epoch, ingress, darkening = rng.uniform((0, 0.08, 0.1), (period, 1.0, 0.5))
         dip = make_dips(times, period, times[0] + epoch, duration, ingress, darkening)
         # A transit shorter than a cadence leaves little.
-        if dip.max() > 0.2 and count_dips(dip) >= fewest:
+        if dip.max() > 0.2 and count_dips(dip) >= 2:
             return dip / dip.max()
 
 
@@ -244,23 +213,7 @@ def draw_snr(rng, snr_range):
 
 
 def make_training_curve(flux, times, kind, rng, snr_range):
-    """A raw light curve of one of `KINDS`, made from a non-host's.
-
-    Parameters
-    ----------
-    flux : ndarray of shape (n_cadences,)
-        e-/s.
-    times : ndarray of shape (n_cadences,)
-        Days, true time.
-    kind : str
-    rng : numpy.random.Generator
-    snr_range : (float, float)
-
-    Returns
-    -------
-    ndarray of shape (n_cadences,)
-        e-/s.
-    """
+    """A raw light curve of one of `KINDS`, made from a non-host's; see `make_pair`."""
     if kind == "nothing":
         return flux
     if kind == "inverted":
@@ -276,29 +229,18 @@ def make_training_curve(flux, times, kind, rng, snr_range):
 class Pairs(NamedTuple):
     """Equalised training curves of one length, two by two.
 
-    Attributes
-    ----------
-    curves : ndarray of shape (n_pairs, 2, n_cadences), float32
-    kinds : ndarray of shape (n_pairs,), str
-        Of `KINDS`. Two curves with transits are of one star and one planet, whose transits are
-        deeper in the second; any other two are of different stars.
+    Two curves with transits are of one star and one planet, whose transits are deeper in the
+    second; any other two are of different stars.
     """
 
-    curves: np.ndarray
-    kinds: np.ndarray
+    curves: np.ndarray  # (n_pairs, 2, n_cadences), float32
+    kinds: np.ndarray  # (n_pairs,), str, of `KINDS`
 
 
 def make_pair(flux, times, kind, rng, snr_range):
-    """The two raw light curves of a pair, list of two ndarrays of shape (n_cadences,).
+    """The two raw light curves of a pair of one of `KINDS`: two ndarrays of shape (n_cadences,).
 
-    Parameters
-    ----------
-    flux, times : ndarray of shape (2, n_cadences)
-        Raw flux of two non-hosts, e-/s, and its true time, days.
-    kind : str
-        Of `KINDS`.
-    rng : numpy.random.Generator
-    snr_range : (float, float)
+    They are made of the raw flux of two non-hosts, e-/s, and its true times, days: (2, n_cadences).
     """
     if kind != "transits":
         stars = zip(flux, times, strict=True)
@@ -308,9 +250,8 @@ def make_pair(flux, times, kind, rng, snr_range):
     return [inject(flux[0], dip, snr)[0], inject(flux[0], dip, deeper)[0]]
 
 
-def _make_block(stars, kinds, length, rng, snr_range, campaign):
-    """A few pairs: their equalised curves, and which pairs have enough cadences for that."""
-    flux, cadences = stars
+def _make_block(flux, cadences, kinds, length, rng, snr_range, campaign):
+    """A few pairs: curves and kinds of those that have enough cadences to be equalised."""
     first = rng.integers(flux.shape[2] - length + 1)
     flux, cadences = (values[:, :, first : first + length] for values in (flux, cadences))
     cadences = cadences - cadences[:, :, :1]
@@ -329,7 +270,7 @@ def _make_block(stars, kinds, length, rng, snr_range, campaign):
 
 
 def make_training_sample(flux, n_curves, rng, snr_range, campaign=None):
-    """Draw a training sample from the raw light curves of non-hosts; see `VARIANTS`.
+    """Draw a training sample from the raw light curves of non-hosts.
 
     Parameters
     ----------
@@ -339,7 +280,7 @@ def make_training_sample(flux, n_curves, rng, snr_range, campaign=None):
         About; shares are rounded.
     rng : numpy.random.Generator
     snr_range : (float, float)
-        Of the matched filter.
+        Of the matched filter; see `inject`.
     campaign : campaign.Campaign, optional
         Of the table that the stars are from.
 
@@ -358,7 +299,7 @@ def make_training_sample(flux, n_curves, rng, snr_range, campaign=None):
         length = max(round(variant.length * n_cadences), min(SHORTEST, n_cadences))
         used = campaign if variant.with_campaign else None
         blocks = [
-            _make_block((flux[rows[i]], cadences[rows[i]]), kinds[i], length, rng, snr_range, used)
+            _make_block(flux[rows[i]], cadences[rows[i]], kinds[i], length, rng, snr_range, used)
             for i in np.split(np.arange(len(kinds)), range(BLOCK // 2, len(kinds), BLOCK // 2))
         ]
         sample.append(Pairs(*(np.concatenate(parts) for parts in zip(*blocks, strict=True))))

@@ -32,7 +32,7 @@ SPARE = 16  # vectors followed beyond MOST_MODES, so that the last modes converg
 PASSES = 6  # of the decomposition; after every second one the rests are clipped anew
 
 
-def learn_modes(curves, most=MOST_MODES):
+def learn_modes(curves):
     """Find the light curves that many stars share.
 
     The decomposition is by block power iteration [1]_ from random vectors.
@@ -41,13 +41,12 @@ def learn_modes(curves, most=MOST_MODES):
     ----------
     curves : ndarray of shape (n_stars, n_cadences), float32
         Detrended, robust standard deviation 1, all on one clock.
-    most : int
 
     Returns
     -------
     ndarray of shape (n_modes, n_cadences), float32
-        Orthonormal: up to `most` singular vectors whose singular values exceed all that as many
-        stars of white noise would have [2]_.
+        Orthonormal: up to `MOST_MODES` singular vectors whose singular values exceed all that as
+        many stars of white noise would have [2]_.
 
     References
     ----------
@@ -56,14 +55,14 @@ def learn_modes(curves, most=MOST_MODES):
     """
     n_stars, n_cadences = curves.shape
     clipped = curves.clip(-CLIP, CLIP)
-    n_vectors = min(most + SPARE, n_stars, n_cadences)
+    n_vectors = min(MOST_MODES + SPARE, n_stars, n_cadences)
     vectors = np.random.default_rng(0).normal(size=(n_cadences, n_vectors)).astype(np.float32)
     of_noise = (1 + np.sqrt(n_stars / n_cadences)) ** 2
     for number in range(1, PASSES + 1):
         vectors, _ = np.linalg.qr(clipped.T @ (clipped @ vectors))
         loads, value, turn = np.linalg.svd(clipped @ vectors, full_matrices=False)
         energy = np.einsum("ij,ij->", clipped, clipped) / n_stars
-        n_modes = np.count_nonzero(value[:most] ** 2 > energy * of_noise)
+        n_modes = np.count_nonzero(value[:MOST_MODES] ** 2 > energy * of_noise)
         modes = turn[:n_modes] @ vectors.T
         if number % 2 == 0 and number < PASSES:
             shared = (loads[:, :n_modes] * value[:n_modes]) @ modes
@@ -78,17 +77,9 @@ def clip_rest(rest):
 
 
 def find_shared(curves, modes):
-    """The part of each light curve that the modes explain.
+    """The part of each light curve that the modes explain, ndarray of shape (n_stars, n_cadences).
 
-    Parameters
-    ----------
-    curves : ndarray of shape (n_stars, n_cadences)
-        Detrended, robust standard deviation 1.
-    modes : ndarray of shape (n_modes, n_cadences)
-
-    Returns
-    -------
-    ndarray of shape (n_stars, n_cadences)
+    Curves and modes are as in `learn_modes`.
     """
     modes = modes.astype(curves.dtype)
     clipped = curves.clip(-CLIP, CLIP)
@@ -118,14 +109,7 @@ def find_evidence(curves, fitted, modes):
 def find_shared_scatter(rests):
     """Scatter over stars of each cadence, over its median: above 1 where a cadence is bad for all.
 
-    Parameters
-    ----------
-    rests : ndarray of shape (n_stars, n_cadences)
-        What the modes leave of many stars, robust standard deviation 1.
-
-    Returns
-    -------
-    ndarray of shape (n_cadences,), float32
+    From the rests that the modes leave of many stars, robust standard deviation 1.
     """
     scatter = np.sqrt(np.mean(rests.clip(-CLIP_SCATTER, CLIP_SCATTER) ** 2, axis=0))
     return (scatter / np.median(scatter)).astype(np.float32)

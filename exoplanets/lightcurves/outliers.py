@@ -15,34 +15,16 @@ class OutlierRule(NamedTuple):
     deviations, 71.3 for n = 5087, and of two equal ones 50.4 (Shiffler 1988). So 60 sigma can only
     ever flag a single star that dominates a cadence, and with fewer than 3602 stars it flags none.
 
-    Attributes
-    ----------
-    sigmas : float
-        Standard deviations from the mean of a cadence over all stars, beyond which a value is
-        deviant.
-    min_cadences : int
-        Deviant values that make a star an outlier.
-
     References
     ----------
     Shiffler 1988, The American Statistician 42, 79.
     """
 
-    sigmas: float = 60.0
-    min_cadences: int = 2
+    sigmas: float = 60.0  # standard deviations from the mean of a cadence over all stars
+    min_cadences: int = 2  # values beyond that make a star an outlier
 
     def find(self, flux):
-        """Find the outliers among some stars.
-
-        Parameters
-        ----------
-        flux : ndarray of shape (n_stars, n_cadences)
-            e-/s; missing values (NaN) deviate from nothing.
-
-        Returns
-        -------
-        ndarray of shape (n_stars,), bool
-        """
+        """True for outliers, ndarray of shape (n_stars,); missing flux deviates from nothing."""
         n_deviant = np.zeros(len(flux), int)
         for start in range(0, flux.shape[1], BLOCK):
             block = np.array(flux[:, start : start + BLOCK])

@@ -30,44 +30,19 @@ SHORTEST_PART = 500  # cadences
 
 @dataclass(frozen=True, eq=False)
 class OwnCampaign:
-    """What the stars of a campaign share.
+    """What the stars of a campaign share."""
 
-    Attributes
-    ----------
-    clock : str
-        Of `CLOCKS`: what tells which cadences of two stars are the same.
-    zero : float
-        Cadence number, or time in days, of column 0.
-    parts : ndarray of int of shape (n_parts, 2)
-        First column of each part, and the column after its last.
-    modes : ndarray of shape (n_modes, n_columns), float32
-        Columns of all parts, one after the other; orthonormal in each part, with zeros in place of
-        modes that a part lacks.
-    scatter : ndarray of shape (n_columns,), float32
-        Scatter over stars of each cadence, its median 1 in each part.
-    n_stars : int
-        That it was learnt from.
-    """
-
-    clock: str
-    zero: float
-    parts: np.ndarray
+    clock: str  # of `CLOCKS`: what tells which cadences of two stars are the same
+    zero: float  # cadence number, or time in days, of column 0
+    parts: np.ndarray  # (n_parts, 2), int: first column of each part, and the one after its last
+    # (n_modes, n_columns), float32: columns of all parts, one after the other; orthonormal in each
+    # part, with zeros in place of modes that a part lacks.
     modes: np.ndarray
-    scatter: np.ndarray
-    n_stars: int
+    scatter: np.ndarray  # (n_columns,), float32: over stars, its median 1 in each part
+    n_stars: int  # that it was learnt from
 
     def remove_shared(self, star):
-        """A star's flux without what it shares with the campaign, for equalisation.
-
-        Parameters
-        ----------
-        star : own_stars.Star
-
-        Returns
-        -------
-        ndarray of shape (n_cadences,)
-            As `star.flux`, its trend and its level included.
-        """
+        """The flux of an `own_stars.Star` without what it shares; trend and level stay in it."""
         flux = star.flux.copy()
         for own, n_columns, inside, places in self._find_parts(star):
             level = flux[inside].mean()
@@ -105,13 +80,7 @@ class OwnCampaign:
 
     @classmethod
     def load(cls, path):
-        """Read what `save` wrote; nothing in the file is run.
-
-        Raises
-        ------
-        files.DataError
-            If the file is missing or holds anything else.
-        """
+        """Read what `save` wrote, or raise a DataError; nothing in the file is run."""
         names = cls.__dataclass_fields__
         try:
             with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as arrays:
@@ -192,38 +161,24 @@ def learn_own_campaign(stars):
         raise DataError("--campaign learn needs stars of one campaign: these lie centuries apart")
     kept = [(columns - first, flux) for columns, flux in kept]
     zero += first if clock == CLOCKS[0] else first * CADENCE_DAYS
-    parts, modes, scatters = [], [], []
-    for start, end in find_parts(kept, n_columns):
-        learnt = _learn_part(kept, start, end)
-        if learnt is not None:
-            parts.append((start, end))
-            modes.append(learnt[0])
-            scatters.append(learnt[1])
-    if not parts:
+    learnt = {part: _learn_part(kept, *part) for part in find_parts(kept, n_columns)}
+    learnt = {part: found for part, found in learnt.items() if found is not None}
+    if not learnt:
         raise DataError(
             f"--campaign learn found no {SHORTEST_PART} cadences that {FEWEST_STARS} of the "
             f"{len(kept)} stars share by their {clock}: give stars of one campaign"
         )
+    modes, scatters = zip(*learnt.values(), strict=True)
     most = max(map(len, modes))
-    padded = [np.pad(each, ((0, most - len(each)), (0, 0))) for each in modes]
-    return OwnCampaign(
-        clock, zero, np.array(parts), np.concatenate(padded, axis=1), np.concatenate(scatters),
-        len(kept),
-    )  # fmt: skip
+    padded = np.concatenate([np.pad(m, ((0, most - len(m)), (0, 0))) for m in modes], axis=1)
+    scatter = np.concatenate(scatters)
+    return OwnCampaign(clock, zero, np.array(list(learnt)), padded, scatter, len(kept))
 
 
 def find_parts(kept, n_columns):
     """Stretches of columns without a long gap that enough stars have, at most `LONGEST` long.
 
-    Parameters
-    ----------
-    kept : list of (columns, flux)
-    n_columns : int
-
-    Returns
-    -------
-    list of (int, int)
-        First column, and the column after the last.
+    `kept` is a list of (columns, flux). Returns a list of (first column, column after the last).
     """
     n_stars = np.zeros(n_columns, np.int32)
     for columns, _ in kept:
@@ -253,13 +208,9 @@ def _learn_part(kept, start, end):
 
 
 def _flatten(values, places, n_columns):
-    """A light curve in its columns without gaps, trend and scale, and its trend and its scale.
+    """A light curve in its columns without gaps, trend and scale, its trend, and its scale.
 
-    Returns
-    -------
-    curve, trend : ndarray of shape (1, n_columns), float32
-        The curve has robust standard deviation 1.
-    spread : float
+    Curve and trend have the shape (1, n_columns), float32.
     """
     curve = np.full((1, n_columns), np.nan, np.float32)
     curve[0, places] = values

@@ -14,39 +14,24 @@ from exoplanets.files import DataError, say
 from exoplanets.lightcurves.campaign import Campaign, learn_campaign
 from exoplanets.lightcurves.clock import Alignment, Clock, find_clock
 from exoplanets.lightcurves.equalise import equalise_table
-from exoplanets.lightcurves.gaps import MOSTLY_MISSING, find_missing_share
 from exoplanets.lightcurves.outliers import OutlierRule
 from exoplanets.sources.copies import read_copy, write_copy
 from exoplanets.stars import TABLES, Stars
 
 FILE = "equalised.npz"
+MOSTLY_MISSING = 0.5  # a star with a larger share of missing values is left out of everything
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """Stars that can be used, ready for the audit and the split.
+    """Stars that can be used, ready for the audit and the split."""
 
-    Attributes
-    ----------
-    stars : Stars
-        With `curves`; in the order of the files.
-    is_outlier : ndarray of shape (n_stars,), bool
-        Training stars that `rule` flags.
-    rule : OutlierRule
-    campaign : Campaign
-        Learnt on the training table, without its labels.
-    clock : Clock
-        What tells that its time is the true one.
-    left_out : list of str
-        The stars that cannot be used, and why.
-    """
-
-    stars: Stars
-    is_outlier: np.ndarray
+    stars: Stars  # with `curves`, in the order of the files
+    is_outlier: np.ndarray  # (n_stars,), bool: training stars that `rule` flags
     rule: OutlierRule
-    campaign: Campaign
-    clock: Clock
-    left_out: list
+    campaign: Campaign  # learnt on the training table, without its labels
+    clock: Clock  # what tells that its time is the true one
+    left_out: list  # of str: the stars that cannot be used, and why
 
     def describe(self):
         """Lines for the console: the clock, what was left out, and the outliers by name."""
@@ -88,14 +73,11 @@ def prepare(stars, provenance, data_dir, sigmas=None, min_cadences=None, *, deci
 
     Parameters
     ----------
-    stars : Stars
-        Of both tables.
-    provenance : dict
-        Of the tables; see `kaggle.load`.
+    stars, provenance
+        Of both tables; see `kaggle.load`.
     data_dir : path
         Where the result is kept for later steps.
-    sigmas : float, optional
-    min_cadences : int, optional
+    sigmas, min_cadences : optional
         Of the `OutlierRule`; by default those that were kept, or else the published study's.
     decide : bool
         Keep the rule for later steps even if another was kept before.
@@ -131,7 +113,10 @@ def prepare(stars, provenance, data_dir, sigmas=None, min_cadences=None, *, deci
         arrays["is_outlier"] = np.zeros(len(usable), bool)
         arrays["is_outlier"][train] = rule.find(usable.flux[train])
         if decide or kept_rule is None:
-            _keep(path, arrays, {**note, "rule": rule})
+            try:
+                write_copy(path, arrays, {**note, "rule": rule})
+            except OSError as error:  # a read-only or full directory
+                say(f"'{path}' cannot be kept for the next step ({error.strerror or error})")
         else:
             say("the outlier rule asked for differs from that of step 2")
     campaign, clock = _unpack(arrays)
@@ -149,15 +134,8 @@ def _digest_inputs(provenance):
 
 
 def _equalise(stars):
-    """Equalised curves of the stars that can be used, their rows, and why others cannot.
-
-    Returns
-    -------
-    arrays : dict of ndarray
-        `curves`, `rows` (of `stars`), and those of `_pack`.
-    left_out : list of str
-    """
-    share = find_missing_share(stars.flux)
+    """Arrays of the stars that can be used (`curves`, `rows`, `_pack`), and why others cannot."""
+    share = np.mean(np.isnan(stars.flux), axis=1)
     reasons = {
         int(row): f"{share[row]:.0%} of its values are missing"
         for row in np.flatnonzero(share > MOSTLY_MISSING)
@@ -190,11 +168,8 @@ def _unpack(arrays):
     """What `_pack` packed."""
 
     def take(prefix):
-        return {
-            name.removeprefix(prefix): array
-            for name, array in arrays.items()
-            if name.startswith(prefix)
-        }
+        names = [name for name in arrays if name.startswith(prefix)]
+        return {name.removeprefix(prefix): arrays[name] for name in names}
 
     campaign, alignment = Campaign.from_arrays(take("campaign_")), take("alignment_")
     rows = (int(n) for n in arrays["clock_rows"])
@@ -216,11 +191,3 @@ def _check_classes(stars, left_out):
                     f"no {name} of the {table} table can be used; the first star left out is "
                     f"{left_out[0]}"
                 )
-
-
-def _keep(path, arrays, note):
-    """Keep the result for later steps, if the directory lets us."""
-    try:
-        write_copy(path, arrays, note)
-    except OSError as error:
-        say(f"'{path}' cannot be kept for the next step ({error.strerror or error})")

@@ -26,7 +26,6 @@ def balance(x, y, seed):
     Returns
     -------
     x, y : ndarray
-        Balanced.
     source : ndarray of shape (n_balanced,)
         Index into the input; -1 for a host that SMOTE made.
     notes : list of str

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from exoplanets.files import DataError, atomic_write
+from exoplanets.files import DataError, atomic_write, one_line
 from exoplanets.lightcurves.campaign import Campaign
 from exoplanets.lightcurves.clock import find_cadences
 from exoplanets.lightcurves.equalise import spread_order
@@ -47,21 +47,10 @@ def split_rows(is_host, seed):
 
 
 def split_stars(stars, is_outlier, seed):
-    """Split the stars: train, validation and test.
+    """Split the stars of both tables: train, validation and test; outliers are left out.
 
-    Parameters
-    ----------
-    stars : Stars
-        Of both tables, with curves.
-    is_outlier : ndarray of shape (n_stars,), bool
-        Training stars that are left out.
-    seed : int
-
-    Returns
-    -------
-    Stars
-        With `split`, and flux as float32; split after split, and in each in an order in which the
-        place of a star tells nothing (`equalise.spread_order`).
+    Returns `Stars` with `split`, and flux as float32; split after split, and in each in an order in
+    which the place of a star tells nothing (`equalise.spread_order`).
     """
     rows = {"test": np.flatnonzero(stars.table == "test")}
     train = np.flatnonzero((stars.table == "train") & ~is_outlier)
@@ -90,13 +79,10 @@ def make_distributed(stars, seed):
     notes : list of str
         What the balancing did not do, and why.
     """
-    view = {}
+    # In each split in the order of the file, as in the study.
+    view = _make_view(stars, stars.flux, np.argsort(stars.row))
     for name in SPLITS:
-        part = np.flatnonzero(stars.split == name)
-        part = part[np.argsort(stars.row[part])]  # in the order of the file, as in the study
-        view[f"x_{name}"] = fill_gaps(stars.flux[part])
-        view[f"y_{name}"] = stars.y[part]
-        view[f"row_{name}"] = stars.row[part]
+        view[f"x_{name}"] = fill_gaps(view[f"x_{name}"])
     view["x_train"], view["y_train"], source, notes = balance(
         view["x_train"], view["y_train"], seed
     )
@@ -105,36 +91,24 @@ def make_distributed(stars, seed):
 
 
 def make_equalised(stars):
-    """The view `equalised`: the equalised curves of the same stars, none resampled.
+    """The view `equalised`: as `distributed`, but of the equalised curves, none resampled."""
+    return _make_view(stars, stars.curves, np.arange(len(stars)))
 
-    Returns
-    -------
-    dict of ndarray
-        As of `make_distributed`; `x_*` dimensionless.
-    """
+
+def _make_view(stars, x, order):
+    """Light curves, labels and rows of the stars in an order, split by split."""
     view = {}
     for name in SPLITS:
-        part = stars.split == name
-        view[f"x_{name}"] = stars.curves[part]
-        view[f"y_{name}"] = stars.y[part]
-        view[f"row_{name}"] = stars.row[part]
+        part = order[stars.split[order] == name]
+        view |= {f"x_{name}": x[part], f"y_{name}": stars.y[part], f"row_{name}": stars.row[part]}
     return view
 
 
 def to_stars(split, kind):
-    """The stars of one view of a loaded split, as one table.
+    """The `Stars` of one kind of view of a loaded split, split after split.
 
-    Parameters
-    ----------
-    split : dict
-        See `load_split`.
-    kind : {"distributed", "equalised"}
-
-    Returns
-    -------
-    Stars
-        Split after split. "equalised": as distributed (float32, NaN where missing), with `cadence`
-        and `curves`. "distributed": `flux` is the view's, gaps filled and the train part balanced.
+    "equalised": flux as distributed (float32, NaN where missing), with `cadence` and `curves`.
+    "distributed": `flux` is the view's, gaps filled and the train part balanced.
     """
     if kind == "equalised":
         campaign = Campaign.from_arrays(split["campaign"])
@@ -193,21 +167,7 @@ class _PlainUnpickler(pickle.Unpickler):
 
 
 def save_split(path, provenance, settings, campaign, stars, distributed):
-    """Pickle what step 4 needs; see `load_split`.
-
-    Parameters
-    ----------
-    path : path
-    provenance : dict
-        Of the tables.
-    settings : dict
-        Seed and outlier rule of this step.
-    campaign : Campaign
-    stars : Stars
-        See `split_stars`.
-    distributed : dict of ndarray
-        See `make_distributed`.
-    """
+    """Pickle what step 4 needs; see `split_stars`, `make_distributed` and `load_split`."""
     # Through JSON, and as views: the same content always gives the same bytes, whatever is shared.
     provenance, settings = json.loads(json.dumps([provenance, settings]))
     names = ("table", "row", "is_host", "split", "flux")
@@ -236,11 +196,6 @@ def _find_digest(split):
 def load_split(path):
     """Load and check what step 3 passes on.
 
-    Parameters
-    ----------
-    path : path
-        Of `preprocessed_data.pkl`.
-
     Returns
     -------
     dict
@@ -263,7 +218,7 @@ def load_split(path):
     except OSError as error:
         raise DataError(f"'{path}' cannot be read: {error.strerror or error}") from error
     except Exception as error:  # a damaged pickle can raise almost anything
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        reason = one_line(error, 120)
         raise DataError(f"'{path}' is not this project's pickle ({reason}): {again}") from error
     if not isinstance(split, dict) or split.get("layout") != LAYOUT:
         raise DataError(f"'{path}' has another layout than this version's: {again}")
@@ -286,7 +241,7 @@ def _find_problem(split):
             return "the campaign is of another length than the curves"
         return _check_stars(split)
     except Exception as error:  # another type, a missing name: whatever the content makes of this
-        return " ".join(f"{type(error).__name__} {error}".split())[:120]
+        return one_line(f"{type(error).__name__} {error}", 120)
 
 
 def _check_view(view):

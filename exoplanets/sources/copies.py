@@ -15,17 +15,7 @@ NOTE = "note"  # name of the array of bytes that holds the JSON
 
 
 def write_copy(path, arrays, note):
-    """Write arrays and what they are, at once or not at all.
-
-    Parameters
-    ----------
-    path : path
-        Ending in `.npz`.
-    arrays : dict of str to ndarray
-        Of numbers, text or bool.
-    note : dict
-        JSON-ready.
-    """
+    """Write a dict of arrays and a JSON-ready note on what they are, at once or not at all."""
     arrays = {name: np.asarray(array) for name, array in arrays.items()}
     text = json.dumps({**note, "sha256": find_digest(arrays)})
     with atomic_write(path) as temporary:
@@ -33,20 +23,10 @@ def write_copy(path, arrays, note):
 
 
 def read_copy(path, fits):
-    """Read what `write_copy` wrote.
+    """Read the arrays and the note that `write_copy` wrote.
 
-    Parameters
-    ----------
-    path : path
-    fits : callable
-        From the note, a dict, to whether this copy is the one that is wanted. The arrays are read
-        only if it is.
-
-    Returns
-    -------
-    arrays : dict of str to ndarray
-    note : dict
-        Or both None, if there is no such copy, it does not fit, or it is damaged; the last is said.
+    `fits` tells from the note whether this copy is wanted; the arrays are read only then. Both are
+    None if there is no such copy, it does not fit, or it is damaged; the last is said.
     """
     try:
         with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as stored:

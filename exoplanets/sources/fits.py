@@ -12,7 +12,6 @@ References
 .. [4] Huang et al. 2020, RNAAS 4, 204.
 """
 
-import contextlib
 import dataclasses
 import gzip
 import io
@@ -34,7 +33,7 @@ from exoplanets.sources.samples import (
     name_target,
     name_time_system,
 )
-from exoplanets.sources.table import open_bytes
+from exoplanets.sources.table import open_bytes, refuse_damage
 
 # A column that only one product has, and the name of the product.
 PRODUCTS = {
@@ -55,50 +54,53 @@ PARTS = {"QUARTER": "quarter", "CAMPAIGN": "campaign", "SECTOR": "sector"}
 
 
 def read_fits(path):
-    """The light curve of a FITS file, with flags for the cadences that the archive advises to drop.
-
-    Parameters
-    ----------
-    path : path
-
-    Yields
-    ------
-    Samples
+    """Yield the `Samples` of a FITS file, flagged where the archive advises to drop a cadence.
 
     Raises
     ------
     DataError
         If it is damaged or no light curve.
     """
-    with _opened(path) as hdus:
-        header, table, columns = _find_table(hdus)
-        data, names = table.data, _names(table)
-
-        def numbers(place):
-            values = np.array(data.field(place), dtype=np.float64).reshape(-1)
-            if values.size != np.size(data.field(columns.time)):
-                raise DataError(f"has pixels in the column {names[place]}: a light curve is needed")
-            return values
-
-        mission = str(header.get("TELESCOP", header.get("MISSION", ""))).upper()
-        flags, system = MISSIONS.get(mission, (EVERY_FLAG, columns.time_system))
-        if "BJDREFI" in table.header:
-            zero = float(table.header["BJDREFI"]) + float(table.header.get("BJDREFF", 0))
-            system = name_time_system(f"BJD - {zero:.10g}")
-        samples = columns.make_samples(
-            numbers,
-            flags,
-            kind=columns.kind or "flux",
-            time_system=system,
-            target=name_target(header),
-            part=next((part for key, part in PARTS.items() if header.get(key) is not None), "file"),
-        )
-        trend = next((names.index(name) for name in K2SC_TRENDS if name in names), None)
-        if trend is not None and np.isfinite(numbers(trend)).any():
-            whole = samples.flux + numbers(trend) - np.nanmedian(numbers(trend))
-            notes = (*samples.notes, "K2SC's trend in time added back")
-            samples = dataclasses.replace(samples, flux=whole, notes=notes)
+    with (
+        open_bytes(path) as stream,
+        # What `open_bytes` knows the meaning of is passed on to it.
+        refuse_damage("is no whole FITS file", (EOFError, gzip.BadGzipFile, zlib.error)),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")  # of units and keywords that are not the standard's
+        warnings.filterwarnings("error", message=".*truncated")
+        # astropy takes a compressed file that breaks off for one that ends there.
+        packed = Path(path).suffix.lower() in COMPRESSIONS
+        stream = io.BytesIO(stream.read()) if packed else stream
+        with fits.open(stream, memmap=False, lazy_load_hdus=True) as hdus:
+            samples = _read_table(*_find_table(hdus))
     yield samples
+
+
+def _read_table(header, table, columns):
+    """Samples of a table, with what the file's primary header says."""
+    data, names = table.data, _names(table)
+
+    def numbers(place):
+        values = np.array(data.field(place), dtype=np.float64).reshape(-1)
+        if values.size != np.size(data.field(columns.time)):
+            raise DataError(f"has pixels in the column {names[place]}: a light curve is needed")
+        return values
+
+    mission = str(header.get("TELESCOP", header.get("MISSION", ""))).upper()
+    flags, system = MISSIONS.get(mission, (EVERY_FLAG, columns.time_system))
+    if "BJDREFI" in table.header:
+        zero = float(table.header["BJDREFI"]) + float(table.header.get("BJDREFF", 0))
+        system = name_time_system(f"BJD - {zero:.10g}")
+    columns = columns._replace(flags=flags, kind=columns.kind or "flux", time_system=system)
+    part = next((part for key, part in PARTS.items() if header.get(key) is not None), "file")
+    samples = columns.make_samples(numbers, target=name_target(header), part=part)
+    trend = next((names.index(name) for name in K2SC_TRENDS if name in names), None)
+    if trend is not None and np.isfinite(numbers(trend)).any():
+        whole = samples.flux + numbers(trend) - np.nanmedian(numbers(trend))
+        notes = (*samples.notes, "K2SC's trend in time added back")
+        samples = dataclasses.replace(samples, flux=whole, notes=notes)
+    return samples
 
 
 def find_star(path):
@@ -116,27 +118,8 @@ def find_star(path):
     return f"{target} ({product})" if target and product else target or None
 
 
-@contextlib.contextmanager
-def _opened(path):
-    """The parts of a FITS file; whatever damage makes of astropy becomes a DataError."""
-    with open_bytes(path) as stream, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of units and keywords that are not the standard's
-        warnings.filterwarnings("error", message=".*truncated")
-        try:
-            # astropy takes a compressed file that breaks off for one that ends there.
-            packed = Path(path).suffix.lower() in COMPRESSIONS
-            stream = io.BytesIO(stream.read()) if packed else stream
-            with fits.open(stream, memmap=False, lazy_load_hdus=True) as hdus:
-                yield hdus
-        except (DataError, EOFError, gzip.BadGzipFile, zlib.error):
-            raise  # open_bytes says what they mean
-        except Exception as error:
-            reason = " ".join(str(error).split())[:100] or type(error).__name__
-            raise DataError(f"is no whole FITS file ({reason}): fetch it again") from error
-
-
 def _find_table(hdus):
-    """The primary header, and the first table with columns of time and flux."""
+    """The primary header, the first table with columns of time and flux, and these columns."""
     seen = []
     for hdu in hdus:  # one after the other: K2SFF has twenty more tables
         if isinstance(hdu, fits.BinTableHDU):

@@ -14,15 +14,14 @@ TABLE_FORMATS = {".csv": table.read_csv}
 COMPRESSIONS = (".gz", ".zip")
 
 
-def find_format(name):
-    """Ending of a file name in `TABLE_FORMATS`, that of a compression aside; None if unknown."""
-    path = Path(name.lower())
-    suffix = Path(path.stem).suffix if path.suffix in COMPRESSIONS else path.suffix
-    return suffix if suffix in TABLE_FORMATS else None
+def find_suffix(path):
+    """The suffix that tells the kind of a file, such as ".fits" for "a.fits.gz"."""
+    path = Path(Path(path).name.lower())
+    return Path(path.stem).suffix if path.suffix in COMPRESSIONS else path.suffix
 
 
 def read_table(path, member=None, digest=None, fewest=table.FEWEST_CADENCES):
-    """Read the stars of a file of any of `TABLE_FORMATS`.
+    """Yield the `table.RowBlock`s of a file of any of `TABLE_FORMATS`.
 
     Parameters
     ----------
@@ -34,17 +33,13 @@ def read_table(path, member=None, digest=None, fewest=table.FEWEST_CADENCES):
     fewest : int
         Cadences that a star must have.
 
-    Yields
-    ------
-    table.RowBlock
-
     Raises
     ------
     DataError
         If the file as a whole cannot be used; the text begins with the verb.
     """
-    kind = find_format(member or Path(path).name)
-    if kind is None:
+    kind = find_suffix(member or path)
+    if kind not in TABLE_FORMATS:
         raise DataError(f"is of no known kind: {', '.join(TABLE_FORMATS)} are read")
     with table.open_bytes(path, member) as stream:
         if digest is not None:

@@ -31,7 +31,7 @@ from pathlib import Path
 
 import numpy as np
 
-from exoplanets.files import DataError, atomic_write, say
+from exoplanets.files import DataError, atomic_write, one_line, say
 from exoplanets.sources.copies import read_copy, write_copy
 from exoplanets.sources.formats import COMPRESSIONS, TABLE_FORMATS, read_table
 from exoplanets.stars import HOST, NON_HOST, SIMULATED_SEED, TABLES, Stars
@@ -76,9 +76,7 @@ def load(data_dir, simulated=False, *, first_step=False):
     stars : Stars
         Of the training table, then of the test table, each in the order of its file.
     provenance : dict
-        `source` ("kaggle": Kaggle's very bytes; "user": other bytes of the same schema;
-        "simulated"), and per table `file`, `sha256`, `n_stars`, `n_hosts`, `n_cadences` and
-        `n_missing`; JSON-ready.
+        See `stars.describe`; JSON-ready.
 
     Raises
     ------
@@ -122,7 +120,7 @@ def _choose(data_dir, files, simulated):
         try:
             _download(data_dir)
         except Exception as error:  # offline, refused, damaged: any failure means the next source
-            reason = " ".join(str(error).split())[:100] or type(error).__name__
+            reason = one_line(error)
             say(f"Kaggle gave no light curves ({reason}): using the simulated survey instead")
             return _load_simulated(data_dir)
         files = find_tables(data_dir)
@@ -152,13 +150,7 @@ def _read_source(data_dir):
 
 # ------------------------------------------------------------------------------- local files
 def find_tables(data_dir):
-    """Per table, the path of the file that holds it and the table's name in an archive.
-
-    Returns
-    -------
-    dict of str to (path, str)
-        Empty if there is no table at all.
-    """
+    """Per table, the path of the file that holds it and its name in an archive; {} if none is."""
     found = {}
     for name, csv in TABLES.items():
         stem = csv.removesuffix(".csv")
@@ -196,24 +188,17 @@ def _load_files(data_dir, files):
 
 def _parse(files):
     """Labels and flux of both tables, and their provenance."""
-    is_host, flux, provenance = [], [], {}
+    tables, provenance = {}, {}
     for name, (path, member) in files.items():
         digest = hashlib.sha256()
         blocks = list(_read_labelled(path, member, digest))
         labels = np.concatenate([block.labels for block in blocks])
+        flux = np.concatenate([block.flux for block in blocks])
         for label, kind in ((HOST, "hosts (LABEL 2)"), (NON_HOST, "non-hosts (LABEL 1)")):
             if not (labels == label).any():
                 raise DataError(f"'{path}' has no {kind}: both classes are needed")
-        is_host.append(labels == HOST)
-        flux += [block.flux for block in blocks]
-        provenance[name] = {
-            "file": path.name,
-            "sha256": digest.hexdigest(),
-            "n_stars": len(labels),
-            "n_hosts": int(is_host[-1].sum()),
-            "n_cadences": flux[-1].shape[1],
-            "n_missing": int(sum(np.isnan(block.flux).sum() for block in blocks)),
-        }
+        tables[name] = labels, flux
+        provenance[name] = _describe_table(path.name, digest, labels, flux)
     lengths = [provenance[name]["n_cadences"] for name in files]
     if lengths[0] != lengths[1]:
         (train, _), (test, _) = files.values()
@@ -222,8 +207,25 @@ def _parse(files):
             "tables must have the same length"
         )
     known = all(provenance[name]["sha256"] == KAGGLE_SHA256[csv] for name, csv in TABLES.items())
-    provenance = {"source": "kaggle" if known else "user", **provenance}
-    return {"is_host": np.concatenate(is_host), "flux": np.concatenate(flux)}, provenance
+    return _join(tables), {"source": "kaggle" if known else "user", **provenance}
+
+
+def _describe_table(file, digest, labels, flux):
+    """The provenance of one table."""
+    return {
+        "file": file,
+        "sha256": digest.hexdigest(),
+        "n_stars": len(labels),
+        "n_hosts": int((labels == HOST).sum()),
+        "n_cadences": flux.shape[1],
+        "n_missing": int(np.isnan(flux).sum()),
+    }
+
+
+def _join(tables):
+    """The arrays that are kept of both tables, from labels and flux of each."""
+    labels, flux = map(np.concatenate, zip(*tables.values(), strict=True))
+    return {"is_host": labels == HOST, "flux": flux}
 
 
 def _read_labelled(path, member, digest):
@@ -232,13 +234,10 @@ def _read_labelled(path, member, digest):
         for block in read_table(path, member, digest):
             if block.labels is None:
                 raise DataError("has no LABEL column: hosts (2) and non-hosts (1) must be labelled")
-            wrong = np.flatnonzero(~np.isin(block.labels, (HOST, NON_HOST)))
-            problems = {
-                int(
-                    i
-                ): f"has the label {block.labels[i]:g}: only 2 (host) and 1 (non-host) are known"
-                for i in wrong
-            } | block.problems
+            known = "only 2 (host) and 1 (non-host) are known"
+            wrong = np.flatnonzero(~np.isin(block.labels, (HOST, NON_HOST))).tolist()
+            problems = {i: f"has the label {block.labels[i]:g}: {known}" for i in wrong}
+            problems |= block.problems
             if problems:
                 first = min(problems)
                 raise DataError(f"row {block.start + first} {problems[first]}")
@@ -317,25 +316,15 @@ def _load_simulated(data_dir):
         from exoplanets.sources import survey  # here: real stars need not wait for its imports
 
         say(f"simulating the survey (seed {SIMULATED_SEED}), once: about 20 s ...")
-        simulated = survey.simulate(seed=SIMULATED_SEED)
-        tables = [
-            (getattr(simulated, f"{name}_labels"), getattr(simulated, f"{name}_flux"))
-            for name in TABLES
-        ]
-        arrays = {
-            "is_host": np.concatenate([labels == HOST for labels, _ in tables]),
-            "flux": np.concatenate([flux for _, flux in tables]),
+        made = survey.simulate(seed=SIMULATED_SEED)
+        tables = {
+            "train": (made.train_labels, made.train_flux),
+            "test": (made.test_labels, made.test_flux),
         }
         provenance = {"source": "simulated"}
-        for name, (labels, flux) in zip(TABLES, tables, strict=True):
-            provenance[name] = {
-                "file": copy.name,
-                "sha256": hashlib.sha256(np.ascontiguousarray(flux)).hexdigest(),
-                "n_stars": len(labels),
-                "n_hosts": int((labels == HOST).sum()),
-                "n_cadences": flux.shape[1],
-                "n_missing": int(np.isnan(flux).sum()),
-            }
-        note = {"recipe": recipe, "provenance": provenance}
+        for name, (labels, flux) in tables.items():
+            digest = hashlib.sha256(np.ascontiguousarray(flux))
+            provenance[name] = _describe_table(copy.name, digest, labels, flux)
+        arrays, note = _join(tables), {"recipe": recipe, "provenance": provenance}
         write_copy(copy, arrays, note)
     return _make_stars(arrays, note["provenance"])

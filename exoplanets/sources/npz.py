@@ -10,23 +10,16 @@ import numpy as np
 
 from exoplanets.files import DataError
 from exoplanets.sources.samples import Samples, find_target
-from exoplanets.sources.table import open_bytes
+from exoplanets.sources.table import open_bytes, refuse_damage
 
 BLOCK_BYTES = 1 << 21  # of an array at a time: about 80 stars of 65 days
 
 
 def read_npz(path):
-    """The light curves of an archive.
+    """Yield the `Samples` of an archive's stars.
 
-    Parameters
-    ----------
-    path : path
-        With the arrays `flux` (n_samples,) or (n_stars, n_samples), and optional `time`
-        (n_samples,), days, and `names` (n_stars,).
-
-    Yields
-    ------
-    Samples
+    It holds the arrays `flux` (n_samples,) or (n_stars, n_samples), and optional `time`
+    (n_samples,), days, and `names` (n_stars,).
 
     Raises
     ------
@@ -62,14 +55,11 @@ def _open_array(archive, name, kinds, dimensions):
     """Shape of one array, and an iterator over blocks of its rows (n, n_columns)."""
     if f"{name}.npy" not in archive.namelist():
         raise DataError(f"has no array '{name}': it holds {archive.namelist()[:5]!a}")
-    try:
+    with refuse_damage(f"has a damaged array '{name}'"):
         stream = archive.open(f"{name}.npy")
         version = np.lib.format.read_magic(stream)
         read_header = getattr(np.lib.format, f"read_array_header_{version[0]}_0")
         shape, by_column, dtype = read_header(stream)
-    except Exception as error:  # whatever damage makes of NumPy's parser and what it calls
-        reason = " ".join(str(error).split())[:100]
-        raise DataError(f"has a damaged array '{name}' ({reason}): fetch it again") from None
     if dtype.hasobject:
         raise DataError(f"has Python objects in '{name}': refused, and nothing of them was run")
     if dtype.kind not in kinds or len(shape) not in dimensions or min(shape, default=0) < 1:

@@ -35,7 +35,7 @@ import numpy as np
 
 from exoplanets.files import DataError
 from exoplanets.sources.fits import find_star, read_fits
-from exoplanets.sources.formats import COMPRESSIONS, TABLE_FORMATS, read_table
+from exoplanets.sources.formats import TABLE_FORMATS, find_suffix, read_table
 from exoplanets.sources.npz import read_npz
 from exoplanets.sources.resample import Curve, join, sort_samples, to_long_cadence
 from exoplanets.sources.samples import Samples, Unreadable, find_target
@@ -58,43 +58,24 @@ SMALL_SCATTER = 0.3  # magnitudes from one sample to the next; the flux of so fa
 
 @dataclass(frozen=True, eq=False)
 class Star:
-    """One light curve, sampled at the long cadence.
+    """One light curve, sampled at the long cadence; arrays have the shape (n_cadences,)."""
 
-    Attributes
-    ----------
-    name : str
-        ``file`` or ``file:row``, the file as it was given and the row 0-based without header, as in
-        `test_predictions.csv`; the target (``KIC 757076``) for files of the archive. One printable
-        line, unique in one run.
-    flux : ndarray of shape (n_cadences,)
-        float64, e-/s or any other linear unit; NaN where missing.
-    time : ndarray of shape (n_cadences,) or None
-        Days, from any zero, increasing; exact at each measured cadence. None where the file has
-        no times: then the index times `CADENCE_DAYS`.
-    notes : tuple of str
-        What was done to it, such as "resampled from 2.0 min".
-    time_system : str
-        "BKJD", "BTJD", ... or "as in the file".
-    level : float or None
-        Median flux as read, for depths relative to the star's brightness. None if it is not above
-        the flux's scatter: then a median was subtracted, as in the Kaggle schema.
-    cadence : ndarray of shape (n_cadences,) or None
-        The mission's number of each long cadence, int64, where the file has them.
-    target : str
-        Number in an input catalogue, such as "KIC 757076", or "".
-    file : str
-        What messages call it: its file, or the first of several; "" if it is from none.
-    """
-
+    # `file` or `file:row`, the file as it was given and the row 0-based without header, as in
+    # `test_predictions.csv`; the target ("KIC 757076") for files of the archive. One printable
+    # line, unique in one run.
     name: str
-    flux: np.ndarray
+    flux: np.ndarray  # float64, e-/s or any other linear unit; NaN where missing
+    # Days, from any zero, increasing; exact at each measured cadence. None where the file has no
+    # times: then the index times `CADENCE_DAYS`.
     time: np.ndarray | None = None
-    notes: tuple = ()
-    time_system: str = "as in the file"
+    notes: tuple = ()  # what was done to it, such as "resampled from 2.0 min"
+    time_system: str = "as in the file"  # or "BKJD", "BTJD", ...
+    # Median flux as read, for depths relative to the star's brightness. None if it is not above
+    # the flux's scatter: then a median was subtracted, as in the Kaggle schema.
     level: float | None = None
-    cadence: np.ndarray | None = None
-    target: str = ""
-    file: str = ""
+    cadence: np.ndarray | None = None  # the mission's number, int64, where the file has them
+    target: str = ""  # number in an input catalogue, such as "KIC 757076"
+    file: str = ""  # what messages call it: its file, or the first of several
 
 
 class Target(NamedTuple):
@@ -105,16 +86,9 @@ class Target(NamedTuple):
 
 
 def summarise_unreadable(unreadable):
-    """One line for each reason: files that cannot be used for the same reason are counted.
+    """One line for each reason among some `Unreadable`, with a count, in the order of the first.
 
-    Parameters
-    ----------
-    unreadable : iterable of Unreadable
-
-    Returns
-    -------
-    list of str
-        In the order of the first of each kind. Reasons that differ in numbers only are the same.
+    Reasons that differ in numbers only are the same.
     """
     first, count = {}, Counter()
     for each in unreadable:
@@ -131,10 +105,6 @@ def summarise_unreadable(unreadable):
 def find_files(patterns):
     """Expand files, folders (all known kinds below them) and globs.
 
-    Parameters
-    ----------
-    patterns : iterable of str or path
-
     Returns
     -------
     files : list of Path
@@ -144,7 +114,6 @@ def find_files(patterns):
     """
     files, unreadable = {}, []
     for pattern in map(os.fspath, patterns):
-        is_folder = os.path.isdir(pattern)
         found = [
             file
             for root in _expand(pattern)
@@ -156,7 +125,7 @@ def find_files(patterns):
             reason = "matches no file: correct the path"
             if not pattern:
                 reason = "is an empty name: give a file, a folder or a pattern"
-            elif is_folder:
+            elif os.path.isdir(pattern):
                 reason = f"holds no {', '.join(_known())}: correct the path"
             unreadable.append(Unreadable(_show_name(pattern), reason))
     return list(files.values()), unreadable
@@ -182,7 +151,7 @@ def _below(folder):
     return sorted(
         path
         for path in folder.rglob("*")
-        if _suffix(path) in _known() and not _is_hidden(path, folder) and not path.is_dir()
+        if find_suffix(path) in _known() and not _is_hidden(path, folder) and not path.is_dir()
     )
 
 
@@ -199,27 +168,14 @@ def _is_hidden(path, asked):
 def group_files(paths):
     """Put the archive's files of one star together; every other file is a target of its own.
 
-    Parameters
-    ----------
-    paths : iterable of path
-
-    Returns
-    -------
-    list of Target
-        In the order of their first files.
+    Returns a list of `Target`, in the order of their first files.
     """
     targets = defaultdict(list)
     for path in map(Path, paths):
-        find = STAR_OF_FILE.get(_suffix(path))
+        find = STAR_OF_FILE.get(find_suffix(path))
         star = find(path) if find and path.is_file() else None
         targets[star or _show_name(path)].append(path)
     return [Target(name, tuple(files)) for name, files in targets.items()]
-
-
-def _suffix(path):
-    """The suffix that tells the kind of a file, such as ".fits" for "a.fits.gz"."""
-    path = Path(path.name.lower())
-    return Path(path.stem).suffix if path.suffix in COMPRESSIONS else path.suffix
 
 
 def _show_name(name):
@@ -250,8 +206,8 @@ def read_stars(target, magnitudes=None):
     Yields
     ------
     Star or Unreadable
-        In the file's order. What is wrong with one row, or one of several files of a star, costs
-        only that; a file that breaks off gives the stars before the damage, then an `Unreadable`.
+        In the file's order. What is wrong with a row, or with one of a star's files, costs only
+        that; a file that breaks off gives the stars before the damage, then an `Unreadable`.
     """
     if not isinstance(target, Target):
         (target,) = group_files([target])
@@ -278,7 +234,7 @@ def read_stars(target, magnitudes=None):
 def _read_file(path):
     """Yield the samples of a file; the last is an Unreadable if it cannot be used any further."""
     try:
-        suffix = _suffix(path)
+        suffix = find_suffix(path)
         if suffix not in _known():
             raise DataError(f"is of no known kind: {', '.join(_known())} are read")
         if path.exists() and not path.is_file() and not path.is_dir():

@@ -11,47 +11,23 @@ from exoplanets.stars import CADENCE_DAYS
 SAME_CADENCE = 0.03  # relative: TESS's 30.0 min full frames count as long cadence
 COARSEST = 1.5  # long cadences: beyond, a transit of 1.5 h is a single point
 FINEST_DAYS = 0.5 / 86400  # no survey samples faster than once in half a second
-LONGEST_DAYS = 30 * 365.25  # one stray time must not make a grid of gigabytes
+LONGEST_YEARS = 30  # one stray time must not make a grid of gigabytes
 
 
 class Curve(NamedTuple):
-    """A light curve at the long cadence, one value for every step of its clock.
+    """A light curve at the long cadence, one value for every step of its clock: (n_cadences,)."""
 
-    Attributes
-    ----------
-    time : ndarray of shape (n_cadences,)
-        Days: the middle of each bin, or the times as given.
-    flux : ndarray of shape (n_cadences,)
-        NaN in gaps.
-    cadence : ndarray of shape (n_cadences,) or None
-        The mission's number of each long cadence, int64.
-    note : str
-        What was done, or "".
-    """
-
-    time: np.ndarray
-    flux: np.ndarray
-    cadence: np.ndarray | None = None
-    note: str = ""
+    time: np.ndarray  # days: the middle of each bin, or the times as given
+    flux: np.ndarray  # NaN in gaps
+    cadence: np.ndarray | None = None  # the mission's number of each long cadence, int64
+    note: str = ""  # what was done
 
 
 def sort_samples(time, flux, flagged=None, cadence=None):
     """Keep samples that have a time and no flag, in order of time, each time once.
 
-    Parameters
-    ----------
-    time, flux : ndarray of shape (n_samples,)
-        Days, NaN where unknown; any linear unit, NaN where missing.
-    flagged : ndarray of shape (n_samples,), optional
-        True where the flux must not be used.
-    cadence : ndarray of shape (n_samples,), optional
-
-    Returns
-    -------
-    time, flux, cadence : ndarray of shape (n_kept,)
-        Cadence is None if it was not given.
-    dropped : Counter
-        How many of what was dropped.
+    Arrays are as in `samples.Samples`. Returns time, flux and cadence (None if it was not given) of
+    the samples kept, and a Counter of what was dropped.
     """
     known, dropped = np.isfinite(time), Counter()
     dropped["rows without a time"] = int((~known & np.isfinite(flux)).sum())
@@ -77,10 +53,8 @@ def to_long_cadence(time, flux, cadence=None):
     ----------
     time : ndarray of shape (n_samples,)
         Days, strictly increasing, finite.
-    flux : ndarray of shape (n_samples,)
-        Any linear unit; NaN where missing.
-    cadence : ndarray of shape (n_samples,), optional
-        The mission's number of each sample.
+    flux, cadence : ndarray of shape (n_samples,)
+        See `sort_samples`; cadence may be None.
 
     Returns
     -------
@@ -99,11 +73,9 @@ def to_long_cadence(time, flux, cadence=None):
         return Curve(*_bin(time, flux, step), note=f"resampled from {step * 1440:.1f} min")
 
     off = abs(step / CADENCE_DAYS - 1)
-    steps = np.rint(np.diff(time) / step)
     if cadence is not None and not (np.diff(cadence) >= 1).all():
         cadence = None
-    if cadence is not None:
-        steps = np.diff(cadence)
+    steps = np.rint(np.diff(time) / step) if cadence is None else np.diff(cadence)
     cell = np.append(0, np.cumsum(steps)).astype(int)
     drift = np.abs((time - time[0]) / span * cell[-1] - cell).max()
     # Where steps are too uneven to be counted, the clock decides, as it does for other cadences.
@@ -123,8 +95,8 @@ def to_long_cadence(time, flux, cadence=None):
 
 def _check_sampling(step, time):
     """Refuse times that cannot be days, or that are too far apart."""
-    if time[-1] - time[0] > LONGEST_DAYS:
-        years = (time[-1] - time[0]) / 365.25
+    years = (time[-1] - time[0]) / 365.25
+    if years > LONGEST_YEARS:
         raise DataError(
             f"has times from {time[0]:.10g} to {time[-1]:.10g}, {years:.4g} years if they are in "
             "days: give them in days, without stray ones"
@@ -161,15 +133,8 @@ def join(curves):
     each part is divided by its median, and all are multiplied by the median of those. Levels
     that are not all positive (an over-subtracted sky) have no ratio; they are subtracted instead.
 
-    Parameters
-    ----------
-    curves : list of Curve
-
-    Returns
-    -------
-    curve : Curve
-    used : list of int
-        Which parts are in it, in time; the others are empty or lie within these.
+    Returns the joined `Curve`, and which of the `curves` are in it, in order of time. The others
+    are empty or lie within these.
     """
     full = [i for i, curve in enumerate(curves) if not np.isnan(curve.flux).all()]
     if not full:

@@ -1,7 +1,4 @@
-"""One light curve as its file has it, and how its columns are recognised.
-
-This is what every reader of a file format hands on; `own_stars` makes stars of it.
-"""
+"""One light curve as its file has it, which `own_stars` makes a star of; how columns are known."""
 
 import re
 from dataclasses import dataclass
@@ -42,42 +39,18 @@ class Unreadable(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """One light curve as it was read.
+    """One light curve as it was read; arrays have the shape (n_samples,)."""
 
-    Attributes
-    ----------
-    flux : ndarray of shape (n_samples,)
-        Flux in any linear unit, or magnitudes; NaN where missing.
-    time : ndarray of shape (n_samples,) or None
-        Days, in any order; NaN where unknown.
-    flagged : ndarray of shape (n_samples,) or None
-        True where the file says that the flux must not be used.
-    cadence : ndarray of shape (n_samples,) or None
-        The mission's number of each sample; float64, NaN where unknown.
-    row : int, str or None
-        Which star of a table this is; None if the file holds one star.
-    kind : {"flux", "magnitudes", ""}
-        What the file says `flux` is; "" if it does not say.
-    time_system : str
-        Such as "BKJD".
-    target : str
-        Such as "KIC 757076"; "" if the file does not say.
-    part : {"quarter", "campaign", "sector", "file"}
-        What one of several files of a star is called.
-    notes : tuple of str
-        What the user should know about how it was read.
-    """
-
-    flux: np.ndarray
-    time: np.ndarray | None = None
-    flagged: np.ndarray | None = None
-    cadence: np.ndarray | None = None
-    row: int | str | None = None
-    kind: str = ""
-    time_system: str = "as in the file"
-    target: str = ""
-    part: str = "file"
-    notes: tuple = ()
+    flux: np.ndarray  # in any linear unit, or magnitudes; NaN where missing
+    time: np.ndarray | None = None  # days, in any order; NaN where unknown
+    flagged: np.ndarray | None = None  # True where the file says that the flux must not be used
+    cadence: np.ndarray | None = None  # the mission's number; float64, NaN where unknown
+    row: int | str | None = None  # which star of a table this is; None if the file holds one star
+    kind: str = ""  # of `flux`: "flux", "magnitudes", or "" if the file does not say
+    time_system: str = "as in the file"  # such as "BKJD"
+    target: str = ""  # such as "KIC 757076"; "" if the file does not say
+    part: str = "file"  # one of a star's files is a "quarter", "campaign", "sector" or "file"
+    notes: tuple = ()  # what the user should know about how it was read
 
 
 class Columns(NamedTuple):
@@ -85,58 +58,36 @@ class Columns(NamedTuple):
 
     time: int | None
     flux: int | None
-    quality: int | None
-    cadence: int | None
+    quality: int | None = None
+    cadence: int | None = None
     kind: str = ""
     time_system: str = "as in the file"
-    flags: int = EVERY_FLAG
+    flags: int = EVERY_FLAG  # bits of the quality that make a cadence useless
     notes: tuple = ()
-
-    @property
-    def places(self):
-        """Positions of the columns that are there."""
-        return [place for place in self[:4] if place is not None]
 
     def missing(self):
         """What there is no column of, such as "time and flux"; "" if both are there."""
         both = {"time": self.time, "flux": self.flux}
         return " and ".join(name for name, place in both.items() if place is None)
 
-    def make_samples(self, numbers, flags=None, **more):
-        """Samples of these columns.
+    def make_samples(self, numbers, **more):
+        """`Samples` of these columns, with `more` of its attributes.
 
-        Parameters
-        ----------
-        numbers : callable
-            Gives the numbers of the column at a position, float64 with NaN for empty cells.
-        flags : int, optional
-            Bits of the quality column that make a cadence useless; as its name tells otherwise.
-        **more
-            Further attributes of `Samples`.
+        `numbers` gives the column at a position as float64, with NaN for empty cells.
         """
         flagged = cadence = None
         if self.quality is not None:
-            quality = np.nan_to_num(numbers(self.quality)).astype(np.int64)
-            flagged = (quality & (self.flags if flags is None else flags)) != 0
+            flagged = (np.nan_to_num(numbers(self.quality)).astype(np.int64) & self.flags) != 0
         if self.cadence is not None:
             cadence = numbers(self.cadence)
-        told = {"kind": self.kind, "time_system": self.time_system, "notes": self.notes}
-        return Samples(numbers(self.flux), numbers(self.time), flagged, cadence, **(told | more))
+        more |= {"kind": self.kind, "time_system": self.time_system, "notes": self.notes}
+        return Samples(numbers(self.flux), numbers(self.time), flagged, cadence, **more)
 
 
 def match_columns(headings, units=()):
-    """Find time, flux, quality and cadence number among the headings of a table.
+    """Find time, flux, quality and cadence number among the headings of a table, as `Columns`.
 
-    Parameters
-    ----------
-    headings : list of str
-        As the file has them, such as "Time (BJD)" or "PDCSAP_FLUX".
-    units : list of str, optional
-        Of the columns, where the file gives them apart.
-
-    Returns
-    -------
-    Columns
+    Headings are as in the file, such as "Time (BJD)"; `units` are those that it has apart.
     """
     units = [str(unit or "") for unit in units] or [""] * len(headings)
     bare = [re.sub(r"(?<=.)[\[({].*", "", heading) for heading in headings]
@@ -184,13 +135,7 @@ def name_time_system(text):
 
 
 def name_target(header):
-    """The star that a file's header tells, such as "KIC 757076", or "".
-
-    Parameters
-    ----------
-    header : mapping
-        Of the archive's keywords KEPLERID, TICID and OBJECT.
-    """
+    """The star that the archive's keywords in a header tell, such as "KIC 757076", or ""."""
     for keyword, catalogue in {"KEPLERID": "KIC", "TICID": "TIC"}.items():
         number = str(header.get(keyword, "")).partition("/")[0].strip()
         if number.isdigit():  # K2's stars have their numbers, above 200 million, in KEPLERID too

@@ -1,5 +1,4 @@
-"""
-What the telescope sees in the simulated survey: the spacecraft, the stars and their planets.
+"""What the telescope sees in the simulated survey: the spacecraft, the stars and their planets.
 
 The pressure of sunlight rolls the K2 telescope slowly, and thrusters turn it back, at most every
 six hours. A star then moves over pixels that are not alike. What the correction leaves in its light
@@ -106,8 +105,7 @@ def _draw_roll(rng, n_cadences):
 
 
 def _draw_missing(rng, fired, n_cadences, n_missing):
-    """
-    Cadences no star has, bool (T,): most are firings, and one gap in eight lasts two cadences.
+    """Cadences no star has, bool (T,): most are firings, and one gap in eight lasts two cadences.
 
     All lie in the first `n_cadences`, so that a filled light curve of that length shows them all.
     """
@@ -122,23 +120,10 @@ def _draw_missing(rng, fired, n_cadences, n_missing):
 
 
 def draw_campaign(rng, n_cadences, n_missing, n_total):
-    """
-    Draw when the thrusters fire, which cadences are lost, and what every star feels.
+    """Draw when the thrusters fire, which cadences are lost, and what every star feels.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of all randomness.
-    n_cadences : int
-        Length of a written light curve.
-    n_missing : int
-        Cadences no star has, all among the first `n_cadences`.
-    n_total : int
-        Cadences from the first to the last, T; at least ``n_cadences + n_missing``.
-
-    Returns
-    -------
-    SimulatedCampaign
+    A written light curve has `n_cadences` cadences. The `n_missing` ones that no star has are all
+    among the first so many. T is `n_total`, at least ``n_cadences + n_missing``.
     """
     cadence = np.arange(n_total)
     angle, fired = _draw_roll(rng, n_total)
@@ -176,12 +161,9 @@ def draw_campaign(rng, n_cadences, n_missing, n_total):
 # --------------------------------------------------------------------------------- the stars
 def draw_stars(rng, n_hosts, n_non_hosts):
     """Kind, magnitude and the like of every star, hosts first: a dict of (n_stars,) arrays."""
-    kind = np.concatenate(
-        [
-            rng.choice(list(KINDS), n_hosts, p=[of_hosts for of_hosts, _ in KINDS.values()]),
-            rng.choice(list(KINDS), n_non_hosts, p=[others for _, others in KINDS.values()]),
-        ]
-    ).astype(object)
+    hosts = rng.choice(list(KINDS), n_hosts, p=[of_hosts for of_hosts, _ in KINDS.values()])
+    others = rng.choice(list(KINDS), n_non_hosts, p=[of_others for _, of_others in KINDS.values()])
+    kind = np.concatenate([hosts, others]).astype(object)
     n_wild, n_crossed = n_non_hosts // WILD_EVERY, n_non_hosts // CROSSED_EVERY
     odd = n_hosts + rng.choice(n_non_hosts, n_wild + n_crossed, replace=False)
     kind[odd] = np.repeat(["wild", "crossed"], [n_wild, n_crossed])
@@ -247,10 +229,8 @@ def _decay(time, start, days):
 def _flares(rng, time):
     """Flares of an active dwarf: an instant rise, gone within hours, relative, (T,)."""
     n_flares = rng.integers(3, 20)
-    start, days = (
-        rng.uniform(0, time[-1], (n_flares, 1)),
-        rng.uniform(0.02, 0.12, (n_flares, 1)),
-    )
+    start = rng.uniform(0, time[-1], (n_flares, 1))
+    days = rng.uniform(0.02, 0.12, (n_flares, 1))
     return draw_lognormal(rng, 3e-3, 0.5, n_flares) @ _decay(time, start, days)
 
 

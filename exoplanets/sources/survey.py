@@ -1,5 +1,4 @@
-"""
-The simulated survey.
+"""The simulated survey.
 
 Where no real table can be had, `simulate` makes one: K2 Campaign 3 long-cadence light curves
 (PDCSAP flux minus about its median, e-/s), hosts first. The sky in it is drawn by `sky`. It is
@@ -40,7 +39,6 @@ from exoplanets.stars import CADENCE_DAYS, HOST, NON_HOST
 from exoplanets.transits import draw_lognormal
 
 N_CADENCES = 3197
-EXPOSURE_SECONDS = sky.EXPOSURE_SECONDS  # of light per cadence; injections need it too
 # Cadences, of 3197, that no star has, in the campaign of most stars and in another one. Their real
 # counterparts share two thirds of these cadences and no systematics.
 MISSING = (175, 158)
@@ -62,8 +60,7 @@ def _less_median(flux):
 
 
 def _write_host(flux, lost, missing, n_cadences):
-    """
-    As the real file has hosts: every missing cadence filled; rounded last, to plain decimals.
+    """As the real file has hosts: every missing cadence filled; rounded last, to plain decimals.
 
     The median was taken with one cadence more than was kept, so few rows have exactly 0.
     """
@@ -72,8 +69,7 @@ def _write_host(flux, lost, missing, n_cadences):
 
 
 def _write_non_host(flux, lost, missing, n_cadences):
-    """
-    As the real file has non-hosts: cadences no star has dropped, a star's own losses filled.
+    """As the real file has non-hosts: cadences no star has dropped, a star's own losses filled.
 
     Rounded first, so the subtraction leaves float residue (-141.220000000001) and a median of
     exactly 0 (for an odd number of cadences).
@@ -122,46 +118,24 @@ def _make_table(rng, campaigns, n_stars, n_hosts, n_cadences, leaks):
 
 
 class Survey(NamedTuple):
-    """
-    Two tables of light curves, hosts first in each, and the truth about their stars.
+    """Two tables of light curves, hosts first in each, and the truth about their stars."""
 
-    Attributes
-    ----------
-    train_flux, test_flux : ndarray of shape (n_stars, n_cadences)
-        Flux less its median, e-/s.
-    train_labels, test_labels : ndarray of shape (n_stars,)
-        2 for a host, 1 for a non-host.
-    truth : dict
-        ``truth["train"]``, ``truth["test"]``: dicts of arrays of shape (n_stars,). ``kind``;
-        ``magnitude`` (Kepler); ``level``, the mean flux, and ``noise``, its white part, e-/s;
-        ``glitches``, their expected number; ``campaign``, 0 or 1; and for hosts (NaN for others)
-        ``period``, ``epoch``, ``duration`` (days), ``radius_ratio``, ``depth`` (relative, of the
-        deepest cadence), ``snr`` (against white noise alone). Days count from the first cadence,
-        gaps included: see `find_times`. ``truth["missing"]``: ndarray of bool of shape (2, T),
-        the cadences that no star of campaign 0 and 1 has. ``truth["leaks"]``: bool.
-    """
-
-    train_flux: np.ndarray
-    train_labels: np.ndarray
+    train_flux: np.ndarray  # (n_stars, n_cadences), flux less its median, e-/s
+    train_labels: np.ndarray  # (n_stars,), 2 for a host, 1 for a non-host
     test_flux: np.ndarray
     test_labels: np.ndarray
+    # `truth["train"]`, `truth["test"]`: dicts of arrays of shape (n_stars,). `kind`; `magnitude`
+    # (Kepler); `level`, the mean flux, and `noise`, its white part, e-/s; `glitches`, their
+    # expected number; `campaign`, 0 or 1; and for hosts (NaN for others) `period`, `epoch`,
+    # `duration` (days, see `find_times`), `radius_ratio`, `depth` (relative, of the deepest
+    # cadence), `snr` (against white noise alone). `truth["missing"]`: bool, (2, T), the cadences
+    # that no star of campaign 0 and 1 has. `truth["leaks"]`: bool.
     truth: dict
 
     def find_times(self, table, row):
-        """
-        True time of every column of one light curve.
+        """True time of every column of a star of the table "train" or "test", (n_cadences,).
 
-        Parameters
-        ----------
-        table : str
-            "train" or "test".
-        row : int
-            Row of that table, from 0.
-
-        Returns
-        -------
-        ndarray of shape (n_cadences,)
-            Days since the first cadence of the campaign, gaps included.
+        Days since the first cadence of the campaign, gaps included.
         """
         labels = self.train_labels if table == "train" else self.test_labels
         missing = self.truth["missing"][self.truth[table]["campaign"][row]]
@@ -169,18 +143,9 @@ class Survey(NamedTuple):
         return _find_cadences(missing, self.train_flux.shape[1], filled) * CADENCE_DAYS
 
     def light_curve(self, table, row):
-        """
-        One star as a light curve with its own time, as a telescope delivers it.
+        """Time (days) and flux (e-/s) of one star, as a telescope delivers them: (n_measured,).
 
-        Parameters
-        ----------
-        table, row : str, int
-            See `find_times`.
-
-        Returns
-        -------
-        time, flux : ndarray of shape (n_measured,)
-            Days, e-/s: only what was measured, no cadence that repeats the one before.
+        Only what was measured: no cadence that repeats the one before.
         """
         flux = (self.train_flux if table == "train" else self.test_flux)[row]
         measured = np.append(True, np.diff(flux) != 0)
@@ -196,11 +161,10 @@ def simulate(
     seed=0,
     leaks=True,
 ):
-    """
-    Simulate both tables.
+    """Simulate both tables: a `Survey`.
 
-    The same arguments give the same bytes. Another size gives other stars; ``leaks`` changes
-    only how the same stars are written.
+    The same arguments give the same bytes. Another size gives other stars; `leaks` changes only
+    how the same stars are written.
 
     Parameters
     ----------
@@ -209,13 +173,8 @@ def simulate(
     n_cadences : int
         Length of a light curve, at least 48 (one day).
     seed : int
-        Of all randomness.
     leaks : bool
         Write hosts and non-hosts differently, as in the real file, or alike.
-
-    Returns
-    -------
-    Survey
 
     Raises
     ------

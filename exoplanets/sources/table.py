@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from exoplanets.files import DataError
+from exoplanets.files import DataError, one_line
 
 FEWEST_CADENCES = 64  # fewer hold no transit, and no network of this repository accepts them
 LARGEST_FLUX = 1e15  # e-/s; no star gives as much, and its square still fits float32
@@ -34,42 +34,20 @@ LFS_POINTER = b"version https://git-lfs"
 
 
 class RowBlock(NamedTuple):
-    """Neighbouring rows of a table.
+    """Neighbouring rows of a table."""
 
-    Attributes
-    ----------
-    start : int
-        Row of the first; the first row after the header is 0.
-    labels : ndarray of shape (n_rows,), or None
-        NaN where the cell is empty; None if the table has no column LABEL.
-    flux : ndarray of shape (n_rows, n_cadences)
-        float64, e-/s; NaN where missing, and in all of a row that cannot be used.
-    problems : dict of int to str
-        Per row of this block that cannot be used (the first is 0), what is wrong with it.
-    """
-
-    start: int
-    labels: np.ndarray | None
-    flux: np.ndarray
-    problems: dict
+    start: int  # row of the first; the first row after the header is 0
+    labels: np.ndarray | None  # (n_rows,), NaN where empty; None if there is no column LABEL
+    flux: np.ndarray  # (n_rows, n_cadences), float64, e-/s; NaN where missing or not usable
+    problems: dict  # per row of this block that cannot be used (the first is 0), why
 
 
 # ---------------------------------------------------------------------------- bytes of a file
 @contextlib.contextmanager
 def open_bytes(path, member=None):
-    """Open a file, or a member of a zip archive, as a stream of its uncompressed bytes.
+    """Open a file as a binary stream; what ends in `.gz` or `.zip` is uncompressed.
 
-    Parameters
-    ----------
-    path : path
-        Ending in `.gz` or `.zip` if it is compressed.
-    member : str, optional
-        Name of the file in a zip archive, without folders. By default the archive has to hold a
-        single file.
-
-    Yields
-    ------
-    binary stream
+    `member` names the file in a zip archive, without folders; without it there has to be just one.
 
     Raises
     ------
@@ -93,6 +71,17 @@ def open_bytes(path, member=None):
         raise DataError(f"is damaged or truncated ({error}): fetch it again") from error
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
+def refuse_damage(what, passed_on=()):
+    """Make a DataError of whatever damage makes a parser raise, but for errors to be passed on."""
+    try:
+        yield
+    except (DataError, *passed_on):
+        raise
+    except Exception as error:
+        raise DataError(f"{what} ({one_line(error)}): fetch it again") from error
 
 
 def _check_start(start):
@@ -131,7 +120,7 @@ def is_table(first_line):
 
 
 def read_csv(stream, fewest=FEWEST_CADENCES):
-    """Read a table block by block.
+    """Yield the `RowBlock`s of a table.
 
     Parameters
     ----------
@@ -139,10 +128,6 @@ def read_csv(stream, fewest=FEWEST_CADENCES):
         The CSV from its first byte, uncompressed.
     fewest : int
         Flux columns that the table must have.
-
-    Yields
-    ------
-    RowBlock
 
     Raises
     ------
@@ -200,14 +185,14 @@ def _read_lines(stream):
 
 def _read_rows(lines, names):
     """Numbers of some rows, (n_rows, n_columns), and per row that cannot be used why."""
-    cells, problems = np.full((len(lines), len(names)), np.nan), {}
-    whole = []
-    for row, line in enumerate(lines):
-        n_cells = line.count(b",") + 1
-        if n_cells == len(names):
-            whole.append(row)
-        else:
-            problems[row] = f"has {n_cells} cells, the header {len(names)}: fetch the file again"
+    cells = np.full((len(lines), len(names)), np.nan)
+    n_cells = [line.count(b",") + 1 for line in lines]
+    whole = [row for row, n in enumerate(n_cells) if n == len(names)]
+    problems = {
+        row: f"has {n} cells, the header {len(names)}: fetch the file again"
+        for row, n in enumerate(n_cells)
+        if n != len(names)
+    }
 
     def parse(rows):
         cells[rows] = _read_cells([lines[row] for row in rows]).reshape(-1, len(names))

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from astropy.io import ascii as astropy_ascii
 
-from exoplanets.files import DataError
+from exoplanets.files import DataError, one_line
 from exoplanets.sources.samples import Columns, find_target, match_columns, name_target
-from exoplanets.sources.table import LONGEST_LINE, open_bytes
+from exoplanets.sources.table import LONGEST_LINE, open_bytes, refuse_damage
 
 CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")  # bytes that no text begins with
 MISSING = ("-", "--", "---")  # beside what pandas takes for missing: "", "nan", "null", "N/A"...
@@ -21,15 +21,7 @@ BLANKS = r"\s+"
 
 
 def read_text(path):
-    """The light curve of a text file.
-
-    Parameters
-    ----------
-    path : path
-
-    Yields
-    ------
-    Samples
+    """Yield the `Samples` of a text file.
 
     Raises
     ------
@@ -58,7 +50,7 @@ def _read_columns(stream):
             stream,
             header=None,
             skiprows=n_skipped,
-            usecols=columns.places,
+            usecols=[place for place in columns[:4] if place is not None],
             dtype=np.float64,
             sep=separator,
             decimal=decimal,
@@ -68,11 +60,10 @@ def _read_columns(stream):
             encoding_errors="replace",  # numbers have plain characters
         )
     except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
-        reason = " ".join(str(error).rpartition("C error: ")[2].split())
+        reason = one_line(str(error).rpartition("C error: ")[2])
         raise DataError(f"has no rows that can be read ({reason}): fetch it again") from None
     except ValueError as error:
-        reason = " ".join(str(error).split())[:100]
-        raise DataError(f"has a cell that is no number ({reason}): empty it") from None
+        raise DataError(f"has a cell that is no number ({one_line(error)}): empty it") from None
     return columns.make_samples(lambda place: frame[place].to_numpy())
 
 
@@ -97,7 +88,7 @@ def _find_layout(stream):
                 f"has rows of {len(cells)} values and no names of columns: name them in its first "
                 "line, as in time,flux"
             )
-        columns = Columns(0, 1, None, None)
+        columns = Columns(0, 1)
     elif columns.missing():
         raise DataError(
             f"has no column of {columns.missing()}: its first line begins {above[0][:40]!a}; name "
@@ -155,11 +146,8 @@ def _split_names(line, separator, n_cells):
 def _read_ipac(stream):
     """Samples of an IPAC table."""
     text = stream.read().decode("utf-8", "replace")
-    try:
+    with refuse_damage("is no IPAC table"):
         table = astropy_ascii.read(text, format="ipac", guess=False)
-    except Exception as error:  # whatever damage makes of the parser
-        reason = " ".join(str(error).split())[:100]
-        raise DataError(f"is no IPAC table ({reason}): fetch it again") from None
     columns = match_columns(table.colnames, [table[name].unit for name in table.colnames])
     if columns.missing():
         raise DataError(f"has no column of {columns.missing()}: it has {table.colnames[:5]}")

@@ -38,7 +38,7 @@ def write_survey(folder, n_stars, seed):
         time, flux = stars.light_curve("train", i + 1)
         if i % 3 == 0:
             snrs[i] = np.exp(rng.uniform(*np.log([SNR_EDGES[0], SNR_EDGES[-1]])))
-            flux, _ = inject(flux, draw_transits(rng, time, (0.7, 20.0))[0], snrs[i])
+            flux, _ = inject(flux, draw_transits(rng, time), snrs[i])
         level = stars.truth["train"]["level"][i + 1]
         np.savez(folder / f"star{i:05d}.npz", time=time, flux=flux + level)
     return snrs

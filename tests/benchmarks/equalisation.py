@@ -17,6 +17,7 @@ import argparse
 import sys
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 
@@ -96,7 +97,8 @@ def whiten(flux, campaign, cadences):
     """Equalised light curves, but of a flat spectrum."""
     curves = put_on_grid(flux, cadences, campaign.n_cadences)
     curves[:, campaign.missing] = np.nan
-    return equalise.recolour(equalise.flatten(curves, campaign), redness=0)
+    with mock.patch.object(equalise, "REDNESS", 0):
+        return equalise.recolour(equalise.flatten(curves, campaign))
 
 
 def print_variant(name, stars, folds, campaigns, dips, first):
