@@ -104,7 +104,9 @@ def search(curves):
     -------
     Search
     """
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Astropy's search lets other threads work meanwhile
+    with ThreadPoolExecutor(
+        os.cpu_count()
+    ) as pool:  # Astropy's search lets other threads work meanwhile
         rows = list(pool.map(search_star, curves))
     return Search(*np.array(rows, dtype=float).reshape(len(curves), len(Search._fields)).T)
 

@@ -214,9 +214,7 @@ def equalise_stars(stars, network, job):
             prepared[rows[k]] = Unreadable(stars[rows[k]].file, f"cannot be scored: {reason}")
     others = sorted(set(range(len(stars))) - set(rows))
     campaign = job.campaign
-    flux = [
-        stars[i].flux if campaign is None else campaign.remove_shared(stars[i]) for i in others
-    ]
+    flux = [stars[i].flux if campaign is None else campaign.remove_shared(stars[i]) for i in others]
     for i, curve in zip(others, equalise.equalise_stars(flux), strict=True):
         if isinstance(curve, ValueError):  # too little is measured
             prepared[i] = Unreadable(stars[i].file, str(curve))
