@@ -42,15 +42,9 @@ LEAST = 0.005  # probability; the forest is never surer than that
 def describe_brightenings(curves):
     """Numbers that describe each light curve, none of which a dip changes but by the scale.
 
-    Parameters
-    ----------
-    curves : ndarray of shape (n_stars, n_cadences)
-
-    Returns
-    -------
-    ndarray of shape (n_stars, 66)
-        Of the light curve above its median, in robust standard deviations: log power in bands and
-        at lines of the spectrum, autocorrelation, quantiles, and mean and spread in stretches.
+    They are taken of the light curve above its median, in robust standard deviations: log power in
+    bands and at lines of the spectrum, autocorrelation, quantiles, and mean and spread in
+    stretches. From ndarray of shape (n_stars, n_cadences) to ndarray of shape (n_stars, 66).
     """
 
     def describe(rows):
@@ -98,7 +92,6 @@ def score_alike(curves, y, seed):
     curves : ndarray of shape (n_stars, n_cadences)
         Of one kind, without NaN.
     y : ndarray of shape (n_stars,)
-        1 for a host.
     seed : int
 
     Returns

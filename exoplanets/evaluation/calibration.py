@@ -15,11 +15,8 @@ N_FOLDS, N_BINS = 5, 10
 def bin_probabilities(y, probability, weight_of_others):
     """Reliability diagram: how many stars of about equal probability are hosts.
 
-    Returns
-    -------
-    list of dict
-        Per bin that has a star: `low`, `high`, mean `probability`, `hosts`, `non_hosts`, and the
-        `fraction` of hosts with its Wilson interval, both with non-hosts weighted.
+    A dict per bin that has a star: `low`, `high`, mean `probability`, `hosts`, `non_hosts`, and the
+    `fraction` of hosts with its Wilson `interval`, both with non-hosts weighted.
     """
 
     def weigh(share):
@@ -54,7 +51,7 @@ def measure_calibration(y, score, prevalence, seed):
     Parameters
     ----------
     y, score : ndarray of shape (n_stars,)
-        Labels; scores between 0 and 1.
+        Scores lie between 0 and 1.
     prevalence : float
         Share of hosts among all labelled stars.
     seed : int

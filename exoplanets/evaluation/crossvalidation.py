@@ -34,8 +34,7 @@ def cross_validate(classifiers, stars, propensity, n_folds, seeds):
         Per classifier, the pooled out-of-fold figures of the first repetition; its counts are made
         with each fold's own threshold.
     summary : dict
-        `folds`, `seeds`, and per classifier and metric the mean, standard deviation and value of
-        each repetition.
+        `folds`, `seeds`, and `results`: per classifier and metric, see `summarise`.
     out_of_fold : dict of ndarray of shape (n_stars,)
         Per classifier's key, the scores of the first repetition.
 
