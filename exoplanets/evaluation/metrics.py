@@ -139,7 +139,7 @@ def percentiles(values):
     return [float(v) for v in np.percentile(values, [tail, 100 - tail])]
 
 
-def evaluate(y, score, threshold, seed, called=None, n_resamples=N_RESAMPLES):
+def evaluate(y, score, threshold, seed, called=None):
     """Counts, metrics and 95 % intervals of one score on one set of stars.
 
     Proportions (accuracy, precision, recall) have Wilson intervals, the others those of a
@@ -150,7 +150,7 @@ def evaluate(y, score, threshold, seed, called=None, n_resamples=N_RESAMPLES):
     y, score : ndarray of shape (n_stars,)
     threshold : float or None
         None if `called` is given.
-    seed, n_resamples : int
+    seed : int
         Of the bootstrap.
     called : ndarray of bool of shape (n_stars,), optional
         Whether each star is called a host, where that is not `score >= threshold`: in
@@ -177,7 +177,7 @@ def evaluate(y, score, threshold, seed, called=None, n_resamples=N_RESAMPLES):
     values["average_precision"] = average_precision if tp + fn else None
     values["roc_auc"] = roc_auc if tp + fn > 0 and fp + tn > 0 else None
     intervals = {f"{name}_interval": wilson(*pair) for name, pair in proportions.items()}
-    intervals |= bootstrap(y, score, seed, called, n_resamples)
+    intervals |= bootstrap(y, score, seed, called)
     recall = recall_at_precision(y, score) if tp + fn else None
     cut = {f"recall_at_precision_{PRECISION}": recall}
     cut["threshold"] = None if threshold is None else float(threshold)
@@ -195,25 +195,15 @@ def recall_at_precision(y, score, least=PRECISION):
 def matched_auc(y, score, propensity, n_nearest=N_NEAREST):
     """ROC AUC of each host against the non-hosts that are most like it but for their transits.
 
-    Matching on a propensity score [1]_, of `adversary.score_alike`. A classifier that knows no more
-    than the adversary is at 0.5.
-
-    Parameters
-    ----------
-    y, score : ndarray of shape (n_stars,)
-    propensity : ndarray of shape (n_stars,)
-        Log-odds of being a host by all that is not a dip; NaN leaves a star out.
-    n_nearest : int
-        Non-hosts that each host is ranked among.
+    Matching on a propensity score (Rosenbaum & Rubin 1983, Biometrika 70, 41): that of
+    `adversary.score_alike`, the log-odds of being a host by all that is not a dip; NaN leaves a
+    star out. Each host is ranked among the `n_nearest` non-hosts.
 
     Returns
     -------
     float or None
-        Mean over hosts of the share of their nearest non-hosts with a lower score, ties half.
-
-    References
-    ----------
-    .. [1] Rosenbaum & Rubin 1983, Biometrika 70, 41.
+        Mean over hosts of the share of their nearest non-hosts with a lower score, ties half. A
+        classifier that knows no more than the adversary is at 0.5.
     """
     known = np.isfinite(propensity)
     y, score = np.asarray(y)[known] == 1, np.asarray(score, float)[known]

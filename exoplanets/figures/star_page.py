@@ -66,7 +66,7 @@ def draw_star(examined, network):
     network : evaluation.prediction.Network
         That gave the score.
     """
-    days = examined.days
+    days = examined.panel["days"]
     n_rows = int(np.clip(np.ceil((days[-1] - days[0]) / ROW_DAYS), 1, MOST_ROWS))
     with house_style():
         figure = plt.figure(figsize=(WIDTH, HEIGHT + 1.3 * (n_rows - 1)))
@@ -99,13 +99,14 @@ def draw_star(examined, network):
 
 def draw_thumbnail(examined):
     """A small picture of a star for a gallery: its fold, or its light curve without a period."""
+    panel = examined.panel
     with house_style():
         figure, axis = plt.subplots(figsize=(3.2, 1.9))
         if examined.found:
             _draw_transits(axis, *_find_detrended(examined), examined.found)
             axis.set_xlabel("hours from mid-transit", fontsize=8)
         else:
-            axis.plot(examined.days, examined.curve, ".", ms=1.5, mew=0, color=DARK)
+            axis.plot(panel["days"], panel["curve"], ".", ms=1.5, mew=0, color=DARK)
             axis.set_xlabel("time (days)", fontsize=8)
         axis.tick_params(labelsize=7)
     return figure
@@ -117,7 +118,7 @@ def describe_call(examined, network):
     call = "called a host" if cells["called"] == "1" else "not called a host"
     text = f"{call}: score {float(cells['score']):.3f} (threshold {network.threshold:.3f})"
     if np.isfinite(examined.masked_score):
-        n = len(examined.falls["middles"])
+        n = len(examined.panel["middles"])
         which = "its transit" if n == 1 else f"all {n} transits"
         text += f", {examined.masked_score:.3f} with {which} hidden"
     if not cells["probability"]:
@@ -189,11 +190,12 @@ def _draw_as_read(axis, examined):
     star = examined.star
     days = find_days(star)
     flux = star.flux if star.level is None else 1e6 * (star.flux / star.level - 1)
-    used = np.isin(days, examined.days)
+    used_days = examined.panel["days"]
+    used = np.isin(days, used_days)
     size = np.clip(150 / np.sqrt(len(days)), 1.2, 2.6)
     for which, color in ((~used, PALE), (used, DARK)):
         axis.plot(days[which], flux[which], ".", ms=size, mew=0, color=color, rasterized=True)
-    middles = np.searchsorted(days, examined.days[examined.falls["middles"]])
+    middles = np.searchsorted(days, used_days[examined.panel["middles"]])
     n_beyond = _limit(axis, flux[np.isfinite(flux)], flux[middles])
     if n_beyond:
         axis.text(
@@ -209,11 +211,10 @@ def _draw_as_read(axis, examined):
 def _draw_occluded(axes, examined):
     """The equalised light curve in rows, coloured by how far the score falls; its points."""
     days, found = find_days(examined.star), examined.occlusion
-    size = np.clip(15_000 / len(examined.days) * len(axes), 1.5, 6)
+    size = np.clip(15_000 / len(examined.panel["days"]) * len(axes), 1.5, 6)
     edges = np.linspace(days[0], days[-1], len(axes) + 1)
-    panel = {"curve": examined.curve, "days": examined.days} | examined.falls
     for axis, start, end in zip(axes, edges[:-1], edges[1:], strict=True):
-        points = draw_occluded(axis, panel, found["ordinary_fall"], size, FALLS)
+        points = draw_occluded(axis, examined.panel, found["ordinary_fall"], size, FALLS)
         axis.set_xlim(start, end)
         axis.ticklabel_format(axis="x", style="plain", useOffset=False)
     axes[len(axes) // 2].set_ylabel("equalised flux\n(robust std. deviations)")
@@ -248,7 +249,7 @@ def _draw_folds(axes, examined):
     clear = found.statistic >= occlusion.VISIBLE_STATISTIC
     doubt = "" if clear else f" (below {occlusion.VISIBLE_STATISTIC:g}: may well be noise)"
     axes[0].set_title(
-        f"Fold of {len(examined.falls['middles'])} transits\n"
+        f"Fold of {len(examined.panel['middles'])} transits\n"
         f"search statistic {found.statistic:.2f}{doubt}",
         fontsize=9,
     )
