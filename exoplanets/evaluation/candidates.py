@@ -48,18 +48,10 @@ def find_suspects(stars, found):
 def list_stars(compared, score, out_of_fold, found):
     """The table of `stars.csv`, a row per star, in the order of the stars.
 
-    `called` is by the tuned threshold; `depth_sigma` is in robust standard deviations of the
+    `score` is that of the `Compared`, or cross-validated; `out_of_fold` says whether the star's
+    label taught the network that scored it nothing; `found` is a `Search` of the same stars. In the
+    table, `called` is by the tuned threshold and `depth_sigma` in robust standard deviations of the
     equalised light curve.
-
-    Parameters
-    ----------
-    compared : exoplanets.evaluation.comparison.Compared
-    score : ndarray of shape (n_stars,)
-        Its scores, or cross-validated ones.
-    out_of_fold : ndarray of bool of shape (n_stars,)
-        Whether the star's label taught the network that scored it nothing.
-    found : Search
-        Of the same stars; NaN where none was searched.
     """
     stars = compared.stars
     return pd.DataFrame(

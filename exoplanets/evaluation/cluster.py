@@ -41,15 +41,8 @@ def find_versions():
 def map_on_cluster(address, function, tasks, *shared):
     """Yield `function(task, *shared)` of each task, in their order.
 
-    Parameters
-    ----------
-    address : str
-        Of a Dask scheduler.
-    function : callable
-        A function of a module of this package.
-    tasks : iterable
-    shared : objects
-        Sent to each worker once.
+    `address` is that of a Dask scheduler; the function is one of a module of this package, and what
+    is shared is sent to each worker once.
 
     Raises
     ------

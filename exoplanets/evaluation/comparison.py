@@ -54,18 +54,8 @@ def wants_slow(choice, n_stars):
 def fit_classifiers(classifiers, views, seed, slow="auto"):
     """Fit, score and tune each classifier; thresholds maximise F1 on the validation stars.
 
-    Parameters
-    ----------
-    classifiers : sequence of Classifier
-    views : dict of Stars
-        Per kind of light curves, the stars of all splits.
-    seed : int
-    slow : {"auto", "always", "never"}
-        Whether slow classifiers score all stars.
-
-    Returns
-    -------
-    list of Compared
+    `views` holds the stars of all splits, per kind of light curves; `slow` is as in `wants_slow`.
+    Returns a list of `Compared`.
     """
     compared = []
     for classifier in classifiers:

@@ -47,14 +47,8 @@ class Injections(NamedTuple):
 def draw_dips(times, rng):
     """A planet drawn at random, and the depth of its transits in units of the deepest.
 
-    Returns
-    -------
-    dip : ndarray of shape (n_cadences,)
-        0 outside of transits, 1 at the deepest cadence.
-    planet : dict
-        Keyword arguments of `transit_flux`.
-    depth : float
-        Relative, of the deepest cadence.
+    Returns the dips, 0 outside of transits and 1 at the deepest cadence, the keyword arguments of
+    `transit_flux`, and the relative depth of the deepest cadence.
     """
     while True:
         planet = draw_planet(rng, period_range=PERIODS, radius_ratio_range=(0.01, 0.1))
@@ -67,18 +61,10 @@ def draw_dips(times, rng):
 
 
 def draw_injections(stars, n_injections, campaign, rng):
-    """Inject a planet into raw light curves, each star in turn, and equalise them.
+    """Inject a planet into raw light curves of non-hosts, each in turn, and equalise them.
 
     Period and signal-to-noise ratio are log-uniform, the rest as `transits.draw_planet`; at least
-    two transits. The depth is scaled to the ratio drawn.
-
-    Parameters
-    ----------
-    stars : Stars
-        Non-hosts.
-    n_injections : int
-    campaign : exoplanets.lightcurves.campaign.Campaign or None
-    rng : numpy.random.Generator
+    two transits. The depth is scaled to the ratio drawn. `campaign` may be None.
     """
     star = np.resize(rng.permutation(len(stars)), n_injections)
     injected = stars.select(star)

@@ -40,16 +40,10 @@ def evaluate_all(compared, main, box, test_stars, seed, folds, repetitions, leve
     test_stars : Stars
         In the order of `test_predictions.csv`.
     seed : int
-    folds : int or None
-        Of the cross-validation; None for none.
-    repetitions : int
-        Of the cross-validation.
+    folds, repetitions : int
+        Of the cross-validation; without folds there is none.
     level : {"quick", "full", "none"}
         Of the vetting.
-
-    Returns
-    -------
-    Evaluation
     """
     scored = [c for c in compared if c.score is not None]
     stars, score, unseen = main.stars, main.score, main.is_unseen()

@@ -63,17 +63,7 @@ def hide_transits(curve, days, found):
 def examine_star(star, cells, prepared, network):
     """Hide the stretches of a star in turn and its transits at once, and compare its depths.
 
-    Parameters
-    ----------
-    star : own_stars.Star
-    cells : dict of str
-        Of its row in the file of scores.
-    prepared : prediction.OwnCurve
-    network : prediction.Network
-
-    Returns
-    -------
-    Examined
+    `cells` are the texts of its row in the file of scores; `prepared` is its `prediction.OwnCurve`.
     """
     known = np.isfinite(prepared.curve)
     curve, days = prepared.curve[known], prepared.days[known]

@@ -101,25 +101,15 @@ def occlude_clearest(classifier, stars, score, found, n_hosts, n_others, step):
     """`measure_occlusion` of the clearest hosts and of the highest-scored non-hosts.
 
     Clear: hosts in which a box search sees the transits too (its statistic is at least
-    `VISIBLE_STATISTIC`), in the order of the score.
-
-    Parameters
-    ----------
-    classifier : exoplanets.classifiers.base.Classifier
-        Its scores lie between 0 and 1.
-    stars : Stars
-    score : ndarray of shape (n_stars,)
-    found : exoplanets.classifiers.box.Search
-        Of all these stars; NaN where none was searched.
-    n_hosts, n_others, step : int
-        Stars of each class, and cadences from one hidden stretch to the next.
+    `VISIBLE_STATISTIC`), in the order of the score. The classifier's scores lie between 0 and 1;
+    `found` is a `box.Search` of all stars, NaN where none was searched.
 
     Returns
     -------
     rows : list of dict
         See `measure_occlusion`; and `star`, `label`, and what the box search found.
-    drawn : list of dict
-        A panel for each of them.
+    panels : list of dict
+        See `measure_occlusion`.
     """
     kind = classifier.light_curves
     rows, drawn = [], []

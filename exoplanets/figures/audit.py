@@ -35,12 +35,7 @@ def _label_compressed(axis, every=1):
 def draw_pairs(flux, is_host, title):
     """Pair plot of the first five fluxes by class, hosts on top, on compressed axes.
 
-    Parameters
-    ----------
-    flux : ndarray of shape (n_stars, n_cadences)
-        e-/s; from about 1 to 1e6, hence the axes.
-    is_host : ndarray of shape (n_stars,)
-    title : str
+    `flux` is an ndarray of shape (n_stars, n_cadences), e-/s; from about 1 to 1e6, hence the axes.
     """
     value = compress(flux[:, :N_PAIRED])
     side = 1.75 * N_PAIRED

@@ -19,13 +19,8 @@ def first_of_each(is_host, n_stars):
 def draw_light_curves(flux, is_host, rows, title, unit="e$^-$/s"):
     """Draw light curves, one a panel, hosts in the left column where both classes are drawn.
 
-    Parameters
-    ----------
-    flux : ndarray of shape (n_stars, n_cadences)
-        In `unit`.
-    is_host, rows : ndarray of shape (n_stars,)
-        Class, and row in the file.
-    title, unit : str
+    `flux`, in `unit`, is an ndarray of shape (n_stars, n_cadences); `rows` are the stars' rows in
+    the file.
     """
     hosts, others = np.flatnonzero(is_host), np.flatnonzero(~is_host)
     if len(hosts) == len(others):
@@ -93,21 +88,9 @@ def draw_dip(axis, days, flux, period, epoch, duration, color):
 def draw_occluded(axis, panel, ordinary_fall, size, colors):
     """Draw one light curve coloured by how far the score falls when each stretch is hidden.
 
-    Parameters
-    ----------
-    axis : matplotlib.axes.Axes
-    panel : dict
-        See `evaluation.occlusion.measure_occlusion`.
-    ordinary_fall : float
-        Log-odds; the colours reach at least as far.
-    size : float
-        Of the points.
-    colors : matplotlib colour map
-
-    Returns
-    -------
-    matplotlib.collections.PathCollection
-        The points, for a colour bar.
+    The panel is that of `evaluation.occlusion.measure_occlusion`. The colours, a Matplotlib colour
+    map, reach at least as far as the ordinary fall (log-odds). Returns the points, for a colour
+    bar.
     """
     days, curve, middles = panel["days"], panel["curve"], panel["middles"]
     fall = np.interp(np.arange(len(days)), panel["centres"], panel["falls"])

@@ -41,7 +41,7 @@ def format_metric(row, name):
 
 
 def draw_figures(found, compared, study):
-    """All figures of step 4.
+    """All figures of step 4 by the names of their files, dict.
 
     Parameters
     ----------
@@ -49,11 +49,6 @@ def draw_figures(found, compared, study):
     compared : sequence of exoplanets.evaluation.comparison.Compared
     study : (str, str)
         Key of the network of the published study.
-
-    Returns
-    -------
-    dict of matplotlib.figure.Figure
-        By the name of their file.
     """
     content, main = found.content, found.main.classifier
     colors = find_colors([c.classifier for c in compared])
@@ -149,15 +144,10 @@ def draw_history(history, network):
 
 
 def draw_precision_recall(y, scored, colors):
-    """Precision against recall of several scores on the same test stars.
+    """Precision against recall on the test stars, of several scores.
 
-    Parameters
-    ----------
-    y : ndarray of shape (n_stars,)
-    scored : dict of ndarray of shape (n_stars,)
-        Per (network, light curves).
-    colors : dict
-        Per network.
+    `scored` holds ndarrays of shape (n_stars,) per (network, light curves); `colors` is per
+    network.
     """
     area = {key: rank_statistics(y, score)[1][0] for key, score in scored.items()}
     legend = LEGEND_LINE * len(scored)
@@ -194,14 +184,8 @@ def draw_precision_recall(y, scored, colors):
 def draw_candidates(curves, times, stars):
     """Folded light curves of the highest-scored stars.
 
-    Parameters
-    ----------
-    curves : ndarray of shape (n_stars, n_cadences)
-        Equalised flux.
-    times : ndarray of shape (n_cadences,)
-        Days.
-    stars : pandas.DataFrame
-        A row per star, of `stars.csv`.
+    The curves, ndarray of shape (n_stars, n_cadences), are equalised; `times` are in days; `stars`
+    are their rows of `stars.csv`, a DataFrame.
     """
     n_rows = -(-len(curves) // 3)
     with house_style():

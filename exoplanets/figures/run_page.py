@@ -18,14 +18,8 @@ FILES = ("metrics.json", "leaks.json", "stars.csv", "test_predictions.csv", "tra
 def make_run_page(content, provenance, figures, links):
     """The text of the page; simulated stars get a banner.
 
-    Parameters
-    ----------
-    content, provenance : dict
-        Of `metrics.json`.
-    figures : collection of str
-        Names of the figures beside the page, without `.png`.
-    links : dict of str
-        Per results file, its path from the page.
+    `content` and `provenance` are those of `metrics.json`; `figures` are the names of the figures
+    beside the page, without `.png`; `links` holds, per results file, its path from the page.
     """
     data = provenance["data"]
     rows, vetting = make_rows(choose_rows(content)), content.get("vetting")
