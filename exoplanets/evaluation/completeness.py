@@ -110,17 +110,9 @@ def count_recovered(recovered):
 def measure_completeness(threshold, score, found, injections, suspect):
     """Recovery of injected planets at the tuned threshold and at a 1 % false-positive rate.
 
-    Parameters
-    ----------
-    threshold : float
-        The tuned one.
-    score : ndarray of shape (n_stars,)
-        Of the non-hosts before injection: it sets the false-positive rate.
-    found : ndarray of shape (n_injections,)
-        Score of the injections.
-    injections : Injections
-    suspect : ndarray of bool of shape (n_stars,)
-        Non-hosts whose label is suspect; a third threshold is set without them.
+    `threshold` is the tuned one. `score` is that of the non-hosts before injection, which sets the
+    false-positive rate; `found` is that of the injections. `suspect`, ndarray of bool of shape
+    (n_stars,), marks non-hosts whose label is suspect: a third threshold is set without them.
 
     Returns
     -------

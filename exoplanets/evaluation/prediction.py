@@ -196,13 +196,7 @@ def search_curve(prepared):
 def score_block(stars, network, job, known):
     """Rows of the file of scores for stars that were read together, in their order.
 
-    Parameters
-    ----------
-    stars : list of own_stars.Star or Unreadable
-    network : Network
-    job : Job
-    known : dict of tuple of str
-        See `score_file.Scores`.
+    `stars` are `own_stars.Star` or `Unreadable`; `known` is as in `score_file.Scores`.
 
     Returns
     -------

@@ -131,10 +131,8 @@ def draw_history(history, network):
             held_out = history[f"val_{name}"]
             axis.plot(epochs, held_out, "o--", ms=3, color="#000000", label="validation stars")
             axis.axvline(best, color="#555555", lw=0.8, ls=":", zorder=0)
-            axis.set_xlabel("epoch")
             axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-            axis.set_ylabel(label)
-            axis.set_ylim(low, high)
+            axis.set(xlabel="epoch", ylabel=label, ylim=(low, high))
         axes[0].legend(fontsize=8)
         title_figure(
             figure,
@@ -167,9 +165,7 @@ def draw_precision_recall(y, scored, colors):
         share = np.mean(y)
         axis.axhline(share, color="#888888", lw=0.8, ls=":")
         axis.text(0.01, share, f"chance: {share:.1%} hosts", va="bottom", fontsize=8)
-        axis.set_xlim(0, 1.02)
-        axis.set_ylim(0, 1.05)
-        axis.set_xlabel("recall (share of hosts found)")
+        axis.set(xlim=(0, 1.02), ylim=(0, 1.05), xlabel="recall (share of hosts found)")
         axis.set_ylabel("precision (share of hosts among those called)")
         honest = {key: value for key, value in area.items() if key[1] == "equalised"}
         title = f"Test stars: {int(np.sum(y))} hosts among {len(y)}"
@@ -198,14 +194,10 @@ def draw_candidates(curves, times, stars):
                 clear = star.statistic >= VISIBLE_STATISTIC
                 period = f"period {star.period_days:.4f} d{'' if clear else ' (uncertain)'}"
             else:
-                axis.set_xticks([])
-                axis.set_yticks([])
-            axis.set_title(
-                f"row {star.row}, {name}, score {star.score:.2f}\n"
-                f"{period}{', label suspect' * star.suspect_label}",
-                fontsize=8,
-                color=COLORS[name],
-            )
+                axis.set(xticks=[], yticks=[])
+            suspect = ", label suspect" * star.suspect_label
+            title = f"row {star.row}, {name}, score {star.score:.2f}\n{period}{suspect}"
+            axis.set_title(title, fontsize=8, color=COLORS[name])
         for axis in axes.flat[len(curves) :]:
             axis.set_axis_off()
         for axis in axes[-1]:  # the figure's own label is its signature; see `save_figure`

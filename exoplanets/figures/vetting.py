@@ -122,8 +122,7 @@ def _draw_grid(axis, cut):
     ratios = [f"{edge:g}" if np.isfinite(edge) else "" for edge in completeness.RATIO_EDGES]
     axis.set_xticks(np.arange(len(periods)) - 0.5, periods)
     axis.set_yticks(np.arange(len(ratios)) - 0.5, ratios)
-    axis.set_xlabel("period (days)")
-    axis.set_ylabel("planet-to-star radius ratio, at least")
+    axis.set(xlabel="period (days)", ylabel="planet-to-star radius ratio, at least")
     axis.spines[:].set_visible(False)
 
 
@@ -204,9 +203,8 @@ def _draw_aucs(axis, rows, colors):
     axis.axhline(0.5, color="#888888", lw=0.8)
     axis.plot([0.5, 2.5], [vetting.MOST_WITHOUT_TRANSITS] * 2, color="#B00020", lw=0.9, ls="--")
     axis.set_xticks(range(len(reliability.TREATMENTS)), TREATMENT_NAMES.values(), fontsize=8)
-    axis.set_xlim(-0.5, 3.5)
     axis.set_ylim(top=1.02)
-    axis.set_ylabel("ROC AUC")
+    axis.set(xlim=(-0.5, 3.5), ylabel="ROC AUC")
 
 
 def _format_auc(row):
@@ -244,12 +242,9 @@ def draw_occlusion(content, drawn):
             points = draw_occluded(axis, panel, row["ordinary_fall"], size, "PuOr_r")
             axis.set_xlim(0, max(other["days"][-1] for other in panels))
             name = name_class(row["label"])
-            axis.set_title(
-                f"{row['star']}, {name}, score {row['score']:.2f}, period {row['period']:.2f} d: "
-                f"{describe_share(row)}",
-                fontsize=8,
-                color=COLORS[name],
-            )
+            found = f"score {row['score']:.2f}, period {row['period']:.2f} d"
+            title = f"{row['star']}, {name}, {found}: {describe_share(row)}"
+            axis.set_title(title, fontsize=8, color=COLORS[name])
             bar = figure.colorbar(points, ax=axis, aspect=8, pad=0.01)
             bar.ax.tick_params(labelsize=7)
         axes[-1].set_xlabel("time since the first cadence (days)")
@@ -286,15 +281,12 @@ def draw_calibration(measured, network, color):
                 axis.plot(x, fraction, "o", ms=6, color=color)
                 middle = (row["low"] + row["high"]) / 2
                 for height, name in ((1.075, "host"), (1.03, "non-host")):
-                    axis.text(
-                        middle, height, f"{row[name.replace('-', '_') + 's']}", ha="center",
-                        fontsize=7.5, color=COLORS[name],
-                    )  # fmt: skip
+                    count = str(row[f"{name.replace('-', '_')}s"])
+                    looks = {"fontsize": 7.5, "color": COLORS[name]}
+                    axis.text(middle, height, count, ha="center", **looks)
             axis.set_title(f"{title}: Brier score {_format(measured[f'brier_{when}'])}", fontsize=9)
-            axis.set_xlim(0, 1)
-            axis.set_ylim(-0.02, 1.13)
-            axis.set_yticks(np.linspace(0, 1, 6))
-            axis.set_xticks(np.linspace(0, 1, 6))
+            ticks = np.linspace(0, 1, 6)
+            axis.set(xlim=(0, 1), ylim=(-0.02, 1.13), xticks=ticks, yticks=ticks)
         axes[0].set_xlabel(f"score of the {_name(network)} network")
         axes[1].set_xlabel("calibrated probability of a host")
         axes[0].set_ylabel("fraction of hosts")
