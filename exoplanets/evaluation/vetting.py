@@ -138,13 +138,11 @@ def judge(content):
         rest = {"value": value, "limit": limit, "passed": passed, "sentence": sentence}
         verdicts.append(names | {"test": test} | rest)
 
-    judged = set()
+    rows = {}
+    for row in content["reliability"]:  # the larger of a classifier's samples comes first
+        rows.setdefault((row["network"], row["light_curves"]), row)
     words = {"inverted": "flux upside down", "masked": "the dips masked"}
-    for row in content["reliability"]:
-        key = row["network"], row["light_curves"]
-        if key in judged:  # by the larger of its samples, which comes first
-            continue
-        judged.add(key)
+    for row in rows.values():
         for treatment, what in words.items():
             auc = row[treatment]["roc_auc"]
             sentence = (

@@ -75,7 +75,7 @@ def make_report(content, listed):
         lines.append(f"without the suspects (test rows {suspects['test_rows']}):")
         lines.append(make_text(suspects["results_without"]))
     if content["cross_validation"]:
-        lines += [describe_folds(content["cross_validation"]) + ":"]
+        lines.append(f"{describe_folds(content['cross_validation'])}:")
         lines += [f"  {line}" for line in summarise_seeds(content["cross_validation"])]
     if content["vetting"]:
         lines.append(f"vetting ({content['vetting']['level']}):")
