@@ -68,7 +68,8 @@ def draw_medians(axis, x, flux, edges, points, medians):
     sample has the median NaN and is not drawn.
     """
     axis.plot(x, flux, ".", mew=0, rasterized=True, **points)
-    found = binned_statistic(x, flux, "median", edges).statistic
+    # The range is that of the edges; without it SciPy refuses a fold that holds no sample.
+    found = binned_statistic(x, flux, "median", edges, (edges[0], edges[-1])).statistic
     axis.plot((edges[:-1] + edges[1:]) / 2, found, ls="", **medians)
     return found
 
