@@ -59,7 +59,7 @@ def examine(star, network):
     """One star, scored and examined."""
     job = prediction.Job(search_all=True)
     ((cells, _),) = prediction.score_block([star], network, job, {})
-    (prepared,) = prediction.equalise_stars([star], network, job)
+    (prepared,) = prediction.prepare_stars([star], network, job)
     return examination.examine_star(star, cells, prepared, network)
 
 

@@ -106,5 +106,5 @@ def examine_targets(targets, network, job, known):
             if isinstance(row, Unreadable):
                 continue
             star = prediction.give_time(star, network)
-            (prepared,) = prediction.equalise_stars([star], network, job)
+            (prepared,) = prediction.prepare_stars([star], network, job)
             yield examine_star(star, row[0], prepared, network)

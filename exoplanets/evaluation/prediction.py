@@ -141,7 +141,7 @@ def give_time(star, network):
     return dataclasses.replace(star, time=time, time_system=CAMPAIGN_TIME)
 
 
-def equalise_stars(stars, network, job):
+def prepare_stars(stars, network, job):
     """Equalise light curves of any lengths, as those were that taught the network.
 
     Rows of the table that taught it are put on the clock of their campaign, and what its stars
@@ -213,7 +213,7 @@ def score_block(stars, network, job, known):
             measured[i] = dict(zip(MEASURED, known[digests[i]], strict=True))
         if i not in measured or (job.search_all and not measured[i]["snr"]):
             wanted.append(i)
-    equalised = equalise_stars([timed[i] for i in wanted], network, job)
+    equalised = prepare_stars([timed[i] for i in wanted], network, job)
     prepared = dict(zip(wanted, equalised, strict=True))
     for i in wanted:
         if isinstance(prepared[i], Unreadable):
