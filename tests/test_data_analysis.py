@@ -189,10 +189,9 @@ def test_leak_figure_shows_every_probe_with_its_interval(leaks):
     listed = leaks["probes"][::-1]  # the first on top
     expected = [f"{probe['name']} ({probe['leak']})" for probe in listed]
     assert names == ["all but dips, together", *expected]
-    adversary = [line for line in axis.lines if len(line.get_xdata()) == 1]
-    assert leaks["adversary"]["auc"] in [line.get_xdata()[0] for line in adversary]
-    drawn = [line for line in axis.lines if line.get_marker() in ("s", "o")]
-    drawn = [line for line in drawn if len(line.get_xdata()) > 1]
-    for line, kind in zip(drawn, ("distributed", "equalised"), strict=True):
-        np.testing.assert_array_equal(line.get_xdata(), [probe[kind]["auc"] for probe in listed])
+    drawn = [line.get_xdata() for line in axis.lines if line.get_marker() in ("s", "o")]
+    expected = [[probe[kind]["auc"] for probe in listed] for kind in ("distributed", "equalised")]
+    expected[1].insert(0, leaks["adversary"]["auc"])  # below all others, and of equalised curves
+    for found, auc in zip(drawn, expected, strict=True):
+        np.testing.assert_array_equal(found, auc)
     assert axis.lines[0].get_xdata()[0] == 0.5

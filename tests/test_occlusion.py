@@ -24,19 +24,22 @@ def test_occlusion_finds_what_the_score_rests_on(where, share):
         total = -sum((curves[:, m - 2 : m + 3].mean(axis=1) for m in read), np.zeros(len(curves)))
         return 1 / (1 + np.exp(-total / 20 - 0.001 * curves[:, ::7].sum(axis=1)))
 
-    row, arrays = measure_occlusion(score, curve, middles, 5 * CADENCE_DAYS, step=4)
+    times, planet = np.arange(1000) * CADENCE_DAYS, np.array([0, 200, 100, 5, 0, 0]) * CADENCE_DAYS
+    row, panel = measure_occlusion(score, curve, times, Search(*planet), step=4)
+    np.testing.assert_array_equal(panel["middles"], middles)
     if share is None:
         # Only noise is left, and little of it: what exceeds an ordinary stretch's is no transit's.
         assert row["share_in_transit"] is None or row["share_in_transit"] < 0.5
     else:
         assert row["share_in_transit"] == pytest.approx(share, abs=0.05)
-    assert len(arrays["falls"]) == len(arrays["centres"]) == len(arrays["in_transit"])
+    assert len(panel["falls"]) == len(panel["centres"])
     assert row["share_by_chance"] == pytest.approx(5 * 21 / 1000, abs=0.02)
 
 
 def test_a_score_that_nothing_changes_has_no_share():
     curve = np.random.default_rng(0).normal(size=500)
-    row, _ = measure_occlusion(lambda c: np.full(len(c), 0.3), curve, np.array([100]), 0.1)
+    times, found = np.arange(500) * CADENCE_DAYS, Search(9.0, 20.0, 2.0, 0.1, 1.0, 9.0)
+    row, _ = measure_occlusion(lambda c: np.full(len(c), 0.3), curve, times, found)
     assert row["share_in_transit"] is None and row["ordinary_fall"] == 0
 
 

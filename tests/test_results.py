@@ -86,7 +86,7 @@ def test_precision_recall_curves_are_sklearns_and_chance_is_marked():
         ("published", "distributed"): np.round(rng.normal(1.0 * y), 1),
     }
     colors = {"transit": "#009E73", "published": "#CC79A7"}
-    figure = results.draw_precision_recall(y, scored, colors, "Test stars")
+    figure = results.draw_precision_recall(y, scored, colors)
     axis = figure.axes[0]
     *curves, chance = axis.lines
     for line, ((network, light_curves), score) in zip(curves, scored.items(), strict=True):

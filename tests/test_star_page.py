@@ -10,7 +10,9 @@ from test_page import browse, needs_browser
 
 from exoplanets.classifiers import keras_tools
 from exoplanets.evaluation import examination, prediction
+from exoplanets.evaluation.depths import find_days
 from exoplanets.figures import gallery, star_page
+from exoplanets.figures.light_curves import find_reach, fold
 from exoplanets.figures.style import write_figure
 from exoplanets.sources.own_stars import Star
 from exoplanets.stars import CADENCE_DAYS
@@ -57,7 +59,7 @@ def examine(star, network):
     """One star, scored and examined."""
     job = prediction.Job(search_all=True)
     ((cells, _),) = prediction.score_block([star], network, job, {})
-    (prepared,) = prediction.equalise_stars([star], network, job)
+    (prepared,) = prediction.prepare_stars([star], network, job)
     return examination.examine_star(star, cells, prepared, network)
 
 
@@ -155,6 +157,20 @@ def test_page_tells_an_eclipsing_binary_by_its_odd_and_even_dips():
     planet = star_page.draw_star(examine(Star("p", alike), network), network)
     assert "eclipsing binary?" not in texts(planet)
     assert "not calibrated" in texts(planet)
+
+
+def test_page_bears_a_gap_at_every_second_transit():
+    network = read_dips(0.5)
+    examined = examine(Star("half", make_dips(1400, np.arange(60, 1400, 110))), network)
+    days, found = find_days(examined.star), examined.found
+    reach, away = find_reach(found.period, found.duration), fold(days, found.period, found.epoch)
+    odd = np.abs(fold(days, 2 * found.period, found.epoch)) < found.period / 2
+    detrended = np.where(odd & (np.abs(away) <= reach), np.nan, examined.detrended)
+    page = star_page.draw_star(examined._replace(detrended=detrended), network)
+    _, odd_medians, _, even_medians = page.axes[3].lines
+    assert np.isnan(odd_medians.get_ydata()).all()
+    assert np.isfinite(even_medians.get_ydata()).sum() > 5
+    page.draw_without_rendering()
 
 
 def test_page_says_where_no_period_was_found(monkeypatch):

@@ -15,17 +15,49 @@ ROOT = Path(__file__).resolve().parents[2]
 LARGEST_SEED = 2**32 - 1  # NumPy, scikit-learn and Keras take no larger one
 
 
+def read_whole(text):
+    """A whole number of at most 18 decimal digits; -1 for any other text."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else -1
+
+
+def read_number(text):
+    """A number; NaN for any other text."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def make_reader(read, is_right, what):
+    """A function from the text of an option to its value, which is right, or says what is not."""
+
+    def parse(text):
+        value = read(text)
+        if not is_right(value):
+            raise argparse.ArgumentTypeError(f"'{text}' is no {what}")
+        return value
+
+    return parse
+
+
+parse_positive = make_reader(read_whole, lambda n: n >= 1, "whole number of at least 1")
+parse_folds = make_reader(read_whole, lambda n: n >= 2, "number of folds, 2 or more")
+parse_seed = make_reader(
+    read_whole, lambda n: 0 <= n <= LARGEST_SEED, f"whole number from 0 to {LARGEST_SEED}"
+)
+parse_positive_number = make_reader(read_number, lambda x: 0 < x < math.inf, "number above 0")
+parse_rows = make_reader(
+    lambda text: [read_whole(part.strip()) for part in text.split(",")],
+    lambda rows: min(rows) >= 0,
+    "list of row numbers such as 3,7,40",
+)
+
+
 def begin(make_command_line, knows_all=True):
     """Answer --help, --version and a mistake in the options; from now on Ctrl-C is one line.
 
-    A script calls this before its slow imports, and parses again in `main`.
-
-    Parameters
-    ----------
-    make_command_line : callable
-        Returns the script's parser.
-    knows_all : bool
-        False if that parser learns more options from the slow imports.
+    A script calls this before its slow imports, and parses again in `main`. `make_command_line`
+    makes its parser; `knows_all` is False if more options come with the slow imports.
     """
     signal.signal(signal.SIGINT, stop)
     accept_any_text()
@@ -36,10 +68,7 @@ def begin(make_command_line, knows_all=True):
 def make_parser(docstring):
     """Make the parser of a script, with the options that all four share.
 
-    Parameters
-    ----------
-    docstring : str
-        Of the script: its first line is the description, its commands are the examples.
+    The first line of the script's docstring is its description, its commands are the examples.
     """
     lines = docstring.splitlines()
     examples = [line for line in lines if line.startswith("    python ")]
@@ -51,37 +80,20 @@ def make_parser(docstring):
     )
     parser.add_argument("--version", action="version", version=VERSION)
     add_directories(parser)
-    parser.add_argument(
-        "--seed",
-        type=parse_seed,
-        default=0,
-        metavar="N",
-        help="fixes everything that is drawn at random (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--simulated",
-        action="store_true",
-        help="take the stars of the simulated survey, even if there are real ones",
-    )
+    seed_help = "fixes everything that is drawn at random (default: %(default)s)"
+    parser.add_argument("--seed", type=parse_seed, default=0, metavar="N", help=seed_help)
+    simulated_help = "take the stars of the simulated survey, even if there are real ones"
+    parser.add_argument("--simulated", action="store_true", help=simulated_help)
     return parser
 
 
 def add_directories(parser):
     """Give a parser the two folders that everything is read from and written to."""
-    parser.add_argument(
-        "--data-dir",
-        type=Path,
-        default=ROOT / "data",
-        metavar="DIR",
-        help="folder of the light curves and the results (default: data/)",
-    )
-    parser.add_argument(
-        "--plots-dir",
-        type=Path,
-        default=ROOT / "plots",
-        metavar="DIR",
-        help="folder of the figures (default: plots/)",
-    )
+    for name, content in (("data", "light curves and the results"), ("plots", "figures")):
+        text = f"folder of the {content} (default: {name}/)"
+        parser.add_argument(
+            f"--{name}-dir", type=Path, default=ROOT / name, metavar="DIR", help=text
+        )
 
 
 def add_outlier_options(parser, sigmas=None, min_cadences=None):
@@ -102,51 +114,3 @@ def add_outlier_options(parser, sigmas=None, min_cadences=None):
         help="a star with at least N deviant values is an outlier "
         f"(default: {min_cadences or 'as in step 2'})",
     )
-
-
-def parse_positive(text):
-    """A whole number of at least 1."""
-    number = _parse_whole(text)
-    if number is None or number < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is no whole number of at least 1")
-    return number
-
-
-def parse_folds(text):
-    """A whole number of at least 2."""
-    number = _parse_whole(text)
-    if number is None or number < 2:
-        raise argparse.ArgumentTypeError(f"'{text}' is no number of folds, 2 or more")
-    return number
-
-
-def parse_seed(text):
-    """A whole number from 0 to `LARGEST_SEED`."""
-    number = _parse_whole(text)
-    if number is None or number > LARGEST_SEED:
-        raise argparse.ArgumentTypeError(f"'{text}' is no whole number from 0 to {LARGEST_SEED}")
-    return number
-
-
-def parse_positive_number(text):
-    """A finite number above 0."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"'{text}' is no number above 0")
-    return number
-
-
-def parse_rows(text):
-    """Row numbers from text such as `3,7,40`, in the order given."""
-    rows = [_parse_whole(part.strip()) for part in text.split(",")]
-    if None in rows:
-        raise argparse.ArgumentTypeError(f"'{text}' is no list of row numbers such as 3,7,40")
-    return rows
-
-
-def _parse_whole(text):
-    """A whole number of at most 18 decimal digits, or None."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None

@@ -7,7 +7,7 @@ import itertools
 import os
 from pathlib import Path
 
-from exoplanets.commands.options import ROOT, add_directories
+from exoplanets.commands.options import ROOT, add_directories, make_reader, read_number
 from exoplanets.files import DataError, atomic_write, say
 
 SHIPPED_MODEL = ROOT / "exoplanets" / "classifiers" / "pretrained" / "transit.keras"
@@ -33,6 +33,9 @@ Exit code: 0 all stars were scored, 1 some could not be, 2 nothing was done, 130
 """
 
 
+parse_share = make_reader(read_number, lambda x: 0 < x < 1, "share between 0 and 1, such as 0.01")
+
+
 def is_wanted(argv):
     """Whether a command line asks for this program."""
     return any(argument.partition("=")[0] == "--predict" for argument in argv)
@@ -49,11 +52,8 @@ def make_command_line():
     add = parser.add_argument
     add("--predict", nargs="*", metavar="FILE", help="files, folders or globs of light curves")
     add("--output", type=Path, metavar="CSV", help="scores (default: scores.csv in --data-dir)")
-    add(
-        "--plots",
-        action="store_true",
-        help="draw a page about each star, and an index.html; searches all",
-    )
+    pages = "draw a page about each star, and an index.html; searches all"
+    add("--plots", action="store_true", help=pages)
     add("--search-all", action="store_true", help="find periods of all stars, not only of hosts")
     add(
         "--prevalence",
@@ -77,17 +77,6 @@ def make_command_line():
     return parser
 
 
-def parse_share(text):
-    """A number between 0 and 1, both left out."""
-    try:
-        share = float(text)
-    except ValueError:
-        share = 0.0
-    if not 0 < share < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is no share between 0 and 1, such as 0.01")
-    return share
-
-
 def choose_model(args):
     """The network's file: as given, that of the last training, or the shipped one."""
     if args.model is None:
@@ -96,22 +85,6 @@ def choose_model(args):
     if not args.model.is_file():
         raise DataError(f"'{args.model}' is missing: give another --model, or leave it out")
     return args.model
-
-
-class Best:
-    """The highest-scored rows of a stream."""
-
-    def __init__(self):
-        self._heap, self._order = [], itertools.count(0, -1)
-
-    def add(self, cells):
-        """Take one more row into account."""
-        item = (float(cells["score"]), next(self._order), cells)  # of equal ones the first
-        push = heapq.heappush if len(self._heap) < N_PRINTED else heapq.heappushpop
-        push(self._heap, item)
-
-    def __iter__(self):
-        return (cells for *_, cells in sorted(self._heap, reverse=True))
 
 
 def make_text_table(rows):
@@ -135,12 +108,9 @@ def _format_cell(cells, column):
 
 
 def score_stars(args, model):
-    """Score the stars of the command line, print the best and what could not be scored.
+    """Score the stars of the command line; returns how many files and stars could not be scored.
 
-    Returns
-    -------
-    int
-        Number of files and stars that could not be scored.
+    Prints the highest-scored ones, and what could not be scored.
     """
     # Here, for they take seconds: the options have been checked by now.
     from tqdm import tqdm
@@ -162,7 +132,7 @@ def score_stars(args, model):
     if args.campaign:
         job = find_campaign(args, targets, job)
     tasks = prediction.make_tasks(targets)
-    best, n_scored, n_known = Best(), 0, 0
+    best, n_scored, n_known = [], 0, 0
     with score_file.open_scores(output, network.name, job.campaign_name) as scores:
         if args.dask:
             shared = model.read_bytes(), job, scores.known
@@ -177,10 +147,11 @@ def score_stars(args, model):
                 unreadable += [row for row in block if isinstance(row, Unreadable)]
                 scores.write(rows)
                 for cells, is_new in rows:
-                    best.add(cells)
+                    best.append(cells)
                     n_known += not is_new
                     if args.plots:
                         scores.remember(cells)
+                best = heapq.nlargest(N_PRINTED, best, key=lambda cells: float(cells["score"]))
                 n_scored += len(rows)
                 bar.update(len(rows))
     for line in own_stars.summarise_unreadable(unreadable):

@@ -11,17 +11,10 @@ from exoplanets.classifiers.base import check_setting
 
 
 def name_options(classifiers):
-    """Where each setting stands among the options.
+    """Where each setting of some subclasses of `Classifier` stands among the options.
 
-    Parameters
-    ----------
-    classifiers : sequence of type
-        Subclasses of `Classifier`; some share their settings, some have none.
-
-    Returns
-    -------
-    dict
-        From the class of settings to a dict from option (`batch_size`) to `dataclasses.Field`.
+    Returns a dict from the class of settings, which some share and some do not have, to a dict
+    from option (`batch_size`) to `dataclasses.Field`.
     """
     options, taken = {}, set()
     for classifier in classifiers:
@@ -67,12 +60,9 @@ def add_settings(parser, classifiers):
 
 
 def read_settings(parser, args, classifiers):
-    """The settings that were asked for; a value that does not fit the others ends the program.
+    """The settings that were asked for, by their class.
 
-    Returns
-    -------
-    dict
-        From the class of settings to its instance.
+    A value that does not fit the others ends the program.
     """
     found = {}
     for settings, options in name_options(classifiers).items():

@@ -1,16 +1,10 @@
 """An adversary that learns hosts from non-hosts by all that is not a dip, taken together.
 
 Single probes at chance do not mean that all of them together are. A random forest and a logistic
-regression are shown sixty-six numbers of every light curve, of its brightenings alone, and
-learn the labels; each star is scored by models that did not see it. What they reach is how far the
-stars differ otherwise than by transits: by how the files were made, or by what hosts are.
-
-A classifier that sees transits must not need that. `metrics.matched_auc` ranks each host among the
-non-hosts that the adversary takes for most alike, as in matching on a propensity score [1]_.
-
-References
-----------
-.. [1] Rosenbaum & Rubin 1983, Biometrika 70, 41.
+regression are shown sixty-six numbers of every light curve, of its brightenings alone, and learn
+the labels; each star is scored by models that did not see it. What they reach is how far the stars
+differ otherwise than by transits: by how the files were made, or by what hosts are. A classifier
+that sees transits must not need that: see `metrics.matched_auc`.
 """
 
 from itertools import pairwise
@@ -42,15 +36,9 @@ LEAST = 0.005  # probability; the forest is never surer than that
 def describe_brightenings(curves):
     """Numbers that describe each light curve, none of which a dip changes but by the scale.
 
-    Parameters
-    ----------
-    curves : ndarray of shape (n_stars, n_cadences)
-
-    Returns
-    -------
-    ndarray of shape (n_stars, 66)
-        Of the light curve above its median, in robust standard deviations: log power in bands and
-        at lines of the spectrum, autocorrelation, quantiles, and mean and spread in stretches.
+    They are taken of the light curve above its median, in robust standard deviations: log power in
+    bands and at lines of the spectrum, autocorrelation, quantiles, and mean and spread in
+    stretches. From ndarray of shape (n_stars, n_cadences) to ndarray of shape (n_stars, 66).
     """
 
     def describe(rows):
@@ -93,13 +81,8 @@ def _describe_block(curves):
 def score_alike(curves, y, seed):
     """How much each star looks like a host to the adversary, dips aside.
 
-    Parameters
-    ----------
-    curves : ndarray of shape (n_stars, n_cadences)
-        Of one kind, without NaN.
-    y : ndarray of shape (n_stars,)
-        1 for a host.
-    seed : int
+    Takes light curves of one kind without NaN, ndarray of shape (n_stars, n_cadences), and their
+    labels, 1 for a host.
 
     Returns
     -------

@@ -15,11 +15,8 @@ N_FOLDS, N_BINS = 5, 10
 def bin_probabilities(y, probability, weight_of_others):
     """Reliability diagram: how many stars of about equal probability are hosts.
 
-    Returns
-    -------
-    list of dict
-        Per bin that has a star: `low`, `high`, mean `probability`, `hosts`, `non_hosts`, and the
-        `fraction` of hosts with its Wilson interval, both with non-hosts weighted.
+    A dict per bin that has a star: `low`, `high`, mean `probability`, `hosts`, `non_hosts`, and the
+    `fraction` of hosts with its Wilson `interval`, both with non-hosts weighted.
     """
 
     def weigh(share):
@@ -48,16 +45,9 @@ def bin_probabilities(y, probability, weight_of_others):
 def measure_calibration(y, score, prevalence, seed):
     """Calibrate scores of stars that were not trained on, and say how well that works.
 
-    Non-hosts stand for all of their kind, so that the share of hosts is `prevalence`. The bins and
-    the Brier score [1]_ "after" are cross-validated: no star's own label calibrates it.
-
-    Parameters
-    ----------
-    y, score : ndarray of shape (n_stars,)
-        Labels; scores between 0 and 1.
-    prevalence : float
-        Share of hosts among all labelled stars.
-    seed : int
+    Non-hosts stand for all of their kind, so that the share of hosts is `prevalence`, as among all
+    labelled stars. The bins and the Brier score (Brier 1950, Monthly Weather Review 78, 1) "after"
+    are cross-validated: no star's own label calibrates it. Scores lie between 0 and 1.
 
     Returns
     -------
@@ -65,10 +55,6 @@ def measure_calibration(y, score, prevalence, seed):
         `slope` and `offset` (of all stars), `hosts`, `non_hosts`, `prevalence`, `brier_before`,
         `brier_after`, `brier_of_prevalence` (which knows nothing), `bins_before`, `bins_after`;
         those "after" are None and empty where there are too few stars.
-
-    References
-    ----------
-    .. [1] Brier 1950, Monthly Weather Review 78, 1.
     """
     y = np.asarray(y)
     hosts, others = int(np.sum(y == 1)), int(np.sum(y == 0))

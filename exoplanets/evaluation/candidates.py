@@ -21,8 +21,7 @@ RULE = (
 def choose_stars(stars, score, threshold):
     """Stars that are worth a box search, ndarray of bool of shape (n_stars,).
 
-    Hosts, stars called hosts, the highest-scored test stars and the highest-scored of the held-out
-    non-hosts.
+    Hosts, stars called hosts, and the highest-scored test stars and held-out non-hosts.
     """
     chosen = stars.is_host | (score >= threshold)
     order = np.argsort(-score, kind="stable")
@@ -33,20 +32,7 @@ def choose_stars(stars, score, threshold):
 
 
 def search_stars(box, stars, chosen):
-    """Box search of some stars.
-
-    Parameters
-    ----------
-    box : exoplanets.classifiers.box.BoxLeastSquares
-        It remembers the light curves that it has searched.
-    stars : Stars
-    chosen : ndarray of bool of shape (n_stars,)
-
-    Returns
-    -------
-    Search
-        With a row per star; NaN where none was chosen.
-    """
+    """What a `BoxLeastSquares` finds in the chosen stars: a `Search` of all, NaN for the others."""
     found = Search(*np.full((len(Search._fields), len(stars)), np.nan))
     for values, some in zip(found, box.search(stars.curves[chosen]), strict=True):
         values[chosen] = some
@@ -60,25 +46,12 @@ def find_suspects(stars, found):
 
 
 def list_stars(compared, score, out_of_fold, found):
-    """A row per star, in the order of the stars: `stars.csv`.
+    """The table of `stars.csv`, a row per star, in the order of the stars.
 
-    Parameters
-    ----------
-    compared : exoplanets.evaluation.comparison.Compared
-    score : ndarray of shape (n_stars,)
-        Its scores, or cross-validated ones.
-    out_of_fold : ndarray of bool of shape (n_stars,)
-        Whether the star's label taught the network that scored it nothing.
-    found : Search
-        Of the same stars; NaN where none was searched.
-
-    Returns
-    -------
-    pandas.DataFrame
-        `table`, `row`, `label`, `score`, `out_of_fold`; `called` by the tuned threshold; what the
-        box search found, `period_days`, `epoch_days`, `duration_hours`, `depth_sigma` (robust
-        standard deviations of the equalised light curve), `snr` and `statistic`;
-        `visible_transit` and `suspect_label`.
+    `score` is that of the `Compared`, or cross-validated; `out_of_fold` says whether the star's
+    label taught the network that scored it nothing; `found` is a `Search` of the same stars. In the
+    table, `called` is by the tuned threshold and `depth_sigma` in robust standard deviations of the
+    equalised light curve.
     """
     stars = compared.stars
     return pd.DataFrame(

@@ -15,19 +15,8 @@ DIPS = 0.01  # share of a light curve's values that lie lower than what is taken
 def find_example(stars, campaign):
     """Fold the star with the clearest periodic dips among the rows that the clock moves.
 
-    Parameters
-    ----------
-    stars : Stars
-        As distributed, with `curves`.
-    campaign : Campaign
-        With a clock.
-
-    Returns
-    -------
-    name : str
-        Of the star.
-    folds : list of (period, phase, flux)
-        By column and on the clock; see `figures.clock.draw_clock`. Empty if there is no such star.
+    Returns its name and its folds, by column and on the clock, as `figures.clock.draw_clock` takes
+    them; there are none if there is no such star.
     """
     place = int(DIPS * stars.curves.shape[1])
     depth = np.partition(stars.curves, place, axis=1)[:, place]

@@ -39,32 +39,19 @@ def find_versions():
 
 
 def map_on_cluster(address, function, tasks, *shared):
-    """`function(task, *shared)` of each task, in their order.
+    """Yield `function(task, *shared)` of each task, in their order.
 
-    Parameters
-    ----------
-    address : str
-        Of a Dask scheduler.
-    function : callable
-        A function of a module of this package.
-    tasks : iterable
-    shared : objects
-        Sent to each worker once.
-
-    Yields
-    ------
-    What the function returns.
+    `address` is that of a Dask scheduler; the function is one of a module of this package, and what
+    is shared is sent to each worker once.
 
     Raises
     ------
     DataError
-        If Dask is not installed, nothing answers, no worker is there, a worker has other versions
-        of what scores depend on, or too many workers were lost.
+        If nothing answers, no worker is there, a worker has other versions of what scores depend
+        on, or too many workers were lost.
     """
-    try:
-        import distributed
-    except ImportError:
-        raise DataError("--dask needs dask.distributed: pip install distributed") from None
+    import distributed  # here, for few have it
+
     # What is defined in here, Dask sends by value: neither the scheduler nor a worker has to be
     # able to import this module before the plugin has been there.
     code, here = pack_code(), (platform.node(), os.getpid())

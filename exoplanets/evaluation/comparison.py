@@ -17,17 +17,12 @@ MOST_TUNED = 200  # non-hosts on which such a classifier is tuned
 class Compared(NamedTuple):
     """A fitted classifier, the stars it is compared on, and its score of each.
 
-    Attributes
-    ----------
-    classifier : Classifier
-    stars : Stars
-        Of all splits.
-    score : ndarray of shape (n_stars,), or None
-        None if it is too slow for so many stars; its threshold is tuned all the same.
+    The score is None if the classifier is too slow for so many stars; its threshold is tuned all
+    the same.
     """
 
     classifier: Classifier
-    stars: Stars
+    stars: Stars  # of all splits
     score: np.ndarray | None
 
     def at(self, stars):
@@ -59,19 +54,8 @@ def wants_slow(choice, n_stars):
 def fit_classifiers(classifiers, views, seed, slow="auto"):
     """Fit, score and tune each classifier; thresholds maximise F1 on the validation stars.
 
-    Parameters
-    ----------
-    classifiers : sequence of Classifier
-        Not fitted.
-    views : dict of Stars
-        Per kind of light curves, the stars of all splits.
-    seed : int
-    slow : {"auto", "always", "never"}
-        Whether slow classifiers score all stars.
-
-    Returns
-    -------
-    list of Compared
+    `views` holds the stars of all splits, per kind of light curves; `slow` is as in `wants_slow`.
+    Returns a list of `Compared`.
     """
     compared = []
     for classifier in classifiers:
@@ -94,23 +78,10 @@ def fit_classifiers(classifiers, views, seed, slow="auto"):
 
 
 def evaluate_split(compared, split, propensity, seed, left_out=None):
-    """A result row of one classifier on one split.
+    """A result row of one `Compared` on one of `stars.SPLITS`, dict.
 
-    Parameters
-    ----------
-    compared : Compared
-    split : str
-        Of `stars.SPLITS`.
-    propensity : ndarray of shape (n_stars,)
-        What the adversary gives each of `compared.stars`; see `metrics.matched_auc`.
-    seed : int
-        Of the bootstrap.
-    left_out : ndarray of bool of shape (n_stars,), optional
-        Stars of `compared.stars` that are not counted.
-
-    Returns
-    -------
-    dict
+    Of `compared.stars`, `propensity` is what the adversary gives each (see `metrics.matched_auc`),
+    and `left_out`, ndarray of bool, are those that are not counted.
     """
     kept = compared.stars.split == split
     if left_out is not None:

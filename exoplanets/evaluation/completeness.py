@@ -10,6 +10,7 @@ References
 .. [1] Thompson et al. 2018, ApJS 235, 38 (Kepler DR25).
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -26,26 +27,17 @@ SNR_EDGES = (6.0, 8.0, 12.0, 20.0, 60.0)  # of the matched filter in the raw flu
 HIGH_SNR = 20.0  # above it a survey has to find nine in ten
 PERIOD_EDGES = (0.7, 1.5, 3.0, 6.0, 12.0, 20.0)  # days
 RATIO_EDGES = (0.0, 0.01, 0.02, 0.04, 0.08, np.inf)  # planet-to-star radius, lower limits
-FALSE_POSITIVE_RATE = 0.01
+FALSE_POSITIVE_RATE = 0.01  # of the strict thresholds
 
 
 class Injections(NamedTuple):
-    """Non-hosts with an injected planet each; ndarrays with a row per injection.
+    """Non-hosts with an injected planet each; ndarrays with a row per injection."""
 
-    Attributes
-    ----------
-    stars : Stars
-        With the planet in `flux` and in `curves`.
-    star : index of the non-host that it was injected into
-    period, snr : days, and of the matched filter; see `injection.inject`
-    radius_ratio : planet-to-star radius, a lower limit; see `injection.estimate_level`
-    """
-
-    stars: Stars
-    star: np.ndarray
-    period: np.ndarray
-    snr: np.ndarray
-    radius_ratio: np.ndarray
+    stars: Stars  # with the planet in `flux` and in `curves`
+    star: np.ndarray  # index of the non-host that it was injected into
+    period: np.ndarray  # days
+    snr: np.ndarray  # of the matched filter; see `injection.inject`
+    radius_ratio: np.ndarray  # planet-to-star, a lower limit; see `injection.estimate_level`
 
     def select(self, index):
         """Some of the injections."""
@@ -55,14 +47,8 @@ class Injections(NamedTuple):
 def draw_dips(times, rng):
     """A planet drawn at random, and the depth of its transits in units of the deepest.
 
-    Returns
-    -------
-    dip : ndarray of shape (n_cadences,)
-        0 outside of transits, 1 at the deepest cadence.
-    planet : dict
-        Keyword arguments of `transit_flux`.
-    depth : float
-        Relative, of the deepest cadence.
+    Returns the dips, 0 outside of transits and 1 at the deepest cadence, the keyword arguments of
+    `transit_flux`, and the relative depth of the deepest cadence.
     """
     while True:
         planet = draw_planet(rng, period_range=PERIODS, radius_ratio_range=(0.01, 0.1))
@@ -75,22 +61,10 @@ def draw_dips(times, rng):
 
 
 def draw_injections(stars, n_injections, campaign, rng):
-    """Inject a planet into raw light curves, each star in turn, and equalise them.
+    """Inject a planet into raw light curves of non-hosts, each in turn, and equalise them.
 
     Period and signal-to-noise ratio are log-uniform, the rest as `transits.draw_planet`; at least
-    two transits. The depth is scaled to the ratio drawn.
-
-    Parameters
-    ----------
-    stars : Stars
-        Non-hosts.
-    n_injections : int
-    campaign : exoplanets.lightcurves.campaign.Campaign or None
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    Injections
+    two transits. The depth is scaled to the ratio drawn. `campaign` may be None.
     """
     star = np.resize(rng.permutation(len(stars)), n_injections)
     injected = stars.select(star)
@@ -110,46 +84,35 @@ def draw_injections(stars, n_injections, campaign, rng):
     return Injections(injected, star[kept], *truth[:, kept])
 
 
-def find_false_positive_threshold(score, rate=FALSE_POSITIVE_RATE):
-    """The lowest threshold at which at most so many non-hosts are called.
+def find_false_positive_threshold(score):
+    """The lowest threshold at which at most 1 % of the non-hosts are called, float.
 
-    Of n non-hosts, k = max(1, floor(rate * n)) may be called: the threshold is just above the score
+    Of n non-hosts, k = max(1, floor(n / 100)) may be called: the threshold is just above the score
     of the next, the (k + 1)-th highest. With ties fewer are called.
-
-    Returns
-    -------
-    float
     """
     score = np.sort(np.asarray(score, np.float64))[::-1]
-    allowed = max(1, int(rate * len(score)))
+    allowed = max(1, int(FALSE_POSITIVE_RATE * len(score)))
     return float(np.nextafter(score[allowed], np.inf) if allowed < len(score) else score[-1])
+
+
+def split_by_edges(values, edges):
+    """Per bin a mask of its values; the first and the last bin take what lies beyond them."""
+    place = np.digitize(values, edges[1:-1])
+    return [place == i for i in range(len(edges) - 1)]
 
 
 def count_recovered(recovered):
     """`n`, `recovered`, `fraction` and its Wilson interval of some injections."""
     n, found = len(recovered), int(np.sum(recovered))
-    return {
-        "n": n,
-        "recovered": found,
-        "fraction": ratio(found, n),
-        "interval": wilson(found, n),
-    }
+    return {"n": n, "recovered": found, "fraction": ratio(found, n), "interval": wilson(found, n)}
 
 
 def measure_completeness(threshold, score, found, injections, suspect):
     """Recovery of injected planets at the tuned threshold and at a 1 % false-positive rate.
 
-    Parameters
-    ----------
-    threshold : float
-        The tuned one.
-    score : ndarray of shape (n_stars,)
-        Of the non-hosts before injection: it sets the false-positive rate.
-    found : ndarray of shape (n_injections,)
-        Score of the injections.
-    injections : Injections
-    suspect : ndarray of bool of shape (n_stars,)
-        Non-hosts whose label is suspect; a third threshold is set without them.
+    `threshold` is the tuned one. `score` is that of the non-hosts before injection, which sets the
+    false-positive rate; `found` is that of the injections. `suspect`, ndarray of bool of shape
+    (n_stars,), marks non-hosts whose label is suspect: a third threshold is set without them.
 
     Returns
     -------
@@ -158,18 +121,15 @@ def measure_completeness(threshold, score, found, injections, suspect):
         threshold, false positives of how many non-hosts; `bins` of SNR, `all`, and `above_20`;
         and `grid`, rows of cells of period and radius ratio.
     """
-    trusted = score[~suspect]
+    strict, trusted = "false_positives_1_percent", score[~suspect]
     cuts = {
         "tuned": (float(threshold), score),
-        "false_positives_1_percent": (find_false_positive_threshold(score), score),
-        "false_positives_1_percent_without_suspects": (
-            find_false_positive_threshold(trusted),
-            trusted,
-        ),
+        strict: (find_false_positive_threshold(score), score),
+        f"{strict}_without_suspects": (find_false_positive_threshold(trusted), trusted),
     }
-    snr_bin = np.digitize(injections.snr, SNR_EDGES[1:-1])
-    period_bin = np.digitize(injections.period, PERIOD_EDGES[1:-1])
-    ratio_bin = np.digitize(injections.radius_ratio, RATIO_EDGES[1:-1])
+    in_snr = split_by_edges(injections.snr, SNR_EDGES)
+    in_period = split_by_edges(injections.period, PERIOD_EDGES)
+    in_ratio = split_by_edges(injections.radius_ratio, RATIO_EDGES)
     measured = {}
     for name, (cut, others) in cuts.items():
         recovered = found >= cut
@@ -178,17 +138,14 @@ def measure_completeness(threshold, score, found, injections, suspect):
             "false_positives": int(np.sum(others >= cut)),
             "non_hosts": len(others),
             "bins": [
-                {"snr": [SNR_EDGES[i], SNR_EDGES[i + 1]]} | count_recovered(recovered[snr_bin == i])
-                for i in range(len(SNR_EDGES) - 1)
+                {"snr": list(edges)} | count_recovered(recovered[inside])
+                for edges, inside in zip(pairwise(SNR_EDGES), in_snr, strict=True)
             ],
             "all": count_recovered(recovered),
             "above_20": count_recovered(recovered[injections.snr > HIGH_SNR]),
             "grid": [
-                [
-                    count_recovered(recovered[(ratio_bin == i) & (period_bin == j)])
-                    for j in range(len(PERIOD_EDGES) - 1)
-                ]
-                for i in range(len(RATIO_EDGES) - 1)
+                [count_recovered(recovered[inside & row]) for inside in in_period]
+                for row in in_ratio
             ],
         }
     return measured

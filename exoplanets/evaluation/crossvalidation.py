@@ -11,22 +11,12 @@ METRICS = (*metrics.METRICS, f"recall_at_precision_{metrics.PRECISION}", "matche
 
 
 def cross_validate(classifiers, stars, propensity, n_folds, seeds):
-    """Cross-validate classifiers on the same folds.
+    """Cross-validate copies of classifiers on the same folds.
 
     Within each fold's other stars, some are held out again to stop the training and to tune the
-    threshold; every star is scored exactly once per repetition.
-
-    Parameters
-    ----------
-    classifiers : sequence of exoplanets.classifiers.base.Classifier
-        Copies of them are fitted.
-    stars : exoplanets.stars.Stars
-        With both kinds of light curves.
-    propensity : ndarray of shape (n_stars,)
-        See `metrics.matched_auc`.
-    n_folds : int
-    seeds : sequence of int
-        One per repetition: of the folds, of what is held out and of the training.
+    threshold; every star is scored exactly once per repetition. The stars have both kinds of light
+    curves; `propensity` is as in `metrics.matched_auc`. There is a seed per repetition: of the
+    folds, of what is held out and of the training.
 
     Returns
     -------
@@ -34,8 +24,7 @@ def cross_validate(classifiers, stars, propensity, n_folds, seeds):
         Per classifier, the pooled out-of-fold figures of the first repetition; its counts are made
         with each fold's own threshold.
     summary : dict
-        `folds`, `seeds`, and per classifier and metric the mean, standard deviation and value of
-        each repetition.
+        `folds`, `seeds`, and `results`: per classifier and metric, see `summarise`.
     out_of_fold : dict of ndarray of shape (n_stars,)
         Per classifier's key, the scores of the first repetition.
 

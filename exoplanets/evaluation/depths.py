@@ -31,18 +31,8 @@ def find_days(star):
 def find_depths(star, period, epoch, duration):
     """How far the flux as read lies below that on either side, at times a period apart.
 
-    Parameters
-    ----------
-    star : own_stars.Star
-    period, epoch, duration : float
-        Days; the epoch as the file counts them.
-
-    Returns
-    -------
-    number : ndarray of shape (n_dips,)
-        Periods since the epoch.
-    depth : ndarray of shape (n_dips,)
-        Of those with cadences inside and on both sides; unit of the file.
+    Returns, of all dips with cadences inside and on both sides, their number of periods since the
+    epoch and their depth in the unit of the file. Times are in days as the file counts them.
     """
     time = find_days(star)
     number = np.round((time - epoch) / period)
@@ -61,15 +51,11 @@ def find_depths(star, period, epoch, duration):
 
 
 def compare_depths(star, found):
-    """Depths of all, odd and even transits, and half a period on, each with its error.
+    """`Depth` of all `transits`, of the `odd` and the `even` ones, and `between` them, in a dict.
 
-    The error rests on the scatter of depths at other phases, where no transit is, or on that of the
-    dips themselves if it is larger. Both are robust: one wild cadence is no dip.
-
-    Returns
-    -------
-    dict of Depth
-        Of all `transits`, of the `odd` and the `even` ones, and `between` them, half a period on.
+    `between` is half a period on. The error rests on the scatter of depths at other phases, where
+    no transit is, or on that of the dips themselves if it is larger. Both are robust: one wild
+    cadence is no dip.
     """
     period, epoch, duration = found.period, found.epoch, found.duration
     scale = 1 if star.level is None else 1e6 / star.level

@@ -17,30 +17,17 @@ from exoplanets.stars import SPLITS
 
 
 class Evaluation(NamedTuple):
-    """What a run has found.
+    """What a run has found."""
 
-    Attributes
-    ----------
-    content : dict
-        JSON-ready: `results`, `suspects`, `calibration`, `cross_validation` and `vetting` of
-        `metrics.json`.
-    predictions, history, listed : pandas.DataFrame
-        `test_predictions.csv`, `training_history.csv` and `stars.csv`.
-    main : Compared
-        The classifier that `listed` and the vetting are about.
-    drawn : dict or None
-        Arrays that the figures of the vetting need; see `vetting.vet`.
-    """
-
-    content: dict
-    predictions: pd.DataFrame
-    history: pd.DataFrame
-    listed: pd.DataFrame
-    main: Compared
-    drawn: dict | None
+    content: dict  # of `metrics.json`, all but its provenance
+    predictions: pd.DataFrame  # test_predictions.csv
+    history: pd.DataFrame  # training_history.csv
+    listed: pd.DataFrame  # stars.csv
+    main: Compared  # the classifier that `listed` and the vetting are about
+    drawn: dict | None  # arrays that the figures of the vetting need; see `vetting.vet`
 
 
-def evaluate_all(compared, main, box, test_stars, seed, folds=None, repetitions=1, level="quick"):
+def evaluate_all(compared, main, box, test_stars, seed, folds, repetitions, level):
     """Test, calibrate, cross-validate and vet classifiers.
 
     Parameters
@@ -53,16 +40,10 @@ def evaluate_all(compared, main, box, test_stars, seed, folds=None, repetitions=
     test_stars : Stars
         In the order of `test_predictions.csv`.
     seed : int
-    folds : int, optional
-        Of the cross-validation; none unless given.
-    repetitions : int
-        Of the cross-validation.
+    folds, repetitions : int
+        Of the cross-validation; without folds there is none.
     level : {"quick", "full", "none"}
         Of the vetting.
-
-    Returns
-    -------
-    Evaluation
     """
     scored = [c for c in compared if c.score is not None]
     stars, score, unseen = main.stars, main.score, main.is_unseen()
@@ -77,12 +58,9 @@ def evaluate_all(compared, main, box, test_stars, seed, folds=None, repetitions=
     rows = [measure(c, split) for c in scored for split in SPLITS]
     cross_validation = None
     if folds:
+        classifiers, seeds = [c.classifier for c in scored], range(seed, seed + repetitions)
         found_rows, cross_validation, out_of_fold = cross_validate(
-            [c.classifier for c in scored],
-            stars,
-            propensity,
-            folds,
-            range(seed, seed + repetitions),
+            classifiers, stars, propensity, folds, seeds
         )
         rows += found_rows
         score, unseen = out_of_fold[main.classifier.key], np.ones(len(stars), bool)
@@ -120,14 +98,7 @@ def evaluate_all(compared, main, box, test_stars, seed, folds=None, repetitions=
 
 
 def predict_stars(scored, calibration, stars):
-    """Score of every classifier for some stars; NaN for a star that it was not given.
-
-    Returns
-    -------
-    pandas.DataFrame
-        `row`, `label`, per classifier a column such as `transit_equalised`, and where it is
-        calibrated `transit_equalised_probability`.
-    """
+    """The table of `test_predictions.csv`; NaN for a star that a classifier was not given."""
     columns = {"row": stars.row, "label": stars.y}
     for c in scored:
         name = "_".join(c.classifier.key)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.ndimage import median_filter
 
+from exoplanets.classifiers.box import Search
 from exoplanets.evaluation import occlusion, prediction
 from exoplanets.evaluation.depths import compare_depths
 from exoplanets.sources import own_stars
@@ -16,55 +17,31 @@ FINEST_STEP = 8  # cadences from one hidden stretch to the next, at least
 MOST_HIDDEN, LEAST_HIDDEN = 240, 60  # stretches hidden in turn; of longer curves fewer and longer
 CADENCES_IN_ALL = 4_000_000  # that the network is given of one star, about: some seconds
 CADENCES_AT_ONCE = 1 << 17  # that the network is given while stretches are hidden
-SEARCHED = ("period_days", "epoch_days", "duration_hours", "snr", "statistic")
 TREND = 97  # cadences (2 d) of the running median that is taken out of the flux before it is folded
-
-
-class Found(NamedTuple):
-    """What the box search found: days (the epoch as the file counts them), and dimensionless."""
-
-    period: float
-    epoch: float
-    duration: float
-    snr: float
-    statistic: float
 
 
 class Examined(NamedTuple):
     """All that a page about one star shows; see `star_page.draw_star`.
 
-    Attributes
-    ----------
-    star : own_stars.Star
-    cells : dict of str
-        Of its row in the file of scores.
-    found : Found, or None
-        What the box search found.
-    masked_score : float
-        With all transits hidden; NaN if there are none.
-    curve, days : ndarray of shape (n_kept,)
-        Equalised, and the times of its cadences as the file counts them.
-    detrended : ndarray of shape (n_cadences,)
-        Flux as read less its running median; ppm of its level, or the unit of the file.
-    occlusion, falls : dict
-        See `occlusion.measure_occlusion`.
-    hidden_days : float
-        Length of a hidden stretch.
-    depths : dict of Depth
-        Of all `transits`, of the `odd` and the `even` ones, and `between` them, half a period on.
+    Times are in days as the file counts them. The box search's depth is not known any more: NaN.
     """
 
     star: own_stars.Star
-    cells: dict
-    found: Found | None
-    masked_score: float
-    curve: np.ndarray
-    days: np.ndarray
-    detrended: np.ndarray
-    occlusion: dict
-    falls: dict
-    hidden_days: float
-    depths: dict
+    cells: dict  # texts of its row in the file of scores
+    found: Search | None  # what the box search found
+    masked_score: float  # with all transits hidden; NaN if there are none
+    detrended: np.ndarray  # (n_cadences,); flux as read less its trend, see `remove_trend`
+    occlusion: dict  # the result of `occlusion.measure_occlusion` ...
+    panel: dict  # ... and what is drawn of it, with the equalised light curve
+    hidden_days: float  # length of a hidden stretch
+    depths: dict  # see `depths.compare_depths`
+
+
+def read_search(cells):
+    """What the box search found, by the cells of a row; all NaN if it found no period."""
+    columns = ("statistic", "period_days", "epoch_days", "duration_hours", "snr")
+    statistic, period, epoch, hours, snr = (float(cells[name] or np.nan) for name in columns)
+    return Search(statistic, period, epoch, hours / 24, np.nan, snr)
 
 
 def remove_trend(flux, level):
@@ -86,17 +63,7 @@ def hide_transits(curve, days, found):
 def examine_star(star, cells, prepared, network):
     """Hide the stretches of a star in turn and its transits at once, and compare its depths.
 
-    Parameters
-    ----------
-    star : own_stars.Star
-    cells : dict of str
-        Of its row in the file of scores.
-    prepared : prediction.OwnCurve
-    network : prediction.Network
-
-    Returns
-    -------
-    Examined
+    `cells` are the texts of its row in the file of scores; `prepared` is its `prediction.OwnCurve`.
     """
     known = np.isfinite(prepared.curve)
     curve, days = prepared.curve[known], prepared.days[known]
@@ -114,35 +81,23 @@ def examine_star(star, cells, prepared, network):
             scores.append(network.score(whole))
         return np.concatenate(scores)
 
-    found, masked_score, depths = None, np.nan, {}
-    middles, duration = np.zeros(0, int), 0.0
-    if cells["period_days"]:
-        period, epoch, hours, snr, statistic = (float(cells[name]) for name in SEARCHED)
-        duration = hours / 24
-        found = Found(period, epoch, duration, snr, statistic)
-        middles = occlusion.find_transits(days, period, epoch, duration)
+    found, masked_score, depths = read_search(cells), np.nan, {}
+    has_period = np.isfinite(found.period)
+    if has_period:
         masked_score = float(ask(hide_transits(curve, days, found)[None])[0])
         depths = compare_depths(star, found)
-    result, arrays = occlusion.measure_occlusion(ask, curve, middles, duration, step, width)
     return Examined(
-        star, cells, found, masked_score, curve, days, remove_trend(star.flux, star.level), result,
-        arrays, width * CADENCE_DAYS, depths,
+        star, cells, found if has_period else None, masked_score,
+        remove_trend(star.flux, star.level),
+        *occlusion.measure_occlusion(ask, curve, days, found, step, width),
+        width * CADENCE_DAYS, depths,
     )  # fmt: skip
 
 
 def examine_targets(targets, network, job, known):
-    """Look closer at every star of some targets that can be scored; of others nothing is said.
+    """Yield an `Examined` of every star of some targets that can be scored, in their order.
 
-    Parameters
-    ----------
-    targets : list of own_stars.Target
-    network, job, known
-        See `prediction.score_block`.
-
-    Yields
-    ------
-    Examined
-        In the order of the files.
+    See `prediction.score_block` for the parameters.
     """
     tasks = prediction.make_tasks(targets)
     for block in itertools.chain.from_iterable(prediction.read_task(t, job) for t in tasks):
@@ -151,5 +106,5 @@ def examine_targets(targets, network, job, known):
             if isinstance(row, Unreadable):
                 continue
             star = prediction.give_time(star, network)
-            (prepared,) = prediction.equalise_stars([star], network, job)
+            (prepared,) = prediction.prepare_stars([star], network, job)
             yield examine_star(star, row[0], prepared, network)

@@ -1,7 +1,7 @@
 """How well a score tells hosts from non-hosts: counts, ratios, intervals, probabilities.
 
-Throughout, `y` is 1 for a host and 0 for a non-host, a star is called a host if
-`score >= threshold`, and an undefined value is None.
+Throughout, `y`, `score` and `called` are ndarrays of shape (n_stars,). `y` is 1 for a host and 0
+for a non-host. A star is called a host if `score >= threshold`. An undefined value is None.
 """
 
 import numpy as np
@@ -50,16 +50,8 @@ def wilson(part, whole):
 def rank_statistics(y, score, weights=None):
     """ROC AUC and average precision, for one or many weightings of the stars.
 
-    Parameters
-    ----------
-    y, score : ndarray of shape (n_stars,)
-    weights : ndarray of shape (n_weightings, n_stars), optional
-        How often each star counts; once if not given.
-
-    Returns
-    -------
-    roc_auc, average_precision : ndarray of shape (n_weightings,)
-        NaN where a class has no weight.
+    `weights`, ndarray of shape (n_weightings, n_stars), says how often each star counts; once if
+    not given. Both results are of shape (n_weightings,), NaN where a class has no weight.
     """
     y = np.asarray(y) == 1
     order = np.argsort(-np.asarray(score, float), kind="stable")
@@ -89,18 +81,8 @@ def bootstrap(y, score, seed, called=None, n_resamples=N_RESAMPLES):
     called. Non-hosts that agree in both are drawn together, as one count: the same distribution in
     a hundredth of the time.
 
-    Parameters
-    ----------
-    y, score : ndarray of shape (n_stars,)
-    seed : int or numpy.random.Generator
-    called : ndarray of bool of shape (n_stars,), optional
-        Whether each star is called a host; without it F1 is left out.
-    n_resamples : int
-
-    Returns
-    -------
-    dict
-        `f1_interval`, `average_precision_interval`, `roc_auc_interval`: [low, high] or None.
+    Returns a dict of `f1_interval` (only if `called` is given), `average_precision_interval` and
+    `roc_auc_interval`: [low, high] or None. `seed` may be a numpy.random.Generator.
     """
     rng, y, score = np.random.default_rng(seed), np.asarray(y) == 1, np.asarray(score, float)
     calls = np.zeros(len(y), bool) if called is None else np.asarray(called, bool)
@@ -139,22 +121,12 @@ def percentiles(values):
     return [float(v) for v in np.percentile(values, [tail, 100 - tail])]
 
 
-def evaluate(y, score, threshold, seed, called=None, n_resamples=N_RESAMPLES):
+def evaluate(y, score, threshold, seed, called=None):
     """Counts, metrics and 95 % intervals of one score on one set of stars.
 
     Proportions (accuracy, precision, recall) have Wilson intervals, the others those of a
-    stratified bootstrap.
-
-    Parameters
-    ----------
-    y, score : ndarray of shape (n_stars,)
-    threshold : float or None
-        None if `called` is given.
-    seed, n_resamples : int
-        Of the bootstrap.
-    called : ndarray of bool of shape (n_stars,), optional
-        Whether each star is called a host, where that is not `score >= threshold`: in
-        cross-validation every fold has a threshold of its own.
+    stratified bootstrap. In cross-validation every fold has a threshold of its own: then `called`
+    is given, and the threshold is None.
 
     Returns
     -------
@@ -177,7 +149,7 @@ def evaluate(y, score, threshold, seed, called=None, n_resamples=N_RESAMPLES):
     values["average_precision"] = average_precision if tp + fn else None
     values["roc_auc"] = roc_auc if tp + fn > 0 and fp + tn > 0 else None
     intervals = {f"{name}_interval": wilson(*pair) for name, pair in proportions.items()}
-    intervals |= bootstrap(y, score, seed, called, n_resamples)
+    intervals |= bootstrap(y, score, seed, called)
     recall = recall_at_precision(y, score) if tp + fn else None
     cut = {f"recall_at_precision_{PRECISION}": recall}
     cut["threshold"] = None if threshold is None else float(threshold)
@@ -195,25 +167,10 @@ def recall_at_precision(y, score, least=PRECISION):
 def matched_auc(y, score, propensity, n_nearest=N_NEAREST):
     """ROC AUC of each host against the non-hosts that are most like it but for their transits.
 
-    Matching on a propensity score [1]_, of `adversary.score_alike`. A classifier that knows no more
-    than the adversary is at 0.5.
-
-    Parameters
-    ----------
-    y, score : ndarray of shape (n_stars,)
-    propensity : ndarray of shape (n_stars,)
-        Log-odds of being a host by all that is not a dip; NaN leaves a star out.
-    n_nearest : int
-        Non-hosts that each host is ranked among.
-
-    Returns
-    -------
-    float or None
-        Mean over hosts of the share of their nearest non-hosts with a lower score, ties half.
-
-    References
-    ----------
-    .. [1] Rosenbaum & Rubin 1983, Biometrika 70, 41.
+    Matching on a propensity score (Rosenbaum & Rubin 1983, Biometrika 70, 41): that of
+    `adversary.score_alike`, the log-odds of being a host by all that is not a dip; NaN leaves a
+    star out. The result, or None, is the mean over hosts of the share of their nearest non-hosts
+    with a lower score, ties half. A classifier that knows no more than the adversary is at 0.5.
     """
     known = np.isfinite(propensity)
     y, score = np.asarray(y)[known] == 1, np.asarray(score, float)[known]
@@ -229,19 +186,10 @@ def matched_auc(y, score, propensity, n_nearest=N_NEAREST):
 def fit_calibration(y, score, prevalence=None):
     """Slope and offset of Platt's calibration [1]_: logistic regression on the logit of the score.
 
-    Scikit-learn's default penalty keeps a handful of hosts from making it too sure of itself.
-
-    Parameters
-    ----------
-    y, score : ndarray of shape (n_stars,)
-        Of stars the network was not trained on; scores between 0 and 1.
-    prevalence : float, optional
-        Share of hosts that the probabilities are for; that of `y` unless given. Stars chosen by
-        label give the right slope and an offset that is off by the difference of log-odds [2]_.
-
-    Returns
-    -------
-    list of float
+    Scikit-learn's default penalty keeps a handful of hosts from making it too sure of itself. The
+    scores lie between 0 and 1, of stars that the network was not trained on. `prevalence` is the
+    share of hosts that the probabilities are for; that of `y` unless given. Stars chosen by label
+    give the right slope and an offset that is off by the difference of log-odds [2]_.
 
     References
     ----------

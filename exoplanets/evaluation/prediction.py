@@ -45,43 +45,21 @@ CAMPAIGN_TIME = "since the first cadence of the campaign"
 
 
 class Network(NamedTuple):
-    """A trained transit network and what scoring needs.
+    """A trained transit network and what scoring needs."""
 
-    Attributes
-    ----------
-    score : callable
-        See `transit.make_scorer`.
-    threshold : float
-        A star is called a host if `score >= threshold`.
-    calibration : (float, float), or None
-        Slope and offset of the logit of the probability against that of the score.
-    prevalence : float, or None
-        Share of hosts among the stars that the calibration stands for.
-    name : str
-        First digits of the SHA-256 of the file it came from.
-    trained_on : dict, or None
-        Provenance of the light curves it was trained on; None if not recorded.
-    campaign : campaign.Campaign, or None
-        Of those light curves.
-    """
-
-    score: Callable
-    threshold: float
-    calibration: tuple | None
-    prevalence: float | None
-    name: str
-    trained_on: dict | None = None
-    campaign: Campaign | None = None
+    score: Callable  # see `transit.make_scorer`
+    threshold: float  # a star is called a host if `score >= threshold`
+    calibration: tuple | None  # slope and offset of the logit of the probability; `metrics`
+    prevalence: float | None  # share of hosts among the stars that the calibration stands for
+    name: str  # first digits of the SHA-256 of the file it came from
+    trained_on: dict | None = None  # provenance of the light curves; None if not recorded
+    campaign: Campaign | None = None  # of those light curves
 
     def find_probability(self, score, prevalence=None):
         """Probability that a star of this score is a host, or None where that is not calibrated.
 
-        Parameters
-        ----------
-        score : float
-        prevalence : float, optional
-            Share of hosts among all such stars; that of the calibration unless given. Another
-            share changes the odds by the ratio of the prior odds (Bayes' theorem).
+        `prevalence` is the share of hosts among all such stars; that of the calibration unless
+        given. Another share changes the odds by the ratio of the prior odds (Bayes' theorem).
         """
         if self.calibration is None:
             return None
@@ -93,27 +71,13 @@ class Network(NamedTuple):
 
 
 class Job(NamedTuple):
-    """What is asked of every star, the same on every worker.
+    """What is asked of every star, the same on every worker."""
 
-    Attributes
-    ----------
-    search_all : bool
-        Search every star for its period, not only those called hosts.
-    prevalence : float, or None
-        See `Network.find_probability`.
-    magnitudes : bool, or None
-        See `own_stars.read_stars`.
-    campaign : own_campaign.OwnCampaign, or None
-        Of the stars.
-    campaign_name : str
-        First digits of the SHA-256 of its file.
-    """
-
-    search_all: bool = False
-    prevalence: float | None = None
-    magnitudes: bool | None = None
-    campaign: OwnCampaign | None = None
-    campaign_name: str = ""
+    search_all: bool = False  # search every star for its period, not only those called hosts
+    prevalence: float | None = None  # see `Network.find_probability`
+    magnitudes: bool | None = None  # see `own_stars.read_stars`
+    campaign: OwnCampaign | None = None  # of the stars
+    campaign_name: str = ""  # first digits of the SHA-256 of its file
 
 
 def name_file(path):
@@ -158,18 +122,10 @@ def name_light_curve(star):
 
 # ------------------------------------------------------------------------- equalise and score
 class OwnCurve(NamedTuple):
-    """A light curve that can be scored.
+    """A light curve that can be scored; ndarrays of shape (n_cadences,)."""
 
-    Attributes
-    ----------
-    curve : ndarray of shape (n_cadences,), float32
-        Equalised, a value for every cadence; NaN in long gaps.
-    days : ndarray of shape (n_cadences,)
-        As the file counts them.
-    """
-
-    curve: np.ndarray
-    days: np.ndarray
+    curve: np.ndarray  # equalised, float32, a value for every cadence; NaN in long gaps
+    days: np.ndarray  # as the file counts them
 
 
 def give_time(star, network):
@@ -185,22 +141,12 @@ def give_time(star, network):
     return dataclasses.replace(star, time=time, time_system=CAMPAIGN_TIME)
 
 
-def equalise_stars(stars, network, job):
+def prepare_stars(stars, network, job):
     """Equalise light curves of any lengths, as those were that taught the network.
 
     Rows of the table that taught it are put on the clock of their campaign, and what its stars
-    share is taken out; of other stars, what those of `job.campaign` share.
-
-    Parameters
-    ----------
-    stars : list of own_stars.Star
-        See `give_time`.
-    network : Network
-    job : Job
-
-    Returns
-    -------
-    list of OwnCurve or Unreadable
+    share is taken out; of other stars, what those of `job.campaign` share. Returns an `OwnCurve` or
+    an `Unreadable` of each star; see `give_time`.
     """
     prepared = [None] * len(stars)
     rows = [i for i, star in enumerate(stars) if star.time_system == CAMPAIGN_TIME]
@@ -250,13 +196,7 @@ def search_curve(prepared):
 def score_block(stars, network, job, known):
     """Rows of the file of scores for stars that were read together, in their order.
 
-    Parameters
-    ----------
-    stars : list of own_stars.Star or Unreadable
-    network : Network
-    job : Job
-    known : dict of tuple of str
-        See `score_file.Scores`.
+    `stars` are `own_stars.Star` or `Unreadable`; `known` is as in `score_file.Scores`.
 
     Returns
     -------
@@ -264,26 +204,20 @@ def score_block(stars, network, job, known):
         Per star the texts of its cells by column, and whether it was measured now; or why it could
         not be scored.
     """
-    rows = list(stars)
+    rows, measured, wanted = list(stars), {}, []
     readable = [i for i, star in enumerate(stars) if not isinstance(star, Unreadable)]
     digests = {i: name_light_curve(stars[i]) for i in readable}
     timed = {i: give_time(stars[i], network) for i in readable}
-    measured = {
-        i: dict(zip(MEASURED, known[digests[i]], strict=True))
-        for i in readable
-        if digests[i] in known
-    }
-    wanted = [
-        i for i in readable if i not in measured or (job.search_all and not measured[i]["snr"])
-    ]
-    prepared = {}
-    for i, each in zip(
-        wanted, equalise_stars([timed[i] for i in wanted], network, job), strict=True
-    ):
-        if isinstance(each, Unreadable):
-            rows[i] = each
-        else:
-            prepared[i] = each
+    for i in readable:
+        if digests[i] in known:
+            measured[i] = dict(zip(MEASURED, known[digests[i]], strict=True))
+        if i not in measured or (job.search_all and not measured[i]["snr"]):
+            wanted.append(i)
+    equalised = prepare_stars([timed[i] for i in wanted], network, job)
+    prepared = dict(zip(wanted, equalised, strict=True))
+    for i in wanted:
+        if isinstance(prepared[i], Unreadable):
+            rows[i] = prepared.pop(i)
     fresh = [i for i in prepared if i not in measured]
     scores = score_curves(network, [prepared[i].curve for i in fresh])
     for i, score in zip(fresh, scores, strict=True):
@@ -364,20 +298,9 @@ def read_task(targets, job):
 
 
 def score_blocks(blocks, network, job, known, n_threads=1):
-    """Rows of many blocks, in their order; so many are scored side by side, and one is read ahead.
+    """Yield the rows of many blocks, in their order; see `score_block` and `read_task`.
 
-    Parameters
-    ----------
-    blocks : iterable of list
-        See `score_block`; `read_task` makes them.
-    network, job, known
-        See `score_block`.
-    n_threads : int
-
-    Yields
-    ------
-    list
-        See `score_block`.
+    `n_threads` blocks are scored side by side, and one is read ahead.
     """
     # Blocks that begin and end at other times must not give each other more threads of matrix
     # products: those round otherwise.
@@ -398,18 +321,7 @@ def score_blocks(blocks, network, job, known, n_threads=1):
 def score_task(targets, content, job, known):
     """Rows of all stars of several targets, in their order; what a worker of a cluster runs.
 
-    Parameters
-    ----------
-    targets : list of own_stars.Target
-    content : bytes
-        Of the model file.
-    job, known
-        See `score_block`.
-
-    Returns
-    -------
-    list
-        See `score_block`.
+    `content` are the bytes of the model file; for the rest see `score_block`.
     """
     blocks = score_blocks(read_task(targets, job), _network_of(content), job, known)
     return list(itertools.chain.from_iterable(blocks))

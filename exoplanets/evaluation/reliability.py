@@ -26,20 +26,11 @@ LEAST_SKILL = 0.05  # ROC AUC above 0.5 below which there is no skill to lose a 
 
 
 def find_dips(curves):
-    """Cadences of dips and their neighbours, whatever made the dips.
+    """Cadences of dips and their neighbours, whatever made the dips, ndarray of bool.
 
     A cadence below -3.5 standard deviations, or any of five whose mean is below -3.5 / sqrt(5)
     (about -1.6: in red noise that is no rare event, and a part of every star's noise goes too), and
-    four more on either side.
-
-    Parameters
-    ----------
-    curves : ndarray of shape (n_stars, n_cadences)
-        Median 0, robust standard deviation 1.
-
-    Returns
-    -------
-    ndarray of bool of shape (n_stars, n_cadences)
+    four more on either side. The light curves have median 0 and robust standard deviation 1.
     """
     means = uniform_filter1d(curves, DIP_WIDTH, axis=1, mode="nearest")
     wide = binary_dilation(means < -DIP_DEPTH / np.sqrt(DIP_WIDTH), np.ones((1, DIP_WIDTH)))
@@ -51,17 +42,7 @@ def mask_dips(curves, rng):
 
     Each masked stretch is replaced by a run of as many kept cadences of the same star, from a
     random place: noise of its own colour. At both ends the difference to what is kept fades over
-    the noise's correlation time, so that there is no step.
-
-    Parameters
-    ----------
-    curves : ndarray of shape (n_stars, n_cadences)
-        Median 0, robust standard deviation 1; not changed.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    ndarray of shape (n_stars, n_cadences)
+    the noise's correlation time, so that there is no step. The light curves are as in `find_dips`.
     """
     masked = np.array(curves)
     for star, dips in zip(masked, find_dips(curves), strict=True):
@@ -111,13 +92,7 @@ def scramble(curves, rng):
 
 
 def treat_stars(stars, seed):
-    """Every treatment of every star, hosts and non-hosts alike.
-
-    Returns
-    -------
-    dict of Stars
-        Per treatment, with both kinds of light curves treated.
-    """
+    """Every treatment of every star, of both kinds of light curves: a dict of `Stars`."""
     rng = np.random.default_rng([seed, 2])
     flux, curves = stars.flux, stars.curves
     masked = mask_raw_dips(flux, rng).astype(flux.dtype)
@@ -132,19 +107,14 @@ def treat_stars(stars, seed):
 def measure_reliability(y, scored, seed, n_resamples=metrics.N_RESAMPLES):
     """ROC AUC of hosts against equally treated non-hosts, and what share of the skill it is.
 
-    Parameters
-    ----------
-    y : ndarray of shape (n_stars,)
-    scored : dict of ndarray of shape (n_stars,)
-        Score per treatment; `original` among them.
-    seed, n_resamples : int
-        Of the stratified bootstrap.
+    `scored` holds the stars' scores per treatment, `original` among them.
 
     Returns
     -------
     dict
-        `hosts`, `non_hosts`, and per treatment `roc_auc`, `interval` and `surviving_share`:
-        (AUC - 0.5) / (AUC of the original - 0.5), at least 0; None if there was no skill.
+        `hosts`, `non_hosts`, and per treatment `roc_auc`, its bootstrapped `interval` and
+        `surviving_share`: (AUC - 0.5) / (AUC of the original - 0.5), at least 0; None if there was
+        no skill.
     """
     rng = np.random.default_rng([seed, 3])
     auc = {name: metrics.find_roc_auc(y, score) for name, score in scored.items()}

@@ -18,23 +18,15 @@ RESULTS = ("*.keras", "test_predictions.csv", "training_history.csv", "stars.csv
 def identify(provenance):
     """Identity of the run that had this provenance, 12 hexadecimal digits.
 
-    Parameters
-    ----------
-    provenance : dict
-        JSON-ready: data, seed, options, settings and versions; all that results depend on.
+    The provenance is JSON-ready and holds all that results depend on: data, seed, options, settings
+    and versions.
     """
     content = json.dumps(provenance, sort_keys=True, allow_nan=False).encode()
     return hashlib.sha256(content).hexdigest()[:12]
 
 
 def find_runs(folder):
-    """Identity of the run that each results file in a folder is of.
-
-    Returns
-    -------
-    dict
-        From the name of each file that is there to a str; "unknown" if it does not say.
-    """
+    """Identity of the run of each results file in a folder, "unknown" if it does not say."""
     runs = {}
     for path in sorted(path for pattern in RESULTS for path in folder.glob(pattern)):
         name = path.name

@@ -41,14 +41,9 @@ HEADER = format_line(COLUMNS)
 
 
 def read_whole_rows(stream):
-    """Yield the whole rows of an open binary file of scores.
+    """Yield the whole rows of an open binary file of scores, and where each ends, in bytes.
 
-    Yields
-    ------
-    cells : dict of str
-        By column.
-    end : int
-        Where the row ends, bytes from the start. A last row that was cut off does not come.
+    A row is a dict of texts by column. A last row that was cut off does not come.
     """
     end = 0
 
@@ -74,12 +69,7 @@ def name_beside(path):
 
 
 def check_ours(path):
-    """Refuse a file that is there and that `--predict` did not write, before anything touches it.
-
-    Raises
-    ------
-    DataError
-    """
+    """Refuse a file that is there and that `--predict` did not write, before it is touched."""
     if not os.path.lexists(path):
         return
     if not path.is_file():  # a folder, a pipe, a link to nothing
@@ -96,10 +86,7 @@ def check_ours(path):
 class Scores:
     """A file of scores that is being written; see `open_scores`.
 
-    Attributes
-    ----------
-    known : dict of tuple of str
-        Per `light_curve`, what was measured before, in the order of `MEASURED`.
+    `known` holds what was measured before: per `light_curve` a tuple in the order of `MEASURED`.
     """
 
     def __init__(self, path, known, journal, whole):
@@ -113,10 +100,7 @@ class Scores:
     def write(self, rows):
         """Write some rows, and those that are new to the unfinished file too.
 
-        Parameters
-        ----------
-        rows : iterable of (dict of str, bool)
-            Cells by column, and whether they were measured now.
+        A row is a dict of cells by column, and whether they were measured now.
         """
         try:
             for cells, is_new in rows:
@@ -137,11 +121,7 @@ def open_scores(path, network, campaign):
     It stays as it was if no row was written. If it holds stars that were not asked for this time,
     it is first copied to `scores.previous.csv`.
 
-    Parameters
-    ----------
-    path : path
-    network, campaign : str
-        As in the columns of these names: only their rows are used again.
+    Only rows of this `network` and this `campaign` (the columns of these names) are used again.
 
     Raises
     ------

@@ -106,14 +106,9 @@ def vet(compared, found, suspect, seed=0, level="quick"):
     unseen = held_out | (stars.is_host & (not main.classifier.learns_from_hosts))
     drawn = drawn[main.classifier.key]
     occlusion, drawn["occluded"] = occlude_clearest(
-        main.classifier,
-        stars.select(unseen),
-        main.score[chosen][unseen],
-        found.select(unseen),
-        settings.n_clear,
-        settings.n_false,
-        settings.step,
-    )
+        main.classifier, stars.select(unseen), main.score[chosen][unseen], found.select(unseen),
+        settings.n_clear, settings.n_false, settings.step,
+    )  # fmt: skip
     content = {
         "level": level,
         "seed": seed,
@@ -132,16 +127,8 @@ def vet(compared, found, suspect, seed=0, level="quick"):
 def judge(content):
     """What was found, test by test and classifier by classifier.
 
-    Parameters
-    ----------
-    content : dict
-        `completeness`, `reliability`, `occlusion` and `network` of `vet`.
-
-    Returns
-    -------
-    list of dict
-        `network`, `light_curves`, `test`, `value` (None where undefined), `limit`, `passed` (None
-        where undefined) and `sentence`.
+    Per verdict a dict of `network`, `light_curves`, `test`, `value` and `passed` (None where
+    undefined), `limit` and `sentence`; `content` is what `vet` returns, but for the verdicts.
     """
     verdicts = []
 
@@ -151,13 +138,11 @@ def judge(content):
         rest = {"value": value, "limit": limit, "passed": passed, "sentence": sentence}
         verdicts.append(names | {"test": test} | rest)
 
-    judged = set()
+    rows = {}
+    for row in content["reliability"]:  # the larger of a classifier's samples comes first
+        rows.setdefault((row["network"], row["light_curves"]), row)
     words = {"inverted": "flux upside down", "masked": "the dips masked"}
-    for row in content["reliability"]:
-        key = row["network"], row["light_curves"]
-        if key in judged:  # by the larger of its samples, which comes first
-            continue
-        judged.add(key)
+    for row in rows.values():
         for treatment, what in words.items():
             auc = row[treatment]["roc_auc"]
             sentence = (

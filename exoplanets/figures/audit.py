@@ -4,10 +4,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy.stats import gaussian_kde
 
-from exoplanets.figures.style import COLORS, house_style
+from exoplanets.figures.style import COLORS, house_style, split_classes
 
 N_PAIRED = 5  # fluxes in a pair plot
 TICKS = (0, 1e2, 1e4, 1e6)  # e-/s, either side of zero on an axis of compressed flux
+POINTS = {"non-host": ("o", 2.6, 0.35), "host": ("D", 4.0, 0.95)}  # marker, size, opacity
+KINDS = {  # of light curves, in the figure of leaks: label, colour, marker, place above the line
+    "distributed": ("as distributed", "#000000", "s", 0.17),
+    "equalised": ("equalised", "#009E73", "o", -0.17),
+}
 
 
 def compress(flux):
@@ -30,65 +35,49 @@ def _label_compressed(axis, every=1):
 def draw_pairs(flux, is_host, title):
     """Pair plot of the first five fluxes by class, hosts on top, on compressed axes.
 
-    Parameters
-    ----------
-    flux : ndarray of shape (n_stars, n_cadences)
-        e-/s; from about 1 to 1e6, hence the axes.
-    is_host : ndarray of shape (n_stars,)
-    title : str
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    `flux` is an ndarray of shape (n_stars, n_cadences), e-/s; from about 1 to 1e6, hence the axes.
     """
     value = compress(flux[:, :N_PAIRED])
+    side = 1.75 * N_PAIRED
     with house_style():
-        figure, axes = plt.subplots(
-            N_PAIRED, N_PAIRED, figsize=(1.75 * N_PAIRED, 1.75 * N_PAIRED), sharex="col"
-        )
+        figure, axes = plt.subplots(N_PAIRED, N_PAIRED, figsize=(side, side), sharex="col")
+        for (i, j), axis in np.ndenumerate(axes):
+            if j > i:
+                axis.remove()
+            elif j == i:
+                _draw_densities(axis, value[:, i], is_host)
+                axis.set_yticks([])
+            else:
+                _draw_points(axis, value[:, j], value[:, i], is_host)
+                axis.sharey(axes[i, 0])
+                axis.tick_params(labelleft=j == 0)
         for i in range(N_PAIRED):
-            for j in range(N_PAIRED):
-                axis = axes[i, j]
-                if j > i:
-                    axis.remove()
-                elif j == i:
-                    _draw_densities(axis, value[:, i], is_host)
-                    axis.set_yticks([])
-                else:
-                    _draw_points(axis, value[:, j], value[:, i], is_host)
-                    axis.sharey(axes[i, 0])
-                    axis.tick_params(labelleft=j == 0)
-        for i in range(N_PAIRED):
-            axes[-1, i].set_xlabel(f"FLUX.{i + 1} (e$^-$/s)")
+            name = f"FLUX.{i + 1} (e$^-$/s)"
+            axes[-1, i].set_xlabel(name)
             _label_compressed(axes[-1, i].xaxis, every=2)
             if i:
-                axes[i, 0].set_ylabel(f"FLUX.{i + 1} (e$^-$/s)")
+                axes[i, 0].set_ylabel(name)
                 _label_compressed(axes[i, 0].yaxis)
         figure.align_ylabels()
-        counts = {"host": int(is_host.sum()), "non-host": int((~is_host).sum())}
-        handles = [
-            plt.Line2D(
-                [], [], ls="", marker=mark, color=COLORS[name], label=f"{counts[name]} {name}s"
-            )
-            for name, mark in (("host", "D"), ("non-host", "o"))
-        ]
+        handles = []
+        for name, member in reversed(split_classes(is_host)):
+            looks = {"ls": "", "marker": POINTS[name][0], "color": COLORS[name]}
+            handles.append(plt.Line2D([], [], label=f"{member.sum()} {name}s", **looks))
         figure.legend(handles=handles, loc="upper right", bbox_to_anchor=(0.97, 0.93), fontsize=11)
         figure.suptitle(title, x=0.02, ha="left", fontsize=12)
     return figure
 
 
 def _draw_points(axis, x, y, is_host):
-    """Plot two fluxes against each other by class, the rare class on top."""
-    for name, member, marker, size, alpha in (
-        ("non-host", ~is_host, "o", 2.6, 0.35),
-        ("host", is_host, "D", 4.0, 0.95),
-    ):
+    """Plot two fluxes against each other by class."""
+    for name, member in split_classes(is_host):
+        marker, size, alpha = POINTS[name]
         axis.plot(x[member], y[member], marker, color=COLORS[name], ms=size, mew=0, alpha=alpha)
 
 
 def _draw_densities(axis, value, is_host):
     """Kernel density estimate of each class, to unit area; Scott's bandwidth."""
-    for name, member in (("non-host", ~is_host), ("host", is_host)):
+    for name, member in split_classes(is_host):
         known = value[member & ~np.isnan(value)]
         if len(np.unique(known)) < 2:  # a density needs some spread
             continue
@@ -102,45 +91,28 @@ def _draw_densities(axis, value, is_host):
 def draw_density(flux, is_host, title):
     """Kernel density estimate of one flux by class, each class to unit area, with its stars.
 
-    Parameters
-    ----------
-    flux : ndarray of shape (n_stars,)
-        e-/s.
-    is_host : ndarray of shape (n_stars,)
-    title : str
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    `flux` and `is_host` are ndarrays of shape (n_stars,); flux in e-/s.
     """
+    value = compress(flux)
     with house_style():
         figure, axis = plt.subplots(figsize=(7.5, 4.2))
-        _draw_densities(axis, compress(flux), is_host)
-        for name, member, lift in (("non-host", ~is_host, 0), ("host", is_host, 1)):
-            value = compress(flux[member])
-            value = value[~np.isnan(value)]
+        _draw_densities(axis, value, is_host)
+        handles = []
+        looks = zip(split_classes(is_host), (-0.02, -0.04), (0.3, 0.9), strict=True)
+        for (name, member), height, alpha in looks:
+            known = value[member & ~np.isnan(value)]
             axis.plot(
-                value,
-                np.full(len(value), -0.02 - 0.02 * lift),
-                "|",
-                color=COLORS[name],
-                ms=7,
-                alpha=0.9 if lift else 0.3,
-                transform=axis.get_xaxis_transform(),
-                clip_on=False,
-                label=f"{name} ({len(value)} star{'' if len(value) == 1 else 's'})",
-            )
+                known, np.full(len(known), height), "|", color=COLORS[name], ms=7, alpha=alpha,
+                transform=axis.get_xaxis_transform(), clip_on=False,
+            )  # fmt: skip
+            label = f"{name} ({len(known)} star{'' if len(known) == 1 else 's'})"
+            handles.append(plt.Line2D([], [], color=COLORS[name], label=label))
         _label_compressed(axis.xaxis)
         axis.tick_params(axis="x", pad=14)
         axis.set_xlabel("FLUX.1 (e$^-$/s, linear below 10, logarithmic above)")
         axis.set_ylabel("density (per unit of axis)")
         axis.set_title(title)
-        axis.legend(
-            handles=[
-                plt.Line2D([], [], color=COLORS[name], label=line.get_label())
-                for name, line in zip(COLORS, axis.lines[-2:], strict=True)
-            ]
-        )
+        axis.legend(handles=handles)
     return figure
 
 
@@ -152,53 +124,24 @@ def _list_leaks(probes, of_file):
 def draw_leaks(leaks):
     """ROC AUC of every probe, before and after equalisation, with intervals.
 
-    Parameters
-    ----------
-    leaks : dict
-        The content of `leaks.json`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    `leaks` is the content of `leaks.json`.
     """
-    kinds = {
-        "distributed": ("as distributed", "#000000", "s", 0.17),
-        "equalised": ("equalised", "#009E73", "o", -0.17),
-    }
-    listed = leaks["probes"][::-1]
+    probes = leaks["probes"][::-1]
+    rows = [(f"{probe['name']} ({probe['leak']})", probe) for probe in probes]
+    if leaks["adversary"]:
+        rows.insert(0, ("all but dips, together", {"equalised": leaks["adversary"]}))
     with house_style():
-        figure, axis = plt.subplots(figsize=(8.6, 1.6 + 0.5 * len(listed)))
+        figure, axis = plt.subplots(figsize=(8.6, 1.6 + 0.5 * len(probes)))
         axis.axvline(0.5, color="#888888", lw=1)
-        for kind, (label, color, marker, lift) in kinds.items():
-            auc = np.array([probe[kind]["auc"] for probe in listed])
-            interval = np.array([probe[kind]["interval"] for probe in listed])
+        for kind, (label, color, marker, lift) in KINDS.items():
+            places = [place + lift for place, (_, row) in enumerate(rows) if kind in row]
+            auc = np.array([row[kind]["auc"] for _, row in rows if kind in row])
+            interval = np.array([row[kind]["interval"] for _, row in rows if kind in row])
             axis.errorbar(
-                auc,
-                np.arange(len(listed)) + lift,
-                xerr=np.abs(interval.T - auc),
-                fmt=marker,
-                color=color,
-                ms=6,
-                capsize=2.5,
-                lw=1.4,
-                label=label,
-            )
-        names = [f"{probe['name']} ({probe['leak']})" for probe in listed]
-        if leaks["adversary"]:
-            auc, interval = leaks["adversary"]["auc"], np.array(leaks["adversary"]["interval"])
-            _, color, marker, lift = kinds["equalised"]
-            axis.errorbar(
-                auc,
-                lift - 1,
-                xerr=np.abs(interval - auc)[:, np.newaxis],
-                fmt=marker,
-                color=color,
-                ms=6,
-                capsize=2.5,
-                lw=1.4,
-            )
-            names.insert(0, "all but dips, together")
-        axis.set_yticks(np.arange(len(names)) + len(listed) - len(names), names)
+                auc, places, xerr=np.abs(interval.T - auc), fmt=marker, color=color, ms=6,
+                capsize=2.5, lw=1.4, label=label,
+            )  # fmt: skip
+        axis.set_yticks(range(len(rows)), [name for name, _ in rows])
         axis.grid(axis="x")
         axis.set_xlim(-0.02, 1.03)
         axis.set_xlabel(
@@ -207,8 +150,8 @@ def draw_leaks(leaks):
         axis.set_title(
             "How well numbers that have nothing to do with transits tell hosts from non-hosts\n"
             f"{leaks['n_hosts']} hosts, {leaks['n_non_hosts']} non-hosts; "
-            f"{_list_leaks(listed, True)}: how the file was made; "
-            f"{_list_leaks(listed, False)}: what the stars are",
+            f"{_list_leaks(probes, True)}: how the file was made; "
+            f"{_list_leaks(probes, False)}: what the stars are",
             fontsize=10,
         )
         figure.legend(loc="outside upper right", ncols=2)

@@ -2,8 +2,9 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+from scipy.stats import binned_statistic
 
-from exoplanets.figures.style import house_style
+from exoplanets.figures.style import house_style, title_figure
 from exoplanets.stars import CADENCE_DAYS
 
 FILLED, OTHER = "#000000", "#009E73"  # rows by how they were written, not by their label
@@ -29,10 +30,6 @@ def draw_clock(alignment, folds, name):
         in robust standard deviations. Empty if no star has dips that are worth a look.
     name : str
         Of that star.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     days = np.arange(alignment.profiles.shape[1]) * CADENCE_DAYS
     filled, by_column, on_clock = alignment.profiles
@@ -40,14 +37,13 @@ def draw_clock(alignment, folds, name):
         ("Columns as cadences", by_column, alignment.by_column),
         ("On the clock", on_clock, alignment.by_clock),
     )
+    heights = [1, 1, 1.15] if folds else [1, 1]
     with house_style():
         figure = plt.figure(figsize=(10, 8.4 if folds else 5.6))
-        grid = figure.add_gridspec(
-            3 if folds else 2, 2, height_ratios=[1, 1, 1.15][: 2 + bool(folds)]
-        )
-        top = None
+        grid = figure.add_gridspec(len(heights), 2, height_ratios=heights)
+        axis = None
         for i, (title, profile, correlation) in enumerate(rows):
-            axis = top = figure.add_subplot(grid[i, :], sharex=top, sharey=top)
+            axis = figure.add_subplot(grid[i, :], sharex=axis, sharey=axis)
             axis.plot(days, smooth(filled), color=FILLED, label="filled rows")
             axis.plot(days, smooth(profile), color=OTHER, label="other rows")
             axis.set_title(
@@ -58,27 +54,24 @@ def draw_clock(alignment, folds, name):
         axis.set_xlim(days[0], days[-1])
         axis.set_xlabel("time since the start of the campaign (days)")
         figure.axes[0].legend(loc="upper right", ncols=2)
-        panel = None
+        axis = None
         for i, (period, phase, flux) in enumerate(folds):
-            axis = panel = figure.add_subplot(grid[2, i], sharey=panel)
+            axis = figure.add_subplot(grid[2, i], sharey=axis)
             _draw_dips(axis, period, phase, flux)
             axis.set_title(f"{name}, {('by column', 'on the clock')[i]}: period {period:.4f} days")
         if folds:
             figure.axes[2].set_ylabel("flux (robust standard deviations)")
-        figure.suptitle(
-            "Every row of the file has a true time: all stars saw the same spacecraft", x=0.01,
-            ha="left", fontsize=12,
-        )  # fmt: skip
+        title = "Every row of the file has a true time: all stars saw the same spacecraft"
+        title_figure(figure, title, 12)
     return figure
 
 
 def _draw_dips(axis, period, phase, flux):
     """One star folded at its period, with the mean of each bin of phase."""
-    axis.plot(phase * period * 24, flux, ".", ms=3, mew=0, color="#999999", rasterized=True)
+    hours = 24 * period
+    axis.plot(phase * hours, flux, ".", ms=3, mew=0, color="#999999", rasterized=True)
     edges = np.linspace(-0.5, 0.5, FOLD_BINS + 1)
-    place = np.clip(np.digitize(phase, edges) - 1, 0, FOLD_BINS - 1)
-    count = np.maximum(np.bincount(place, minlength=FOLD_BINS), 1)
-    mean = np.bincount(place, flux, minlength=FOLD_BINS) / count
-    axis.plot((edges[:-1] + edges[1:]) / 2 * period * 24, mean, color="#CC79A7", lw=1.6)
-    axis.set_xlim(-12 * period, 12 * period)
+    mean = np.nan_to_num(binned_statistic(phase, flux, "mean", edges).statistic)
+    axis.plot((edges[:-1] + edges[1:]) / 2 * hours, mean, color="#CC79A7", lw=1.6)
+    axis.set_xlim(-hours / 2, hours / 2)
     axis.set_xlabel("time from the middle of the dip (hours)")

@@ -4,7 +4,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from exoplanets.figures import page
-from exoplanets.stars import describe
+from exoplanets.figures.style import describe_training
 
 THUMBNAILS = "thumbnails"  # folder of the small pictures, beside the pages
 MAST = "https://mast.stsci.edu/portal/Mashup/Clients/Mast/Portal.html?searchQuery="
@@ -20,21 +20,11 @@ COLUMNS = {  # of the table: column of the file of scores, and its digits
 
 
 class Drawn(NamedTuple):
-    """A star that has a page.
+    """A star that has a page."""
 
-    Attributes
-    ----------
-    page : str
-        File name of its page, and of its thumbnail.
-    cells : dict of str
-        Of its row in the file of scores.
-    target : str
-        Number in an input catalogue, such as "KIC 757076", or "".
-    """
-
-    page: str
-    cells: dict
-    target: str
+    page: str  # file name of its page, and of its thumbnail
+    cells: dict  # texts of its row in the file of scores
+    target: str  # number in an input catalogue, such as "KIC 757076", or ""
 
 
 def find_links(target):
@@ -46,14 +36,7 @@ def find_links(target):
 
 
 def make_gallery(drawn, network):
-    """The text of the page.
-
-    Parameters
-    ----------
-    drawn : list of Drawn
-    network : evaluation.prediction.Network
-        That gave the scores.
-    """
+    """The text of the page of some `Drawn` stars, which a `prediction.Network` scored."""
     drawn = sorted(drawn, key=lambda each: -float(each.cells["score"]))  # of equal ones the first
     n_called = sum(each.cells["called"] == "1" for each in drawn)
     about = [
@@ -62,36 +45,34 @@ def make_gallery(drawn, network):
     ]
     if prevalence := drawn[0].cells["prevalence"]:
         about[0] += f" Probabilities hold if 1 star in {1 / float(prevalence):.0f} is a host."
-    source = network.trained_on
-    trained_on = describe(source) if source else "light curves that its file does not name"
-    trained_on = f"Network {network.name} was trained on: {trained_on}"
-    is_simulated = bool(source) and source["source"] == "simulated"
+    trained_on, is_simulated = describe_training(network)
+    trained_on = trained_on[0].upper() + trained_on[1:]
     if not is_simulated:
         about.append(trained_on)
-    table = page.make_table(["name", "called", *COLUMNS], [[*_list_cells(each)] for each in drawn])
+    table = page.make_table(["name", "called", *COLUMNS], map(_list_cells, drawn))
     body = f"{page.make_cards(map(_describe_star, drawn))}\n<h2>All stars</h2>\n{table}"
     return page.make_page("Scored stars", about, body, trained_on if is_simulated else "")
 
 
 def _describe_star(drawn):
-    cells = drawn.cells
+    cells, shown = drawn.cells, _show_cells(drawn.cells)
     is_host = cells["called"] == "1"
-    lines = [f"score {_show_cell(cells, 'score')}: {'' if is_host else 'not '}called a host"]
+    lines = [f"score {shown['score']}: {'' if is_host else 'not '}called a host"]
     if cells["period_days"]:
-        lines.append(f"period {_show_cell(cells, 'period_days')} d, SNR {_show_cell(cells, 'snr')}")
-    picture = f"{THUMBNAILS}/{drawn.page}"
-    return page.Card(
-        cells["name"], tuple(lines), picture, drawn.page, find_links(drawn.target), is_host
-    )
+        lines.append(f"period {shown['period_days']} d, SNR {shown['snr']}")
+    picture, links = f"{THUMBNAILS}/{drawn.page}", find_links(drawn.target)
+    return page.Card(cells["name"], lines, picture, drawn.page, links, is_host)
 
 
 def _list_cells(drawn):
-    yield drawn.cells["name"], drawn.page
-    yield "host" if drawn.cells["called"] == "1" else "no"
-    for column in COLUMNS:
-        yield _show_cell(drawn.cells, column)
+    cells = drawn.cells
+    called = "host" if cells["called"] == "1" else "no"
+    return [(cells["name"], drawn.page), called, *_show_cells(cells).values()]
 
 
-def _show_cell(cells, column):
-    """A cell with few digits, or None."""
-    return f"{float(cells[column]):.{COLUMNS[column]}f}" if cells[column] else None
+def _show_cells(cells):
+    """The cells of `COLUMNS` with few digits; None where nothing is known."""
+    return {
+        column: f"{float(cells[column]):.{digits}f}" if cells[column] else None
+        for column, digits in COLUMNS.items()
+    }

@@ -1,11 +1,13 @@
-"""Light curves of several stars, side by side."""
+"""Light curves: several side by side, folded, and coloured by what a score rests on."""
 
 import math
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.colors import TwoSlopeNorm
+from scipy.stats import binned_statistic
 
-from exoplanets.figures.style import COLORS, house_style
+from exoplanets.figures.style import COLORS, house_style, name_class, title_figure
 from exoplanets.stars import CADENCE_DAYS
 
 
@@ -17,18 +19,8 @@ def first_of_each(is_host, n_stars):
 def draw_light_curves(flux, is_host, rows, title, unit="e$^-$/s"):
     """Draw light curves, one a panel, hosts in the left column where both classes are drawn.
 
-    Parameters
-    ----------
-    flux : ndarray of shape (n_rows, n_cadences)
-        What is drawn, in `unit`.
-    is_host : ndarray of shape (n_rows,)
-    rows : ndarray of shape (n_rows,)
-        Row in the file, for the panel's title.
-    title, unit : str
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    `flux`, in `unit`, is an ndarray of shape (n_stars, n_cadences); `rows` are the stars' rows in
+    the file.
     """
     hosts, others = np.flatnonzero(is_host), np.flatnonzero(~is_host)
     if len(hosts) == len(others):
@@ -38,15 +30,12 @@ def draw_light_curves(flux, is_host, rows, title, unit="e$^-$/s"):
     n_panel_rows = math.ceil(len(rows) / n_columns)
     days = np.arange(flux.shape[1]) * CADENCE_DAYS
     with house_style():
+        size = (5.5 * n_columns, 0.9 + 1.9 * n_panel_rows)
         figure, axes = plt.subplots(
-            n_panel_rows,
-            n_columns,
-            figsize=(5.5 * n_columns, 0.9 + 1.9 * n_panel_rows),
-            sharex=True,
-            squeeze=False,
+            n_panel_rows, n_columns, figsize=size, sharex=True, squeeze=False
         )
         for axis, i in zip(axes.flat, order, strict=False):
-            name = "host" if is_host[i] else "non-host"
+            name = name_class(is_host[i])
             axis.plot(days, flux[i], ".", ms=2.2, mew=0, color=COLORS[name], rasterized=True)
             axis.set_title(f"row {rows[i]}, {name}", color=COLORS[name])
             axis.set_xlim(days[0], days[-1])
@@ -58,5 +47,64 @@ def draw_light_curves(flux, is_host, rows, title, unit="e$^-$/s"):
             drawn[-1].set_xlabel("time since the first cadence (days)")
             drawn[-1].xaxis.set_tick_params(labelbottom=True)
         figure.supylabel(f"flux ({unit})", fontsize=10)
-        figure.suptitle(title, x=0.01, ha="left", fontsize=12)
+        title_figure(figure, title, 12)
     return figure
+
+
+def fold(time, period, epoch):
+    """Days from the nearest dip, between minus and plus half a period."""
+    return (time - epoch + period / 2) % period - period / 2
+
+
+def find_reach(period, duration):
+    """Days on either side of a dip that are drawn of a fold."""
+    return min(period / 2, max(4 * duration, 0.5))
+
+
+def draw_medians(axis, x, flux, edges, points, medians):
+    """Draw the samples of a fold as points and the median of each bin; returns the medians.
+
+    `points` and `medians` are the looks of the two, as `Axes.plot` takes them. A bin without a
+    sample has the median NaN and is not drawn.
+    """
+    axis.plot(x, flux, ".", mew=0, rasterized=True, **points)
+    # The range is that of the edges; without it SciPy refuses a fold that holds no sample.
+    found = binned_statistic(x, flux, "median", edges, (edges[0], edges[-1])).statistic
+    axis.plot((edges[:-1] + edges[1:]) / 2, found, ls="", **medians)
+    return found
+
+
+def draw_dip(axis, days, flux, period, epoch, duration, color):
+    """Draw the dips of one light curve on one another; returns the flux near them and its medians.
+
+    `days`, `period`, `epoch` and `duration` in days; the axis is in hours from the middle.
+    """
+    away, reach = fold(days, period, epoch), find_reach(period, duration)
+    near = np.abs(away) < reach
+    edges = np.linspace(-24 * reach, 24 * reach, 26)
+    points, black = {"ms": 2.5, "color": color}, {"marker": "o", "ms": 3.5, "color": "#000000"}
+    return flux[near], draw_medians(axis, 24 * away[near], flux[near], edges, points, black)
+
+
+def draw_occluded(axis, panel, ordinary_fall, size, colors):
+    """Draw one light curve coloured by how far the score falls when each stretch is hidden.
+
+    The panel is that of `evaluation.occlusion.measure_occlusion`. The colours, a Matplotlib colour
+    map, reach at least as far as the ordinary fall (log-odds). Returns the points, for a colour
+    bar.
+    """
+    days, curve, middles = panel["days"], panel["curve"], panel["middles"]
+    fall = np.interp(np.arange(len(days)), panel["centres"], panel["falls"])
+    top = max(np.abs(panel["falls"]).max(), ordinary_fall, 1e-3)
+    order = np.argsort(np.abs(fall))  # what matters most on top
+    points = axis.scatter(
+        days[order], curve[order], c=fall[order], s=size, lw=0, rasterized=True, cmap=colors,
+        norm=TwoSlopeNorm(0, -top, top),
+    )  # fmt: skip
+    axis.plot(
+        days[middles], np.full(len(middles), 0.06), "^", ms=4, color="#222222",
+        transform=axis.get_xaxis_transform(),
+    )  # fmt: skip
+    low, high = np.percentile(curve, [0.1, 99.7])
+    axis.set_ylim(min(1.25 * low, -5.5), max(high, 4.0))
+    return points

@@ -48,41 +48,21 @@ for (const table of document.querySelectorAll("table")) {
 
 
 class Card(NamedTuple):
-    """One picture of a page, with words.
-
-    Attributes
-    ----------
-    title : str
-    lines : tuple of str
-        Said below the picture, a paragraph each.
-    picture, target : str
-        Paths from the page: what is shown, and what a click on it opens.
-    links : tuple of (str, str)
-        Names and addresses.
-    is_host : bool or None
-        Called a host or not, which colours the card; None where no star is meant.
-    """
+    """One picture of a page, with words."""
 
     title: str
-    lines: tuple
-    picture: str
-    target: str
-    links: tuple = ()
-    is_host: bool | None = None
+    lines: list  # of str, said below the picture, a paragraph each
+    picture: str  # path from the page
+    target: str  # path from the page: what a click on the picture opens
+    links: tuple = ()  # of (name, address)
+    is_host: bool = False  # a star that is called a host: the card has its colour
 
 
 def make_page(title, about, body, warning=""):
     """The text of a whole page.
 
-    Parameters
-    ----------
-    title : str
-    about : list of str
-        What the page shows, a paragraph each.
-    body : str
-        HTML; see `make_cards` and `make_table`.
-    warning : str, optional
-        What has to be seen at once, such as that no real star is shown.
+    `about` is a list of paragraphs that say what the page shows; `body` is HTML, see `make_cards`
+    and `make_table`. A `warning` is seen at once, such as that no real star is shown.
     """
     paragraphs = "\n".join(f'<p class="about">{escape(text)}</p>' for text in about)
     if warning:
@@ -125,11 +105,7 @@ def _make_card(card):
 def make_table(columns, rows):
     """HTML of a table that is sorted by a click on a column's name.
 
-    Parameters
-    ----------
-    columns : list of str
-    rows : list of list
-        Per cell a number, a text, None, or a pair of a text and the path that it links to.
+    Each cell of the rows is a number, a text, None, or a pair of a text and the path it links to.
     """
     head = "".join(f'<th scope="col"><button>{escape(name)}</button></th>' for name in columns)
     body = "\n".join(f"<tr>{''.join(map(_make_cell, row))}</tr>" for row in rows)

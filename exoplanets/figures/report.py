@@ -2,6 +2,7 @@
 
 from exoplanets.evaluation.candidates import N_CANDIDATES
 from exoplanets.figures.results import format_metric
+from exoplanets.figures.style import name_class
 
 COLUMNS = {
     "network": "network",
@@ -16,6 +17,7 @@ COLUMNS = {
     "matched_auc": "matched AUC",
 }
 COUNTS = ("tp", "fp", "fn", "tn")
+NAMES = ("network", "light_curves", "split")
 MODEL_CARD = (
     "Intended use: ranking light curves of one K2-like long-cadence survey for a closer look; "
     "teaching how a leak is found and removed.",
@@ -34,9 +36,7 @@ def format_cell(row, name):
         return str(row[name])
     if name == "counts":
         return "/".join(str(row[key]) for key in COUNTS)
-    if name in ("network", "light_curves", "split"):
-        return row[name]
-    return format_metric(row, name)
+    return row[name] if name in NAMES else format_metric(row, name)
 
 
 def make_rows(rows):
@@ -60,25 +60,13 @@ def make_text(rows):
 
 
 def make_report(content, listed):
-    """What a run has found, for the console.
-
-    Parameters
-    ----------
-    content : dict
-        Of `metrics.json`.
-    listed : pandas.DataFrame
-        Of `stars.csv`.
-
-    Returns
-    -------
-    str
-    """
+    """What a run has found, for the console: the content of `metrics.json` and of `stars.csv`."""
     suspects, lines = content["suspects"], [make_text(content["results"])]
     lines.append("highest-scored test stars (period in days; depth in robust standard deviations):")
     test = listed[listed["table"] == "test"].sort_values("score", ascending=False, kind="stable")
     for star in test.head(N_CANDIDATES).itertuples():
         lines.append(
-            f"  row {star.row:4d}  {'host' if star.label else 'non-host':8}  score {star.score:.3f}"
+            f"  row {star.row:4d}  {name_class(star.label):8}  score {star.score:.3f}"
             f"  period {star.period_days:8.5f}  depth {star.depth_sigma:5.1f}  SNR {star.snr:5.1f}"
             f"  statistic {star.statistic:5.2f}"
             f"{'  suspect label: periodic dips' if star.suspect_label else ''}"
@@ -87,7 +75,7 @@ def make_report(content, listed):
         lines.append(f"without the suspects (test rows {suspects['test_rows']}):")
         lines.append(make_text(suspects["results_without"]))
     if content["cross_validation"]:
-        lines += [describe_folds(content["cross_validation"]) + ":"]
+        lines.append(f"{describe_folds(content['cross_validation'])}:")
         lines += [f"  {line}" for line in summarise_seeds(content["cross_validation"])]
     if content["vetting"]:
         lines.append(f"vetting ({content['vetting']['level']}):")
@@ -103,9 +91,10 @@ def describe_folds(cross_validation):
 
 def make_caption(content, data, provenance):
     """The sentences under the table: data, seed, thresholds and intervals; see `make_markdown`."""
+    tables = {name: provenance["data"][name] for name in ("train", "test")}
     counts = " and ".join(
         f"{table['n_stars']} {name} stars ({table['n_hosts']} hosts)"
-        for name, table in ((name, provenance["data"][name]) for name in ("train", "test"))
+        for name, table in tables.items()
     )
     text = (
         f"Data: {data}, {counts}. Seed {provenance['seed']}, run {provenance['run']}. Thresholds "
@@ -130,9 +119,8 @@ def summarise_seeds(cross_validation):
                 values = ", ".join(f"{value:.3f}" for value in found["values"])
                 spread = "" if found["sd"] is None else f", sd {found['sd']:.3f}"
                 mean = f"mean {found['mean']:.3f}{spread} ({values})"
-            lines.append(
-                f"{row['network']}, {row['light_curves']}: {name.replace('_', ' ')} {mean}"
-            )
+            metric = name.replace("_", " ")
+            lines.append(f"{row['network']}, {row['light_curves']}: {metric} {mean}")
     return lines
 
 
@@ -151,18 +139,7 @@ def choose_rows(content):
 def make_markdown(content, data, provenance):
     """The results as Markdown, `plots/results.md`.
 
-    Parameters
-    ----------
-    content : dict
-        Of `metrics.json`.
-    data : str
-        See `exoplanets.sources.kaggle.describe`.
-    provenance : dict
-        Of `metrics.json`.
-
-    Returns
-    -------
-    str
+    `content` and `provenance` are those of `metrics.json`; `data` is of `stars.describe`.
     """
     lines = ["# Results", ""]
     lines += [f"| {' | '.join(COLUMNS.values())} |", "|" + "---|" * len(COLUMNS)]
@@ -181,22 +158,21 @@ def make_markdown(content, data, provenance):
 def make_latex(content, data, provenance):
     """The table as LaTeX (booktabs), `plots/results.tex`; see `make_markdown`."""
     head = " & ".join(COLUMNS.values())
-    body = [" & ".join(map(_escape, cells)) + r" \\" for cells in make_rows(choose_rows(content))]
-    lines = [
-        r"\begin{table*}",
-        r"\centering\footnotesize",
-        rf"\caption{{{_escape(make_caption(content, data, provenance))}}}",
-        r"\label{tab:exoplanet-hosts}",
-        rf"\begin{{tabular}}{{lll{'r' * (len(COLUMNS) - 3)}}}",
-        r"\toprule",
-        head + r" \\",
-        r"\midrule",
-        *body,
-        r"\bottomrule",
-        r"\end{tabular}",
-        r"\end{table*}",
-    ]
-    return "\n".join(lines) + "\n"
+    rows = make_rows(choose_rows(content))
+    body = "\n".join(" & ".join(map(_escape, cells)) + r" \\" for cells in rows)
+    return rf"""\begin{{table*}}
+\centering\footnotesize
+\caption{{{_escape(make_caption(content, data, provenance))}}}
+\label{{tab:exoplanet-hosts}}
+\begin{{tabular}}{{lll{"r" * (len(COLUMNS) - 3)}}}
+\toprule
+{head} \\
+\midrule
+{body}
+\bottomrule
+\end{{tabular}}
+\end{{table*}}
+"""
 
 
 def _escape(text):

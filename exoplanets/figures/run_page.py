@@ -13,31 +13,13 @@ from exoplanets.stars import describe
 
 SIMULATED = "These stars are SIMULATED. No number on this page says anything about real stars."
 FILES = ("metrics.json", "leaks.json", "stars.csv", "test_predictions.csv", "training_history.csv")
-STEPS = {
-    1: "1. What the stars look like",
-    2: "2. What is wrong with the data",
-    3: "3. What the network may see",
-    4: "4. What the networks find",
-}
 
 
 def make_run_page(content, provenance, figures, links):
-    """The text of the page.
+    """The text of the page; simulated stars get a banner.
 
-    Parameters
-    ----------
-    content : dict
-        `results` and `vetting` of `metrics.json`.
-    provenance : dict
-        Of `metrics.json`. Simulated stars get a banner.
-    figures : collection of str
-        Names of the figures beside the page, without `.png`.
-    links : dict of str
-        Per results file, its path from the page.
-
-    Returns
-    -------
-    str
+    `content` and `provenance` are those of `metrics.json`; `figures` are the names of the figures
+    beside the page, without `.png`; `links` holds, per results file, its path from the page.
     """
     data = provenance["data"]
     rows, vetting = make_rows(choose_rows(content)), content.get("vetting")
@@ -45,19 +27,15 @@ def make_run_page(content, provenance, figures, links):
     if vetting:
         lines = [[describe_verdict(verdict)] for verdict in vetting["verdicts"]]
         body += ["<h2>Vetting</h2>", make_table(["verdict"], lines)]
-    for step, title in STEPS.items():
-        names = [name for name, (of_step, _) in CAPTIONS.items() if of_step == step]
+    for title, captions in CAPTIONS.items():
         cards = [
-            Card(name, (CAPTIONS[name][1],), f"{name}.png", f"{name}.png")
-            for name in names
+            Card(name, [caption], f"{name}.png", f"{name}.png")
+            for name, caption in captions.items()
             if name in figures
         ]
         if cards:
             body += [f"<h2>{title}</h2>", make_cards(cards)]
-    body += [
-        "<h2>Files</h2>",
-        make_table(["file"], [[(name, path)] for name, path in links.items()]),
-    ]
+    body += ["<h2>Files</h2>", make_table(["file"], [[link] for link in links.items()])]
     about = [
         f"Data: {describe(data)}. Seed {provenance['seed']}.",
         "A star is called a host if its score is at least the threshold. Brackets hold 95 % "
@@ -69,7 +47,7 @@ def make_run_page(content, provenance, figures, links):
 
 def write_run_page(plots_dir, data_dir, content, provenance):
     """Write `index.html` into the folder of the figures; see `make_run_page`."""
-    figures = [name for name in CAPTIONS if (plots_dir / f"{name}.png").is_file()]
+    figures = [path.stem for path in plots_dir.glob("*.png")]
     links = {name: os.path.relpath(data_dir / name, plots_dir) for name in FILES}
     links |= {name: name for name in ("results.md", "results.tex")}
     if (plots_dir / "stars" / "index.html").is_file():

@@ -8,23 +8,39 @@ from pathlib import PurePath
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib import font_manager
-from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm
+from matplotlib.colors import LinearSegmentedColormap
 
 from exoplanets.evaluation import occlusion
 from exoplanets.evaluation.depths import find_days
-from exoplanets.figures.results import bin_medians, find_reach, fold
-from exoplanets.figures.style import COLORS, house_style, sign_figure
+from exoplanets.figures.light_curves import (
+    draw_dip,
+    draw_medians,
+    draw_occluded,
+    find_reach,
+    fold,
+)
+from exoplanets.figures.style import (
+    COLORS,
+    describe_training,
+    house_style,
+    name_class,
+    sign_figure,
+    title_figure,
+)
 from exoplanets.figures.vetting import describe_share
-from exoplanets.stars import describe
 
 WIDTH, HEIGHT = 11.69, 8.27  # inches: A4, landscape; taller where the light curve has several rows
 LONGEST_NAME = 80  # characters of a star's name that are shown, and kept in a file's
 LONGEST_LINE = 150  # characters
 ROW_DAYS, MOST_ROWS = 120, 4  # of the light curve: longer ones are drawn in several rows
-PARITIES = {"odd": ("o", "#000000"), "even": ("s", "#56B4E9")}  # marker and colour
+PARITIES = {  # of transits: how they are drawn
+    "odd": {"marker": "o", "color": "#000000"},
+    "even": {"marker": "s", "color": "#56B4E9"},
+}
 TELLING = 3.0  # standard errors by which transits differ, or a dip between them stands out
 PHASE_BINS = 100
-DARK, PALE = "#333333", "#8c8c8c"
+BINARY = ": an eclipsing binary?"
+DARK, PALE, FAINT = "#333333", "#8c8c8c", "#bbbbbb"
 # Dark where nothing falls: near-white points would not be seen on white.
 FALLS = LinearSegmentedColormap.from_list("falls", ["#0072B2", "#5a5a5a", "#FF7A00"])
 ZERO_TIMES = {"BKJD": "BJD − 2454833", "BTJD": "BJD − 2457000"}
@@ -44,19 +60,10 @@ def name_page(name):
 def draw_star(examined, network):
     """Draw the page: light curve, occlusion, fold, odd against even transits, whole orbit.
 
-    Parameters
-    ----------
-    examined : evaluation.examination.Examined
-    network : evaluation.prediction.Network
-        That gave the score.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    `examined` is of `examination.examine_star`; `network` is the one that gave the score.
     """
-    star, found, days = examined.star, examined.found, examined.days
+    days = examined.panel["days"]
     n_rows = int(np.clip(np.ceil((days[-1] - days[0]) / ROW_DAYS), 1, MOST_ROWS))
-    has_period = found is not None
     with house_style():
         figure = plt.figure(figsize=(WIDTH, HEIGHT + 1.3 * (n_rows - 1)))
         ratios = (1.0, *[1.2 if n_rows == 1 else 0.9] * n_rows, 1.35)
@@ -70,49 +77,32 @@ def draw_star(examined, network):
             top.tick_params(labelbottom=False)  # the row below has the same days
         top.set_title(_list_numbers(examined, network), fontsize=8.5, parse_math=False)
         points = _draw_occluded(rows, examined)
-        hours = 24 * examined.hidden_days
-        hidden = f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.1f} d"
-        share = "the box search found no period"
-        if has_period:
-            share = f"triangles: transits of the box search; {describe_share(examined.occlusion)}"
-        rows[0].set_title(f"Colour: fall in score when {hidden} are hidden; {share}", fontsize=9)
         bar = figure.colorbar(points, ax=[top, *rows], shrink=0.5, anchor=(0, 0), pad=0.01)
         bar.set_label("fall in score (log-odds)", fontsize=9)
         bar.ax.tick_params(labelsize=8)
-        if has_period:
+        if examined.found:
             _draw_folds(below, examined)
         else:
             for axis in below:
                 axis.set_axis_off()
             below[1].text(0.5, 0.5, "the box search found no period to fold at", ha="center")
-        is_host = examined.cells["called"] == "1"
-        figure.suptitle(
-            f"{shorten(star.name)}\n{describe_call(examined, network)}",
-            x=0.01, ha="left", fontsize=12, color=COLORS["host" if is_host else "non-host"],
-            parse_math=False,
-        )  # fmt: skip
-    trained_on = "light curves that its file does not name"
-    if network.trained_on:
-        trained_on = describe(network.trained_on)
-    simulated = bool(network.trained_on) and network.trained_on["source"] == "simulated"
-    sign_figure(figure, f"network {network.name} was trained on: {trained_on}", simulated)
+        title = f"{shorten(examined.star.name)}\n{describe_call(examined, network)}"
+        color = COLORS[name_class(examined.cells["called"] == "1")]
+        title_figure(figure, title, 12, color=color, parse_math=False)
+    sign_figure(figure, *describe_training(network))
     return figure
 
 
 def draw_thumbnail(examined):
-    """A small picture of a star for a gallery: its fold, or its light curve without a period.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
+    """A small picture of a star for a gallery: its fold, or its light curve without a period."""
+    panel = examined.panel
     with house_style():
         figure, axis = plt.subplots(figsize=(3.2, 1.9))
         if examined.found:
-            _draw_transits(axis, examined)
+            _draw_transits(axis, *_find_detrended(examined), examined.found)
             axis.set_xlabel("hours from mid-transit", fontsize=8)
         else:
-            axis.plot(examined.days, examined.curve, ".", ms=1.5, mew=0, color=DARK)
+            axis.plot(panel["days"], panel["curve"], ".", ms=1.5, mew=0, color=DARK)
             axis.set_xlabel("time (days)", fontsize=8)
         axis.tick_params(labelsize=7)
     return figure
@@ -124,7 +114,7 @@ def describe_call(examined, network):
     call = "called a host" if cells["called"] == "1" else "not called a host"
     text = f"{call}: score {float(cells['score']):.3f} (threshold {network.threshold:.3f})"
     if np.isfinite(examined.masked_score):
-        n = len(examined.falls["middles"])
+        n = len(examined.panel["middles"])
         which = "its transit" if n == 1 else f"all {n} transits"
         text += f", {examined.masked_score:.3f} with {which} hidden"
     if not cells["probability"]:
@@ -137,8 +127,7 @@ def describe_call(examined, network):
 
 def _list_numbers(examined, network):
     """What is known of the star, in lines as wide as the page."""
-    star, cells, numbers = examined.star, examined.cells, []
-    found = examined.found
+    star, found, numbers = examined.star, examined.found, []
     if found:
         depth = examined.depths["transits"]
         numbers = [
@@ -149,7 +138,7 @@ def _list_numbers(examined, network):
             f"SNR {found.snr:.1f}",
             f"search statistic {found.statistic:.1f}",
         ]
-    numbers.append(f"{cells['n_cadences']} of {len(star.flux)} cadences used")
+    numbers.append(f"{examined.cells['n_cadences']} of {len(star.flux)} cadences used")
     lines = textwrap.wrap("   ".join(n.replace(" ", "\0") for n in numbers), LONGEST_LINE)
     lines = [line.replace("\0", " ") for line in lines]
     notes = f"network {network.name}   notes: {printable('; '.join(star.notes)) or 'none'}"
@@ -197,11 +186,12 @@ def _draw_as_read(axis, examined):
     star = examined.star
     days = find_days(star)
     flux = star.flux if star.level is None else 1e6 * (star.flux / star.level - 1)
-    used = np.isin(days, examined.days)
+    used_days = examined.panel["days"]
+    used = np.isin(days, used_days)
     size = np.clip(150 / np.sqrt(len(days)), 1.2, 2.6)
     for which, color in ((~used, PALE), (used, DARK)):
         axis.plot(days[which], flux[which], ".", ms=size, mew=0, color=color, rasterized=True)
-    middles = np.searchsorted(days, examined.days[examined.falls["middles"]])
+    middles = np.searchsorted(days, used_days[examined.panel["middles"]])
     n_beyond = _limit(axis, flux[np.isfinite(flux)], flux[middles])
     if n_beyond:
         axis.text(
@@ -216,94 +206,83 @@ def _draw_as_read(axis, examined):
 
 def _draw_occluded(axes, examined):
     """The equalised light curve in rows, coloured by how far the score falls; its points."""
-    days, curve, falls = examined.days, examined.curve, examined.falls
-    fall = np.interp(np.arange(len(days)), falls["centres"], falls["falls"])
-    top = max(np.abs(falls["falls"]).max(), examined.occlusion["ordinary_fall"], 1e-3)
-    order = np.argsort(np.abs(fall))  # what matters most on top
-    size = np.clip(15_000 / len(days) * len(axes), 1.5, 6)
-    low, high = np.percentile(curve, [0.1, 99.7])
-    all_days = find_days(examined.star)
-    edges = np.linspace(all_days[0], all_days[-1], len(axes) + 1)
+    days, found = find_days(examined.star), examined.occlusion
+    size = np.clip(15_000 / len(examined.panel["days"]) * len(axes), 1.5, 6)
+    edges = np.linspace(days[0], days[-1], len(axes) + 1)
     for axis, start, end in zip(axes, edges[:-1], edges[1:], strict=True):
-        points = axis.scatter(
-            days[order], curve[order], c=fall[order], s=size, lw=0, rasterized=True,
-            cmap=FALLS, norm=TwoSlopeNorm(0, -top, top),
-        )  # fmt: skip
-        middles = days[falls["middles"]]
-        axis.plot(
-            middles, np.full(len(middles), 0.06), "^", ms=4, color="#222222",
-            transform=axis.get_xaxis_transform(),
-        )  # fmt: skip
-        axis.set_ylim(min(1.25 * low, -5.5), max(high, 4.0))
+        points = draw_occluded(axis, examined.panel, found["ordinary_fall"], size, FALLS)
         axis.set_xlim(start, end)
         axis.ticklabel_format(axis="x", style="plain", useOffset=False)
     axes[len(axes) // 2].set_ylabel("equalised flux\n(robust std. deviations)")
     _label_time(axes[-1], examined.star)
+    hours = 24 * examined.hidden_days
+    hidden = f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.1f} d"
+    share = "the box search found no period"
+    if examined.found:
+        share = f"triangles: transits of the box search; {describe_share(found)}"
+    axes[0].set_title(f"Colour: fall in score when {hidden} are hidden; {share}", fontsize=9)
     return points
 
 
-def _draw_transits(axis, examined):
+def _draw_transits(axis, days, flux, found):
     """All transits on one another, in the flux as read less its trend, and medians of bins."""
-    star, found = examined.star, examined.found
-    days = find_days(star)
-    away = fold(days, found.period, found.epoch)
-    reach = find_reach(found.period, found.duration)
-    near = (np.abs(away) < reach) & np.isfinite(examined.detrended)
-    hours, flux = 24 * away[near], examined.detrended[near]
-    axis.plot(hours, flux, ".", ms=2.5, mew=0, color=PALE, rasterized=True)
-    middles, medians = bin_medians(hours, flux, np.linspace(-24 * reach, 24 * reach, 26))
-    axis.plot(middles, medians, "o", ms=3.5, color="#000000")
-    _limit(axis, flux, [np.min(medians)])
+    near, medians = draw_dip(axis, days, flux, found.period, found.epoch, found.duration, PALE)
+    _limit(axis, near, [np.nanmin(medians)])
     axis.ticklabel_format(axis="y", style="sci", scilimits=(-3, 6))
+
+
+def _find_detrended(examined):
+    """Times and flux of the cadences that were measured, in the flux as read less its trend."""
+    known = np.isfinite(examined.detrended)
+    return find_days(examined.star)[known], examined.detrended[known]
 
 
 def _draw_folds(axes, examined):
     """All transits on one another, odd against even ones, and the whole orbit."""
     star, found, depths = examined.star, examined.found, examined.depths
-    days = find_days(star)
-    known = np.isfinite(examined.detrended)
-    days, flux = days[known], examined.detrended[known]
-    period, epoch, duration = found.period, found.epoch, found.duration
-    _draw_transits(axes[0], examined)
+    days, flux = _find_detrended(examined)
+    _draw_transits(axes[0], days, flux, found)
     clear = found.statistic >= occlusion.VISIBLE_STATISTIC
     doubt = "" if clear else f" (below {occlusion.VISIBLE_STATISTIC:g}: may well be noise)"
     axes[0].set_title(
-        f"Fold of {len(examined.falls['middles'])} transits\n"
+        f"Fold of {len(examined.panel['middles'])} transits\n"
         f"search statistic {found.statistic:.2f}{doubt}",
         fontsize=9,
     )
     axes[0].set_ylabel(f"flux less its trend ({_unit(star)})")
-
-    reach = find_reach(period, duration)
-    edges = np.linspace(-24 * reach, 24 * reach, 26)
-    for (name, (marker, color)), shift in zip(PARITIES.items(), (0, period), strict=True):
-        away = 24 * fold(days, 2 * period, epoch + shift)
-        near = np.abs(away) < 24 * reach
-        axes[1].plot(away[near], flux[near], ".", ms=2, mew=0, color="#bbbbbb", rasterized=True)
-        where = bin_medians(away[near], flux[near], edges)
-        axes[1].plot(*where, marker, ms=3.5, color=color, label=name, zorder=3)
-    axes[1].legend(loc="lower left", fontsize=8, handletextpad=0.1, borderpad=0)
+    _draw_parities(axes[1], days, flux, found)
     unit = "" if star.level is None else " ppm"
     both = (f"{n} {_format_depth(depths[n], star).removesuffix(unit)}" for n in PARITIES)
     axes[1].set_title(f"Depths: {', '.join(both)}{unit}\n{_compare(depths)}", fontsize=9)
     for axis in axes[:2]:
         axis.set_xlabel("time from the middle of a transit (hours)")
 
-    phase = (fold(days, period, epoch) / period + 0.25) % 1 - 0.25
-    axes[2].plot(phase, flux, ".", ms=1.5, mew=0, color="#bbbbbb", rasterized=True)
-    where = bin_medians(phase, flux, np.linspace(-0.25, 0.75, PHASE_BINS + 1))
-    axes[2].plot(*where, "o", ms=2.2, color="#000000")
+    phase = (fold(days, found.period, found.epoch) / found.period + 0.25) % 1 - 0.25
+    edges = np.linspace(-0.25, 0.75, PHASE_BINS + 1)
+    medians = {"marker": "o", "ms": 2.2, "color": "#000000"}
+    draw_medians(axes[2], phase, flux, edges, {"ms": 1.5, "color": FAINT}, medians)
     axes[2].axvline(0.5, color="#888888", lw=0.8, ls=":", zorder=0)
     axes[2].set_xlim(-0.25, 0.75)
     axes[2].set_xlabel("phase (periods)")
     between = depths["between"]
     telling = between.n_dips and between.median > TELLING * between.error
-    remark = ": an eclipsing binary?" if telling else ""
-    half = f"depth {_format_depth(between, star)}{remark}"
+    half = f"depth {_format_depth(between, star)}{BINARY if telling else ''}"
     axes[2].set_title(f"Whole orbit; half a period after transit:\n{half}", fontsize=9)
     for axis in axes[1:]:
         axis.set_ylim(axes[0].get_ylim())
         axis.tick_params(labelleft=False)
+
+
+def _draw_parities(axis, days, flux, found):
+    """Odd and even transits, each on one another."""
+    reach = 24 * find_reach(found.period, found.duration)
+    edges = np.linspace(-reach, reach, 26)
+    for (name, looks), shift in zip(PARITIES.items(), (0, found.period), strict=True):
+        away = 24 * fold(days, 2 * found.period, found.epoch + shift)
+        near = np.abs(away) < reach
+        medians = looks | {"ms": 3.5, "label": name, "zorder": 3}
+        draw_medians(axis, away[near], flux[near], edges, {"ms": 2, "color": FAINT}, medians)
+    axis.legend(loc="lower left", fontsize=8, handletextpad=0.1, borderpad=0)
 
 
 def _compare(depths):
@@ -312,8 +291,7 @@ def _compare(depths):
     if not (odd.n_dips and even.n_dips):
         return "only one of the two kinds was seen"
     difference = abs(odd.median - even.median) / max(np.hypot(odd.error, even.error), 1e-9)
-    remark = ": an eclipsing binary?" if difference > TELLING else ""
-    return f"differ by {difference:.1f} standard errors{remark}"
+    return f"differ by {difference:.1f} standard errors{BINARY if difference > TELLING else ''}"
 
 
 def shorten(name):

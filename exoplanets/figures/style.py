@@ -19,18 +19,9 @@ LEGEND_LINE = 0.2  # inches of a line of `draw_legend`
 
 
 def save_figure(figure, path, provenance, run=None):
-    """Save a figure, signed with the data it shows, and print where it is.
+    """Save a figure, signed with its data and the identity of its run, and print where it is.
 
-    Parameters
-    ----------
-    figure : matplotlib.figure.Figure
-        Closed afterwards.
-    path : path
-        Replaced at once, or not at all.
-    provenance : dict
-        Of the tables; see `kaggle.load`.
-    run : str, optional
-        Identity of the run; see `evaluation.runs`.
+    `provenance` is what `stars.describe` takes. The figure is closed afterwards.
     """
     text = describe(provenance)
     if run:
@@ -42,14 +33,19 @@ def save_figure(figure, path, provenance, run=None):
 
 def sign_figure(figure, text, simulated):
     """Put where a figure comes from at its bottom, in red if anything of it is simulated."""
-    figure.supxlabel(  # constrained layout leaves room for it, unlike for plain text
-        text,
-        x=0.995,
-        ha="right",
-        fontsize=9 if simulated else 7,
-        fontweight="bold" if simulated else "normal",
-        color="#B00020" if simulated else "#777777",
-    )
+    looks = {"fontsize": 7, "color": "#777777"}
+    if simulated:
+        looks = {"fontsize": 9, "color": "#B00020", "fontweight": "bold"}
+    # Constrained layout leaves room for this label, unlike for plain text.
+    figure.supxlabel(text, x=0.995, ha="right", **looks)
+
+
+def describe_training(network):
+    """What light curves a network was trained on, in words, and whether they are simulated."""
+    source = network.trained_on
+    data = describe(source) if source else "light curves that its file does not name"
+    is_simulated = bool(source) and source["source"] == "simulated"
+    return f"network {network.name} was trained on: {data}", is_simulated
 
 
 def write_figure(figure, path):
@@ -75,15 +71,25 @@ def find_colors(classifiers):
     return colors
 
 
+def name_class(is_host):
+    """The name of a star's class, as in `COLORS`."""
+    return "host" if is_host else "non-host"
+
+
+def split_classes(is_host):
+    """Name and stars of each class; hosts come last, so that the rare class is drawn on top."""
+    return ("non-host", ~is_host), ("host", is_host)
+
+
 def name_classifier(network, light_curves):
     """A classifier and its light curves in words."""
     kind = "flux as distributed" if light_curves == "distributed" else "equalised flux"
     return f"{network.replace('_', ' ')}, {kind}"
 
 
-def title_figure(figure, text, fontsize=9.5):
+def title_figure(figure, text, fontsize=9.5, **looks):
     """Put a figure's message at its top left."""
-    figure.suptitle(text, x=0.01, ha="left", fontsize=fontsize)
+    figure.suptitle(text, x=0.01, ha="left", fontsize=fontsize, **looks)
 
 
 def draw_legend(axis, drawn):

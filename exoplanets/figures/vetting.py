@@ -6,17 +6,19 @@ classifier by its name.
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.colors import TwoSlopeNorm
 
 from exoplanets.evaluation import completeness, reliability, vetting
 from exoplanets.evaluation.metrics import logit
 from exoplanets.evaluation.occlusion import HIDDEN
+from exoplanets.figures.light_curves import draw_occluded
 from exoplanets.figures.style import (
     COLORS,
     LEGEND_LINE,
     draw_legend,
     house_style,
+    name_class,
     name_classifier,
+    split_classes,
     title_figure,
 )
 from exoplanets.stars import CADENCE_DAYS
@@ -28,19 +30,20 @@ TREATMENT_NAMES = {
     "scrambled": "12 h blocks shuffled\n(no period left)",
 }
 AT_RATE = "false_positives_1_percent"
+# Of a star's score: place beside the treatment's middle, marker, its size, and opacity.
+SCORES = {"non-host": (-0.19, ".", 4.0, 0.45), "host": (0.19, "D", 2.8, 0.9)}
 
 
 def draw_injection_recovery(content, colors):
     """Share of injected planets recovered, against SNR and over period and radius."""
     rows = content["completeness"]
     main = next(row for row in rows if row["network"] == content["network"])
+    name, legend = _name(main["network"]), LEGEND_LINE * (len(rows) + 1)
     with house_style():
         figure, axes = plt.subplot_mosaic(
-            [["left", "right"], ["legend", "legend"]],
-            figsize=(7.5, 4.6 + LEGEND_LINE * (len(rows) + 1)),
-            width_ratios=(1.2, 1),
-            height_ratios=(3.7, LEGEND_LINE * (len(rows) + 1)),
-        )
+            [["left", "right"], ["legend", "legend"]], figsize=(7.5, 4.6 + legend),
+            width_ratios=(1.2, 1), height_ratios=(3.7, legend),
+        )  # fmt: skip
         left, right = axes["left"], axes["right"]
         shift = 0.97 ** np.linspace(-(len(rows) - 1), len(rows) - 1, len(rows))
         for row, factor in zip(rows, shift, strict=True):
@@ -63,15 +66,14 @@ def draw_injection_recovery(content, colors):
         left.set_xlabel("signal-to-noise ratio of the injected transits")
         left.set_ylabel("fraction recovered (95 % Wilson intervals)")
 
-        _draw_grid(right, main[AT_RATE])
-        right.set_title(f"{_name(main['network'])}: recovered of injected planets", fontsize=9)
         cut = main[AT_RATE]
+        _draw_grid(right, cut)
+        right.set_title(f"{name}: recovered of injected planets", fontsize=9)
         title_figure(
             figure,
-            f"The {_name(main['network'])} network recovers {cut['all']['recovered']} of "
-            f"{cut['all']['n']} planets injected into {content['held_out_non_hosts']} unseen "
-            f"non-hosts,\nat a threshold that calls {cut['false_positives']} of "
-            f"{cut['non_hosts']} non-hosts",
+            f"The {name} network recovers {cut['all']['recovered']} of {cut['all']['n']} planets "
+            f"injected into {content['held_out_non_hosts']} unseen non-hosts,\n"
+            f"at a threshold that calls {cut['false_positives']} of {cut['non_hosts']} non-hosts",
         )
         draw_legend(axes["legend"], left)
     return figure
@@ -97,20 +99,12 @@ def _draw_recovery(axis, bins, factor, color, label, ls="-", face=None):
     middle = [factor * np.sqrt(b["snr"][0] * b["snr"][1]) for b in bins]
     fraction = np.array([b["fraction"] for b in bins])
     low, high = np.array([b["interval"] for b in bins]).T
+    # Rounding may leave a bound a hair inside the fraction.
+    reach = [np.maximum(fraction - low, 0), np.maximum(high - fraction, 0)]
     axis.errorbar(
-        middle,
-        fraction,
-        # Rounding may leave a bound a hair inside the fraction.
-        yerr=[np.maximum(fraction - low, 0), np.maximum(high - fraction, 0)],
-        color=color,
-        ls=ls,
-        marker="o",
-        ms=4,
-        mfc=face or color,
-        elinewidth=1,
-        capsize=2,
-        label=label,
-    )
+        middle, fraction, yerr=reach, color=color, ls=ls, marker="o", ms=4, mfc=face or color,
+        elinewidth=1, capsize=2, label=label,
+    )  # fmt: skip
 
 
 def _draw_grid(axis, cut):
@@ -128,8 +122,7 @@ def _draw_grid(axis, cut):
     ratios = [f"{edge:g}" if np.isfinite(edge) else "" for edge in completeness.RATIO_EDGES]
     axis.set_xticks(np.arange(len(periods)) - 0.5, periods)
     axis.set_yticks(np.arange(len(ratios)) - 0.5, ratios)
-    axis.set_xlabel("period (days)")
-    axis.set_ylabel("planet-to-star radius ratio, at least")
+    axis.set(xlabel="period (days)", ylabel="planet-to-star radius ratio, at least")
     axis.spines[:].set_visible(False)
 
 
@@ -137,20 +130,17 @@ def draw_reliability(content, drawn, colors):
     """Scores of hosts and non-hosts, as they are and where no transit or no period is left."""
     rows = content["reliability"]
     shown = next(row for row in rows if row["network"] == content["network"])
+    legend = LEGEND_LINE * len(rows)
     with house_style():
         figure, (top, bottom, below) = plt.subplots(
-            3,
-            1,
-            figsize=(7.5, 7.6 + LEGEND_LINE * len(rows)),
-            height_ratios=(3.4, 3.0, LEGEND_LINE * len(rows)),
+            3, 1, figsize=(7.5, 7.6 + legend), height_ratios=(3.4, 3.0, legend)
         )
         _draw_scores(top, drawn, shown)
         top.set_title(
             f"Scores of the {_name(shown['network'])} network; {shown['stars']}; bars: median and "
             "quartiles",
-            fontsize=9,
-            pad=16,
-        )
+            fontsize=9, pad=16,
+        )  # fmt: skip
         _draw_aucs(bottom, rows, colors)
         bottom.set_title(
             "Hosts against equally treated non-hosts, 95 % bootstrap intervals; above the red line "
@@ -168,15 +158,12 @@ def _draw_scores(axis, drawn, row):
     jitter = np.random.default_rng(0).uniform(-1, 1, len(y))
     for place, treatment in enumerate(reliability.TREATMENTS):
         score = logit(drawn["treated"][treatment])
-        for name, side, marker, size in (
-            ("non-host", -0.19, ".", 4.0),
-            ("host", 0.19, "D", 2.8),
-        ):
-            member = y == (name == "host")
+        for name, member in split_classes(y == 1):
+            side, marker, size, alpha = SCORES[name]
             middle = place + side
             axis.plot(
                 middle + 0.12 * jitter[member], score[member], marker, ms=size, mew=0,
-                color=COLORS[name], alpha=0.9 if name == "host" else 0.45, rasterized=True,
+                color=COLORS[name], alpha=alpha, rasterized=True,
                 label=f"{name}s ({member.sum()})" if place == 0 else None,
             )  # fmt: skip
             low, median, high = np.percentile(score[member], [25, 50, 75])
@@ -216,9 +203,8 @@ def _draw_aucs(axis, rows, colors):
     axis.axhline(0.5, color="#888888", lw=0.8)
     axis.plot([0.5, 2.5], [vetting.MOST_WITHOUT_TRANSITS] * 2, color="#B00020", lw=0.9, ls="--")
     axis.set_xticks(range(len(reliability.TREATMENTS)), TREATMENT_NAMES.values(), fontsize=8)
-    axis.set_xlim(-0.5, 3.5)
     axis.set_ylim(top=1.02)
-    axis.set_ylabel("ROC AUC")
+    axis.set(xlim=(-0.5, 3.5), ylabel="ROC AUC")
 
 
 def _format_auc(row):
@@ -252,15 +238,13 @@ def draw_occlusion(content, drawn):
         if not rows:
             axes[0].text(0.5, 0.5, "no star is clear enough to be occluded", ha="center")
         for axis, row, panel in zip(axes, rows, panels, strict=False):
-            points = draw_occluded(axis, panel, row["ordinary_fall"])
+            size = np.clip(15_000 / len(panel["days"]), 1, 5)
+            points = draw_occluded(axis, panel, row["ordinary_fall"], size, "PuOr_r")
             axis.set_xlim(0, max(other["days"][-1] for other in panels))
-            name = "host" if row["label"] else "non-host"
-            axis.set_title(
-                f"{row['star']}, {name}, score {row['score']:.2f}, period {row['period']:.2f} d: "
-                f"{describe_share(row)}",
-                fontsize=8,
-                color=COLORS[name],
-            )
+            name = name_class(row["label"])
+            found = f"score {row['score']:.2f}, period {row['period']:.2f} d"
+            title = f"{row['star']}, {name}, {found}: {describe_share(row)}"
+            axis.set_title(title, fontsize=8, color=COLORS[name])
             bar = figure.colorbar(points, ax=axis, aspect=8, pad=0.01)
             bar.ax.tick_params(labelsize=7)
         axes[-1].set_xlabel("time since the first cadence (days)")
@@ -274,29 +258,6 @@ def draw_occlusion(content, drawn):
             "of the box search",
         )
     return figure
-
-
-def draw_occluded(axis, panel, ordinary_fall):
-    """Draw one light curve coloured by how far the score falls when each stretch is hidden.
-
-    `panel` is of `evaluation.occlusion.occlude_star`; colours reach at least as far as the ordinary
-    fall (log-odds). Returns the points, for a colour bar.
-    """
-    days, curve, middles = panel["days"], panel["curve"], panel["middles"]
-    fall = np.interp(np.arange(len(days)), panel["centres"], panel["falls"])
-    top = max(np.abs(panel["falls"]).max(), ordinary_fall, 1e-3)
-    order = np.argsort(np.abs(fall))  # what matters most on top
-    points = axis.scatter(
-        days[order], curve[order], c=fall[order], s=np.clip(15_000 / len(days), 1, 5), lw=0,
-        rasterized=True, cmap="PuOr_r", norm=TwoSlopeNorm(0, -top, top),
-    )  # fmt: skip
-    bottom = np.full(len(middles), 0.06)
-    axis.plot(
-        days[middles], bottom, "^", ms=4, color="#222222", transform=axis.get_xaxis_transform()
-    )
-    low, high = np.percentile(curve, [0.1, 99.7])
-    axis.set_ylim(min(1.25 * low, -5.5), max(high, 4.0))
-    return points
 
 
 def describe_share(row):
@@ -320,15 +281,12 @@ def draw_calibration(measured, network, color):
                 axis.plot(x, fraction, "o", ms=6, color=color)
                 middle = (row["low"] + row["high"]) / 2
                 for height, name in ((1.075, "host"), (1.03, "non-host")):
-                    axis.text(
-                        middle, height, f"{row[name.replace('-', '_') + 's']}", ha="center",
-                        fontsize=7.5, color=COLORS[name],
-                    )  # fmt: skip
+                    count = str(row[f"{name.replace('-', '_')}s"])
+                    looks = {"fontsize": 7.5, "color": COLORS[name]}
+                    axis.text(middle, height, count, ha="center", **looks)
             axis.set_title(f"{title}: Brier score {_format(measured[f'brier_{when}'])}", fontsize=9)
-            axis.set_xlim(0, 1)
-            axis.set_ylim(-0.02, 1.13)
-            axis.set_yticks(np.linspace(0, 1, 6))
-            axis.set_xticks(np.linspace(0, 1, 6))
+            ticks = np.linspace(0, 1, 6)
+            axis.set(xlim=(0, 1), ylim=(-0.02, 1.13), xticks=ticks, yticks=ticks)
         axes[0].set_xlabel(f"score of the {_name(network)} network")
         axes[1].set_xlabel("calibrated probability of a host")
         axes[0].set_ylabel("fraction of hosts")

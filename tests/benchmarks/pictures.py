@@ -16,7 +16,6 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from exoplanets.figures.captions import CAPTIONS
-from exoplanets.figures.run_page import STEPS
 from exoplanets.files import DataError, atomic_write, run, say
 
 WIDTH = 1000  # pixels
@@ -48,12 +47,11 @@ def shrink(figure, path):
 def describe_figures(names):
     """The text of `plots/README.md`, with the pictures that there are."""
     lines = [ABOUT]
-    for step, title in STEPS.items():
+    for title, captions in CAPTIONS.items():
         lines.append(f"## {title}\n")
-        for name, (of_step, caption) in CAPTIONS.items():
-            if of_step == step:
-                picture = f"![{name}](readme/{name}.png)\n\n" if name in names else ""
-                lines.append(f"### {name}.png\n\n{picture}{caption}\n")
+        for name, caption in captions.items():
+            picture = f"![{name}](readme/{name}.png)\n\n" if name in names else ""
+            lines.append(f"### {name}.png\n\n{picture}{caption}\n")
     return "\n".join(lines)
 
 
@@ -63,14 +61,15 @@ def main(argv=None):
     args = parser.parse_args(argv)
     folder = ROOT / "plots" / "readme"
     folder.mkdir(exist_ok=True)
-    for name in CAPTIONS:
+    names = [name for captions in CAPTIONS.values() for name in captions]
+    for name in names:
         figure = args.plots_dir / f"{name}.png"
         if not figure.is_file():
             raise DataError(f"'{figure}' is missing: run the four scripts with this --plots-dir")
         shrink(figure, folder / figure.name)
         say(f"{folder / figure.name}: {(folder / figure.name).stat().st_size / 1000:.0f} kB")
     with atomic_write(ROOT / "plots" / "README.md") as temporary:
-        temporary.write_text(describe_figures(set(CAPTIONS)))
+        temporary.write_text(describe_figures(names))
 
 
 if __name__ == "__main__":

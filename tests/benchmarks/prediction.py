@@ -85,7 +85,7 @@ def print_rates_of_arrays(rng):
         for _ in range(8)
     ]
     n_threads = min(os.cpu_count() or 1, MOST_THREADS)
-    prepared = [prediction.equalise_stars(block, network, job) for block in blocks]
+    prepared = [prediction.prepare_stars(block, network, job) for block in blocks]
     curves = [[each.curve for each in block] for block in prepared]
     prediction.score_curves(network, curves[0])
     ways = {
@@ -149,7 +149,7 @@ def print_skill(folder):
     print(f"data: {describe(provenance)}: {stars.y.sum()} hosts, {(stars.y == 0).sum()} non-hosts")
     for name, sign in (("as they are", 1), ("upside down", -1)):
         given = [prediction.give_time(Star("", sign * flux), network) for flux in stars.flux]
-        prepared = prediction.equalise_stars(given, network, job)
+        prepared = prediction.prepare_stars(given, network, job)
         kept = [i for i, each in enumerate(prepared) if hasattr(each, "curve")]
         score = prediction.score_curves(network, [prepared[i].curve for i in kept])
         print(
