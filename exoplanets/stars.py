@@ -66,8 +66,19 @@ class Stars:
         return self.flux if kind == "distributed" else self.curves
 
     def select(self, rows):
-        """The stars of an index array, a mask or a slice, in its order."""
-        return Stars(**{name: array[rows] for name, array in self._arrays()})
+        """The stars of an index array, a mask or a slice, in its order.
+
+        A mask that takes a single run of stars makes no copy: what comes back is read-only.
+        """
+        is_mask = not isinstance(rows, slice) and np.asarray(rows).dtype == bool
+        places = np.flatnonzero(rows) if is_mask else ()
+        if len(places) and places[-1] - places[0] + 1 == len(places):
+            rows = slice(places[0], places[-1] + 1)
+        selected = Stars(**{name: array[rows] for name, array in self._arrays()})
+        if isinstance(rows, slice):
+            for _, array in selected._arrays():
+                array.flags.writeable = False
+        return selected
 
     def replace(self, **arrays):
         """These stars with other arrays in place of those named."""

@@ -32,6 +32,19 @@ def test_selected_stars_keep_all_that_belongs_to_them(rows):
     assert np.isnan(chosen.flux[:, 2]).all()  # missing stays missing
 
 
+def test_a_run_of_stars_is_not_copied_and_cannot_be_written_to():
+    stars = make_stars(5)
+    run = stars.select(np.arange(5) > 2)
+    assert np.shares_memory(run.flux, stars.flux)
+    with pytest.raises(ValueError, match="read-only"):
+        run.flux[0] = 1
+    stars.flux[0] = 1  # the original can be
+    for rows in (np.array([True, False, True, False, True]), np.array([3, 4]), np.zeros(5, bool)):
+        chosen = stars.select(rows)
+        assert not np.shares_memory(chosen.flux, stars.flux)
+        chosen.flux[:] = 7
+
+
 def test_what_is_not_known_yet_stays_unknown():
     stars = make_stars(3, cadence=False, curves=False)
     assert stars.select([0]).cadence is None

@@ -102,7 +102,8 @@ def prepare(stars, provenance, data_dir, sigmas=None, min_cadences=None, *, deci
     else:
         say(f"taking the equalised stars from '{path}'")
         kept_rule = OutlierRule(*note["rule"])
-    usable = _select(stars, arrays["rows"]).replace(curves=arrays["curves"])
+    is_usable = np.isin(np.arange(len(stars)), arrays["rows"])
+    usable = stars.select(is_usable).replace(curves=arrays["curves"])
     _check_classes(usable, note["left_out"])
 
     asked = {"sigmas": sigmas, "min_cadences": min_cadences}
@@ -141,7 +142,7 @@ def _equalise(stars):
         for row in np.flatnonzero(share > MOSTLY_MISSING)
     }
     whole = np.flatnonzero(share <= MOSTLY_MISSING)
-    chosen = _select(stars, whole)
+    chosen = stars.select(share <= MOSTLY_MISSING)
     train = chosen.flux[: np.sum(chosen.table == "train")]  # it comes first
     try:
         clock = find_clock(train)
@@ -175,11 +176,6 @@ def _unpack(arrays):
     rows = (int(n) for n in arrays["clock_rows"])
     alignment = Alignment(**alignment) if alignment else None
     return campaign, Clock(campaign.lost, campaign.missing, *rows, alignment)
-
-
-def _select(stars, rows):
-    """The stars of some rows; without a copy of the flux if it is all of them."""
-    return stars.select(slice(None) if len(rows) == len(stars) else rows)
 
 
 def _check_classes(stars, left_out):
