@@ -21,22 +21,12 @@ from exoplanets.stars import CADENCE_DAYS
 
 
 class PeriodRange(NamedTuple):
-    """A range of trial periods.
+    """A range of trial periods."""
 
-    Attributes
-    ----------
-    step : int
-        Cadences between two trial epochs.
-    shortest, longest : float
-        Trial periods, days.
-    durations : tuple of int
-        Places in `DURATIONS`: a transit lasts the longer, the longer its period.
-    """
-
-    step: int
-    shortest: float
+    step: int  # cadences between two trial epochs
+    shortest: float  # trial period, days
     longest: float
-    durations: tuple
+    durations: tuple  # places in `DURATIONS`: a transit lasts the longer, the longer its period
 
 
 SEARCHES = (
@@ -55,46 +45,22 @@ LONGEST = 4000  # cadences (82 d) searched at once; longer light curves are sear
 
 
 class Candidates(NamedTuple):
-    """Ephemerides, a row per candidate.
+    """Ephemerides; ndarrays with a row per candidate."""
 
-    Attributes
-    ----------
-    star : ndarray of shape (n,)
-        Row of the light curve.
-    period, epoch : ndarray of shape (n,)
-        Cadences; the epoch is the middle of any one transit.
-    duration : ndarray of shape (n,)
-        Place in `DURATIONS`.
-    snr : ndarray of shape (n, len(DURATIONS))
-        Events at this ephemeris: their sum over the root of their number, by duration.
-    """
-
-    star: np.ndarray
-    period: np.ndarray
-    epoch: np.ndarray
-    duration: np.ndarray
-    snr: np.ndarray
+    star: np.ndarray  # row of the light curve
+    period: np.ndarray  # cadences
+    epoch: np.ndarray  # cadences, the middle of any one transit
+    duration: np.ndarray  # place in `DURATIONS`
+    snr: np.ndarray  # a column per duration: sum of the events over the root of their number
 
 
 class Plan(NamedTuple):
-    """How a series of some length is folded; per trial period, shortest first.
+    """How a series of some length is folded; per trial period, shortest first."""
 
-    Attributes
-    ----------
-    periods : ndarray of shape (n_periods,)
-        Steps.
-    lags : list of (int, int)
-        One and two periods, rounded so that the second holds.
-    cycles : list of ndarray
-        First steps of all cycles, four after four.
-    scales : list of ndarray
-        Per phase, one over the root of the number of events; 0 where there are fewer than two.
-    """
-
-    periods: np.ndarray
-    lags: list
-    cycles: list
-    scales: list
+    periods: np.ndarray  # steps
+    lags: list  # one and two periods, rounded so that the second holds
+    cycles: list  # ndarrays, the first steps of all cycles, four after four
+    scales: list  # ndarrays, per phase: 1 / sqrt(number of events), 0 for fewer than two
 
 
 @functools.lru_cache(maxsize=32)
