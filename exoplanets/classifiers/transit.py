@@ -53,7 +53,7 @@ FARTHEST = 4.0  # standard deviations; a number farther from its mean counts as 
 class TransitSettings(Settings):
     """Hyper-parameters of the transit network; each is a flag."""
 
-    curves: int = setting(9000, "light curves in the training sample, half with transits", 64)
+    curves: int = setting(6000, "light curves in the training sample, half with transits", 64)
     snr_low: float = setting(5.5, "least signal-to-noise ratio of an injected planet", 0.1)
     snr_high: float = setting(1500.0, "greatest signal-to-noise ratio of an injected planet", 1)
     candidates: int = setting(6, "trial periods per star that the network is shown", 1, 100)
