@@ -22,6 +22,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+from numpy.lib.format import read_array
 
 from exoplanets.classifiers.base import Classifier, Settings, setting
 from exoplanets.classifiers.features import NUMBERS, POINTS, VIEWS, find_features
@@ -211,11 +212,11 @@ def load_transit(path):
     try:
         with zipfile.ZipFile(path) as archive:
             scoring = json.loads(archive.read("scoring.json"))
-            arrays = {
-                Path(name).stem: np.lib.format.read_array(archive.open(name), allow_pickle=False)
-                for name in archive.namelist()
-                if name.startswith(CAMPAIGN)
-            }
+            arrays = {}
+            for name in archive.namelist():
+                if name.startswith(CAMPAIGN):
+                    with archive.open(name) as stream:
+                        arrays[Path(name).stem] = read_array(stream, allow_pickle=False)
     except FileNotFoundError:
         raise DataError(f"'{path}' is missing: {again}") from None
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, RuntimeError) as error:
