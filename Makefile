@@ -30,16 +30,11 @@ METRICS := $(DATA_DIR)/metrics.json
 all: $(METRICS)
 
 $(FIGURES): $(call code,data_visualization.py) $(INPUTS) | setup
-	$(RUN) $< $(DIRS)
-
 # The first script fetches the light curves, so the others wait for it; its figure does not matter.
 $(ANALYSIS): $(call code,data_analysis.py) $(INPUTS) | $(FIGURES)
-	$(RUN) $< $(DIRS)
-
 $(SPLIT): $(call code,data_preprocessing.py) $(INPUTS) $(ANALYSIS)
-	$(RUN) $< $(DIRS)
-
 $(METRICS): $(call code,cnn_classifier.py) $(OPTIONS) $(SPLIT) | $(ANALYSIS)
+$(FIGURES) $(ANALYSIS) $(SPLIT) $(METRICS):
 	$(RUN) $< $(DIRS)
 
 $(OPTIONS): FORCE

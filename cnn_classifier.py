@@ -32,29 +32,18 @@ FULL_FOLDS, FULL_SEEDS = 5, 5  # of the cross-validation that --vet full brings 
 def make_command_line(classifiers=()):
     """The parser of this script, with the settings of these classifiers."""
     parser = make_parser(__doc__)
-    parser.add_argument(
-        "--cross-validate", type=parse_folds, metavar="K", help="also cross-validate, in K folds"
+    add = parser.add_argument
+    add("--cross-validate", type=parse_folds, metavar="K", help="also cross-validate, in K folds")
+    repeated = "how often the cross-validation is repeated (default: %(default)s)"
+    add("--repetitions", type=parse_positive, default=3, metavar="N", help=repeated)
+    searched = "whether all stars are box-searched; auto: up to 1000 stars (default: %(default)s)"
+    choices = ("auto", "always", "never")
+    add("--box-least-squares", choices=choices, default="auto", help=searched)
+    vetted = (
+        f"how thorough the vetting is; full cross-validates {FULL_SEEDS} times in "
+        f"{FULL_FOLDS} folds too (default: %(default)s)"
     )
-    parser.add_argument(
-        "--repetitions",
-        type=parse_positive,
-        default=3,
-        metavar="N",
-        help="how often the cross-validation is repeated (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--box-least-squares",
-        choices=("auto", "always", "never"),
-        default="auto",
-        help="whether all stars are box-searched; auto: up to 1000 stars (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--vet",
-        choices=("quick", "full", "none"),
-        default="quick",
-        help=f"how thorough the vetting is; full cross-validates {FULL_SEEDS} times in "
-        f"{FULL_FOLDS} folds too (default: %(default)s)",
-    )
+    add("--vet", choices=("quick", "full", "none"), default="quick", help=vetted)
     add_settings(parser, classifiers)
     return parser
 
@@ -70,7 +59,6 @@ import importlib.metadata
 import json
 
 import numpy as np
-import pandas as pd
 
 from exoplanets.classifiers import registry
 from exoplanets.classifiers.base import Classifier, Settings, setting
@@ -78,10 +66,10 @@ from exoplanets.classifiers.box import BoxLeastSquares
 from exoplanets.classifiers.keras_tools import (
     keras,
     make_batches,
-    make_progress_bar,
     make_reproducible,
     predict,
     save_model,
+    train,
 )
 from exoplanets.evaluation import runs
 from exoplanets.evaluation.comparison import fit_classifiers
@@ -130,16 +118,9 @@ class PublishedSettings(Settings):
 def make_published_network(x, settings):
     """The network of the published study, layer by layer, compiled.
 
-    Parameters
-    ----------
-    x : ndarray of shape (n_stars, n_cadences)
-        The fit stars: the normalisation learns each cadence's mean and variance from them.
-    settings : PublishedSettings
-
-    Returns
-    -------
-    keras.Model
-        From flux, shape (n, n_cadences, 1), to the score of being a host, shape (n, 1).
+    From flux, shape (n, n_cadences, 1), to the score of being a host, shape (n, 1). `x` is the flux
+    of the fit stars, (n_stars, n_cadences): the normalisation learns each cadence's mean and
+    variance from them.
     """
     if settings.normalization == "adapted":
         normalization = layers.Normalization(axis=1)
@@ -206,23 +187,15 @@ class Published(Classifier):
                 f"batches of {batch_size} instead of {self.settings.batch_size}: batch "
                 f"normalisation needs {FEWEST_BATCHES} an epoch, and there are {len(y)} fit stars"
             )
-        history = self.model.fit(
-            make_batches(x[..., np.newaxis], y, batch_size, seed),
-            validation_data=make_batches(
-                self._read(validation)[..., np.newaxis], validation.y, batch_size
-            ),
-            class_weight={0: 1.0, 1: self.settings.host_weight},
-            shuffle=False,  # they are shuffled
-            epochs=self.settings.epochs,
-            callbacks=[
-                keras.callbacks.EarlyStopping(
-                    "val_loss", patience=self.settings.patience, restore_best_weights=True
-                ),
-                make_progress_bar("published"),
-            ],
-            verbose=0,
+        held_out = self._read(validation)[..., np.newaxis], validation.y
+        stopping = keras.callbacks.EarlyStopping(
+            "val_loss", patience=self.settings.patience, restore_best_weights=True
         )
-        self.history = pd.DataFrame(history.history).rename_axis("epoch").reset_index()
+        self.history = train(
+            self.model, x[..., np.newaxis], y, batch_size, self.settings.epochs, seed, [stopping],
+            validation_data=make_batches(*held_out, batch_size),
+            class_weight={0: 1.0, 1: self.settings.host_weight},
+        )  # fmt: skip
         return self
 
     def score(self, stars):
@@ -249,13 +222,7 @@ class PublishedOnEqualised(Published):
 def load_views(args, classifiers, settings):
     """What step 3 passes on, and what tells this run from others.
 
-    Returns
-    -------
-    views : dict of Stars
-        Per kind of light curves.
-    campaign : Campaign
-    provenance : dict
-        `data`, `preprocessing`, `seed`, `options`, `settings`, `versions`, and `run` of all these.
+    Returns the stars per kind of light curves, their `Campaign`, and the provenance of this run.
     """
     split = load_split(args.data_dir / SPLIT_FILE)
     if args.simulated and split["provenance"]["source"] != "simulated":
@@ -321,8 +288,7 @@ def main(argv=None):
     check_writable(args.data_dir / runs.METRICS, args.plots_dir / "results.md")
     views, campaign, provenance = load_views(args, kinds, settings)
     print(f"data: {describe(provenance['data'])}")
-    mixture = runs.describe_mixture(args.data_dir)
-    if mixture:
+    if mixture := runs.describe_mixture(args.data_dir):
         say(f"{mixture}: this run replaces them all")
 
     classifiers = [kind(settings.get(kind.settings_class), campaign) for kind in kinds]

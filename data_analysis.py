@@ -52,22 +52,11 @@ FIGURES = ("pairplot", "pairplot_out", "kde1plot", "leaks", "clock")
 def audit(stars, seed):
     """Measure every probe on all labelled stars, as distributed and equalised.
 
-    Parameters
-    ----------
-    stars : Stars
-        Of both tables, in the order of their files, with curves.
-    seed : int
-        Of the bootstrap.
-
-    Returns
-    -------
-    dict
-        The content of `leaks.json`: `n_hosts`, `n_non_hosts`; `probes`, per probe its name, leak,
-        meaning, reference and, for each kind of light curve, the ROC AUC of label against probe,
-        its 95 % stratified bootstrap interval and the best F1 of a single cut; `adversary`, the
-        same of a classifier blind to dips, out of fold, on equalised curves
-        (`evaluation/adversary.py`); `without_learning`, what the worst leak alone would score on
-        the test table (`score_leak`).
+    The stars are of both tables, in the order of their files, with curves; the seed is of the
+    bootstrap. Returns the content of `leaks.json`, a dict: `n_hosts`, `n_non_hosts`; `probes`, per
+    probe what it is and, for each kind of light curve, how well it tells the label
+    (`describe_probe`); `adversary` (`try_adversary`); `without_learning`, what the worst leak alone
+    would score on the test table (`score_leak`).
     """
     rng = np.random.default_rng(seed)
     rows = [np.flatnonzero(stars.table == name) for name in TABLES]
@@ -78,33 +67,29 @@ def audit(stars, seed):
         "distributed": probes.measure_all([flux[part[0] : part[-1] + 1] for part in rows]),
         "equalised": probes.measure_all([stars.curves[part] for part in mixed]),
     }
-    described = []
+    described = {}
     for probe in probes.PROBES:
-        told = {
+        about = ("name", "leak", "meaning", "reference", "of_file")
+        described[probe.name] = {name: getattr(probe, name) for name in about} | {
             kind: describe_probe(y[kind], values[kind][probe.name], rng) for kind in LIGHT_CURVES
         }
-        names = ("name", "leak", "meaning", "reference", "of_file")
-        described.append({name: getattr(probe, name) for name in names} | told)
     # The worst leak is one that a network can see: in a single star, and in its light curve.
-    seen = [probe for probe in probes.PROBES if probe.of_file and probe.of_one_star]
-    told = {probe["name"]: probe["distributed"]["auc"] for probe in described}
-    worst = max(seen, key=lambda probe: told[probe.name])
+    seen = [probe.name for probe in probes.PROBES if probe.of_file and probe.of_one_star]
+    worst = max(seen, key=lambda name: described[name]["distributed"]["auc"])
     return {
         "n_hosts": int(stars.is_host.sum()),
         "n_non_hosts": int((~stars.is_host).sum()),
-        "probes": described,
+        "probes": list(described.values()),
         "adversary": try_adversary(stars.curves, stars.y, seed),
-        "without_learning": score_leak(stars, worst.name, values["distributed"][worst.name]),
+        "without_learning": score_leak(stars, worst, values["distributed"][worst]),
     }
 
 
 def try_adversary(curves, y, seed):
     """How well a classifier that is blind to dips tells hosts from some of the non-hosts.
 
-    Returns
-    -------
-    dict or None
-        As of `describe_probe`; None with fewer than two stars of a class.
+    It scores stars out of fold (`evaluation/adversary.py`). A dict as of `describe_probe`; None
+    with fewer than two stars of a class.
     """
     rng = np.random.default_rng(seed)
     others = rng.permutation(np.flatnonzero(y == 0))[:MOST_OTHERS]
@@ -127,7 +112,7 @@ def measure_clock(clock):
 
 
 def describe_probe(y, value, rng):
-    """ROC AUC of label against a probe, its interval, and the best F1 of `value >= cut`."""
+    """ROC AUC of label against a probe, its 95 % interval, and the best F1 of `value >= cut`."""
     roc_auc = float(metrics.rank_statistics(y, value)[0][0])
     interval = metrics.roc_auc_interval(y, value, rng)
     called = value >= tune_threshold(y, value)
@@ -138,22 +123,11 @@ def describe_probe(y, value, rng):
 def score_leak(stars, name, value):
     """Call every star a host whose probe reaches a cut, and count how right that is.
 
-    Parameters
-    ----------
-    stars : Stars
-    name : str
-        Of the probe.
-    value : ndarray of shape (n_stars,)
-        The probe of every star.
-
-    Returns
-    -------
-    dict
-        `probe`; `cut`, the threshold of highest F1 on the training stars; `tp`, `fp`, `fn`, `tn`
-        and `f1` on the test stars.
+    `name` and `value`, ndarray of shape (n_stars,), are of the probe. The cut has the highest F1 on
+    the training stars; the counts and `f1` are of the test stars.
     """
     train, test = stars.table == "train", stars.table == "test"
-    cut = float(tune_threshold(stars.y[train], value[train]))
+    cut = tune_threshold(stars.y[train], value[train])
     counts = metrics.count(stars.y[test], value[test] >= cut)
     tp, fp, fn, _ = counts.values()
     return {"probe": name, "cut": cut, **counts, "f1": metrics.f1(tp, fp, fn)}
@@ -165,19 +139,18 @@ def print_leaks(leaks):
     print(f"leak audit: {n_hosts} hosts against {n_others} non-hosts, ROC AUC (0.5: tells nothing)")
     if n_hosts < FEW_HOSTS:
         print(f"  fewer than {FEW_HOSTS} hosts: the intervals are too coarse to mean much")
+
+    def tell(kind, found):
+        low, high = found["interval"]
+        return f"{kind} {found['auc']:.3f} [{low:.2f}, {high:.2f}]"
+
     width = max(len(probe["name"]) for probe in leaks["probes"])
     for probe in leaks["probes"]:
-        cells = []
-        for kind in LIGHT_CURVES:
-            low, high = probe[kind]["interval"]
-            cells.append(f"{kind} {probe[kind]['auc']:.3f} [{low:.2f}, {high:.2f}]")
-        print(f"  {probe['leak']} {probe['name']:{width}}  {'  '.join(cells)}")
+        cells = "  ".join(tell(kind, probe[kind]) for kind in LIGHT_CURVES)
+        print(f"  {probe['leak']} {probe['name']:{width}}  {cells}")
     if leaks["adversary"]:
-        low, high = leaks["adversary"]["interval"]
-        print(
-            "  all that is not a dip, taken together by an adversary (out of fold), equalised "
-            f"{leaks['adversary']['auc']:.3f} [{low:.2f}, {high:.2f}]"
-        )
+        together = "all that is not a dip, taken together by an adversary (out of fold)"
+        print(f"  {together}, {tell('equalised', leaks['adversary'])}")
     told = leaks["without_learning"]
     print(
         f"  without any learning, '{told['probe']} >= {told['cut']:g}', a cut chosen on training "
@@ -188,13 +161,7 @@ def print_leaks(leaks):
 
 # --------------------------------------------------------------------------------- the figures
 def draw_all(prepared, leaks):
-    """Draw the figures of this step.
-
-    Returns
-    -------
-    dict of str to matplotlib.figure.Figure
-        Name of the file, without its ending, to figure.
-    """
+    """Draw the figures of this step, a dict by the names of their files without the ending."""
     train = prepared.stars.table == "train"
     first, is_host = prepared.stars.flux[train, :N_PAIRED], prepared.stars.is_host[train]
     kept = ~prepared.is_outlier[train]
@@ -222,20 +189,16 @@ def main(argv=None):
 
     stars, provenance = kaggle.load(args.data_dir, args.simulated)
     print(f"data: {describe(provenance)}")
-    prepared = prepare(
-        stars, provenance, args.data_dir, args.sigmas, args.min_cadences, decide=True
-    )
+    rule = args.sigmas, args.min_cadences
+    prepared = prepare(stars, provenance, args.data_dir, *rule, decide=True)
     print("\n".join(prepared.describe()))
     leaks = audit(prepared.stars, args.seed)
     print_leaks(leaks)
     figure_paths["clock"].unlink(missing_ok=True)  # it may be of other stars, which had a clock
     for name, figure in draw_all(prepared, leaks).items():
         save_figure(figure, figure_paths[name], provenance)
-    about = {
-        "provenance": provenance | {"seed": args.seed},
-        "clock": measure_clock(prepared.clock),
-    }
-    content = about | leaks
+    provenance = provenance | {"seed": args.seed}
+    content = {"provenance": provenance, "clock": measure_clock(prepared.clock)} | leaks
     write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")  # last: all is there
 
 

@@ -48,26 +48,12 @@ def standard_scale(flux):
 
 
 def draw_smoothed(stars):
-    """Draw three stars of each class, smoothed along time and scaled.
-
-    Parameters
-    ----------
-    stars : Stars
-        Of the training table.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
+    """Draw three stars of each class, smoothed along time and scaled."""
     shown = stars.select(first_of_each(stars.is_host, 3))
     smoothed = gaussian_filter1d(fill_gaps(shown.flux), SMOOTHING_CADENCES, axis=1)
-    return draw_light_curves(
-        standard_scale(smoothed),
-        shown.is_host,
-        shown.row,
-        "Gaussian filter along time (sigma 1.5 hours), then standard scaling",
-        unit="standard deviations of the star",
-    )
+    title = "Gaussian filter along time (sigma 1.5 hours), then standard scaling"
+    stars = standard_scale(smoothed), shown.is_host, shown.row
+    return draw_light_curves(*stars, title, unit="standard deviations of the star")
 
 
 def print_classes(when, y):

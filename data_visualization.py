@@ -17,16 +17,10 @@ def make_command_line():
     """Make the parser of this script."""
     parser = make_parser(__doc__)
     choice = parser.add_mutually_exclusive_group()
-    choice.add_argument(
-        "--stars",
-        type=parse_positive,
-        default=3,
-        metavar="N",
-        help="draw the first N stars of each class (default: %(default)s)",
-    )
-    choice.add_argument(
-        "--rows", type=parse_rows, help="draw these rows of the training table instead"
-    )
+    first = "draw the first N stars of each class (default: %(default)s)"
+    choice.add_argument("--stars", type=parse_positive, default=3, metavar="N", help=first)
+    rows = "draw these rows of the training table instead"
+    choice.add_argument("--rows", type=parse_rows, help=rows)
     return parser
 
 
@@ -73,10 +67,8 @@ def main(argv=None):
     print_shapes(stars)
     train = stars.select(stars.table == "train")
     rows = choose_stars_to_show(args.rows, args.stars, train.is_host, provenance["train"]["file"])
-    figure = draw_light_curves(
-        train.flux[rows], train.is_host[rows], rows, "Light curves as distributed"
-    )
-    save_figure(figure, path, provenance)
+    drawn = train.flux[rows], train.is_host[rows], rows
+    save_figure(draw_light_curves(*drawn, "Light curves as distributed"), path, provenance)
 
 
 if __name__ == "__main__":

@@ -164,21 +164,6 @@ def test_trial_periods_are_dense_enough_that_no_transit_drifts_away():
     assert np.all(drift < 0.076 * periods[:-1] ** (1 / 3))
 
 
-def test_depths_of_odd_and_even_dips_are_those_planted():
-    times = np.arange(3000) * CADENCE_DAYS
-    curve = np.random.default_rng(4).normal(size=3000)
-    number = np.round((times - 1.0) / 3.0)
-    inside = np.abs(times - 1.0 - 3.0 * number) <= 0.1
-    curve[inside & (number % 2 == 0)] -= 6
-    curve[inside & (number % 2 == 1)] -= 3
-    for epoch, depth, n_dips in ((1.0, 6, 11), (4.0, 3, 10), (2.5, 0, 10)):
-        found, error, n = box.measure_depth(curve, times, 6.0, epoch, 0.2)
-        assert n == n_dips
-        assert 0.05 < error < 0.3  # nine cadences a dip: 1 / sqrt(9 n) is 0.10 at ten dips
-        assert found == pytest.approx(depth, abs=4 * error)
-    assert box.measure_depth(curve[:20], times[:20], 6.0, 3.0, 0.2)[2] == 0
-
-
 @pytest.mark.parametrize("period", [0.81, 7.9])
 def test_a_search_near_the_right_period_finds_what_a_whole_search_finds(period, of_noise):
     curve = noise(1, seed=2)[0] + make_dips(period, 0.3, 4, 3.0)

