@@ -38,7 +38,7 @@ def flux():
 def model(tmp_path_factory, flux):
     """A transit network as it is before training: scoring does not ask how good it is."""
     keras_tools.make_reproducible(3)
-    settings = transit.TransitSettings()
+    settings = transit.TransitSettings(heads=1)
     network = transit.make_transit_network(settings)
     scores = keras_tools.predict(network, equalise.equalise_table(flux)[0])
     path = tmp_path_factory.mktemp("model") / "transit.keras"
