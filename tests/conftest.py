@@ -1,6 +1,8 @@
 """Shared by all tests: small surveys on disk, the scripts as a user runs them."""
 
+import functools
 import os
+import pickle
 import shutil
 import signal
 import subprocess
@@ -9,6 +11,9 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # byte-identical results are the CPU's
+# The matrices are small: where other programs share the cores, threads that wait for each other
+# take a hundred times as long as one. It is read when NumPy is imported, here and in scripts.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import matplotlib
 
@@ -17,7 +22,9 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import whole_run
 from hypothesis import settings
+from whole_run import ROOT
 
 from exoplanets.sources import kaggle, survey
 
@@ -25,21 +32,8 @@ from exoplanets.sources import kaggle, survey
 settings.register_profile("house", deadline=None, derandomize=True)
 settings.load_profile("house")
 
-ROOT = Path(__file__).resolve().parent.parent
-SCRIPTS = (  # in running order
-    "data_visualization",
-    "data_analysis",
-    "data_preprocessing",
-    "cnn_classifier",
-)
 REAL = ROOT.parent / "shared" / "real"  # a part of the real set, where a checkout has one
 N_CADENCES = 640  # 13 days: fewer than 556 cannot be equalised
-SMALL = [  # both networks as small as they can be: seconds instead of minutes
-    "--epochs", "2", "--filters", "3", "2", "--dense", "4", "3", "--batch-size", "16",
-    "--curves", "64", "--candidates", "2", "--heads", "1", "--view-filters", "2", "--units", "4",
-    "--transit-epochs", "1",
-]  # fmt: skip
-OPTIONS = {"cnn_classifier": [*SMALL, "--seed", "5"]}
 
 
 def write_table(path, labels, flux):
@@ -49,13 +43,6 @@ def write_table(path, labels, flux):
         cells = ("" if np.isnan(value) else repr(float(value)) for value in star)
         lines.append(",".join([str(int(label)), *cells]))
     path.write_text("\n".join(lines) + "\n")
-
-
-def listing(*folders):
-    """Every file below some folders, with its bytes."""
-    return {
-        path: path.read_bytes() for f in folders for path in Path(f).rglob("*") if path.is_file()
-    }
 
 
 @pytest.fixture(autouse=True)
@@ -101,35 +88,46 @@ def dirs(data_dir, tmp_path):
 @pytest.fixture(scope="session")
 def run_script(tmp_path_factory):
     """Run a script as its user does, from a directory that is not the repository."""
-    foreign = tmp_path_factory.mktemp("foreign")
+    return functools.partial(whole_run.run_script, cwd=tmp_path_factory.mktemp("foreign"))
 
-    def run(name, *args, cwd=foreign):
-        return subprocess.run(
-            [sys.executable, str(ROOT / f"{name}.py"), *map(str, args)],
-            cwd=cwd,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
 
-    return run
+def find_unfinished():
+    """Files in the repository that were not written to their end."""
+    return {path.name for path in ROOT.rglob("*") if ".partial" in path.name}
+
+
+def wants_rounds(item):
+    return "rounds" in item.fixturenames
+
+
+def pytest_collection_modifyitems(items):
+    """Tests of `rounds` come last: by then it is done, as its two minutes ran beside the others."""
+    items.sort(key=wants_rounds)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _rounds_under_way(request, tmp_path_factory):
+    """What `rounds` waits for, started before the first test if any test wants it."""
+    if not any(map(wants_rounds, request.session.items)):
+        yield None
+        return
+    folder = tmp_path_factory.mktemp("rounds")
+    shutil.copytree(request.getfixturevalue("_written"), folder / "data")
+    command = [sys.executable, whole_run.__file__, str(folder)]
+    before = find_unfinished()
+    with subprocess.Popen(command, start_new_session=True) as process:
+        yield folder, process, before
+        if process.poll() is None:  # the tests were stopped: so are the scripts
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 @pytest.fixture(scope="session")
-def rounds(_written, tmp_path_factory, run_script):
+def rounds(_rounds_under_way):
     """Two runs of all four scripts in one directory: what each said, and what was there after."""
-    folder = tmp_path_factory.mktemp("rounds")
-    shutil.copytree(_written, folder / "data")
-    dirs = ["--data-dir", folder / "data", "--plots-dir", folder / "plots"]
-    before = {path.name for path in ROOT.rglob("*") if ".partial" in path.name}
-    made = []
-    for _ in range(2):
-        said = {name: run_script(name, *dirs, *OPTIONS.get(name, [])) for name in SCRIPTS}
-        files = listing(folder / "data", folder / "plots")
-        made.append((said, {path.name: content for path, content in files.items()}))
-    assert {path.name for path in ROOT.rglob("*") if ".partial" in path.name} == before
-    return folder, made
+    folder, process, before = _rounds_under_way
+    assert process.wait() == 0
+    assert find_unfinished() == before
+    return folder, pickle.loads((folder / whole_run.RESULT).read_bytes())
 
 
 @pytest.fixture(scope="session")

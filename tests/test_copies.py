@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from whole_run import ROOT
 
 from exoplanets.sources.copies import read_copy, write_copy
 

@@ -51,13 +51,14 @@ def test_main_names_the_outliers_states_the_limit_and_draws_without_them(
 
 
 # --------------------------------------------------------------------------------- the audit
-@pytest.fixture(scope="module")
+# Of the session: a test that also wants `rounds` comes last, and takes these as they are.
+@pytest.fixture(scope="session")
 def ready(labelled, tmp_path_factory):
     """The small survey's stars, equalised."""
     return prepare(*labelled, tmp_path_factory.mktemp("ready")).stars
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def leaks(ready):
     """The small survey's audit."""
     return step.audit(ready, seed=0)

@@ -38,6 +38,15 @@ def test_a_constant_star_is_scaled_to_0(value):
 
 
 # ------------------------------------------------------------------------- the whole step
+SAVE_FIGURE = step.save_figure
+
+
+@pytest.fixture(autouse=True)
+def _unsaved(monkeypatch):
+    """The figure is not saved, which takes longer than all else; the test that is about it does."""
+    monkeypatch.setattr(step, "save_figure", lambda *_: None)
+
+
 @pytest.fixture
 def finished(data_dir, dirs, capsys):
     step.main(dirs)
@@ -91,6 +100,7 @@ def test_figure_shows_each_star_filtered_along_time_only(dirs, stars, monkeypatc
     drawn = []
     draw = step.draw_light_curves
     monkeypatch.setattr(step, "draw_light_curves", lambda *a, **k: drawn.append(a) or draw(*a, **k))
+    monkeypatch.setattr(step, "save_figure", SAVE_FIGURE)
     step.main(dirs)
     flux, _, rows, *_ = drawn[0]
     assert rows.tolist() == [0, 1, 2, 8, 9, 10]
@@ -137,8 +147,17 @@ def equalisations(monkeypatch):
     return calls
 
 
-def test_step_3_takes_what_step_2_computed(data_dir, dirs, equalisations, capsys):
-    data_analysis.main(dirs)
+@pytest.fixture
+def step_2(monkeypatch):
+    """Step 2 without its audit and its figures: it hands over neither."""
+    monkeypatch.setattr(data_analysis, "audit", lambda *_: {})
+    monkeypatch.setattr(data_analysis, "print_leaks", lambda _: None)
+    monkeypatch.setattr(data_analysis, "draw_all", lambda *_: {})
+    return data_analysis.main
+
+
+def test_step_3_takes_what_step_2_computed(data_dir, dirs, step_2, equalisations, capsys):
+    step_2(dirs)
     step.main(dirs)
     assert equalisations == [140]
     assert f"taking the equalised stars from '{data_dir / 'equalised.npz'}'" in (
@@ -151,8 +170,8 @@ def test_step_3_takes_what_step_2_computed(data_dir, dirs, equalisations, capsys
     assert (data_dir / SPLIT_FILE).read_bytes() == kept
 
 
-def test_step_3_takes_the_outlier_rule_of_step_2(data_dir, dirs, stars, capsys):
-    data_analysis.main([*dirs, "--sigmas", "7", "--min-cadences", "1"])
+def test_step_3_takes_the_outlier_rule_of_step_2(data_dir, dirs, step_2, capsys):
+    step_2([*dirs, "--sigmas", "7", "--min-cadences", "1"])
     step.main(dirs)
     settings = load_split(data_dir / SPLIT_FILE)["settings"]
     assert (settings["sigmas"], settings["min_cadences"]) == (7, 1)

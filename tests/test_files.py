@@ -1,5 +1,6 @@
 """exoplanets/files.py: how a script ends, what can be written, and that it is written whole."""
 
+import importlib
 import os
 import signal
 import subprocess
@@ -7,7 +8,7 @@ import sys
 import time
 
 import pytest
-from conftest import ROOT
+from whole_run import ROOT
 
 from exoplanets.files import DataError, atomic_write, check_writable, run, write_text
 
@@ -140,12 +141,16 @@ def test_what_cannot_be_written_is_named(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["data_visualization", "data_analysis", "data_preprocessing"])
-def test_scripts_look_before_they_work(name, data_dir, tmp_path, run_script):
+def test_scripts_look_before_they_work(name, data_dir, tmp_path, capsys):
     (tmp_path / "file").touch()
     before = sorted(path.name for path in data_dir.iterdir())
-    done = run_script(name, "--data-dir", data_dir, "--plots-dir", tmp_path / "file")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert f"'{tmp_path / 'file'}' is a file: a folder is needed" in done.stderr
+    dirs = ["--data-dir", str(data_dir), "--plots-dir", str(tmp_path / "file")]
+    script = importlib.import_module(name)
+    with pytest.raises(SystemExit) as exit_:
+        run(lambda: script.main(dirs))
+    out, err = capsys.readouterr()
+    assert (exit_.value.code, out) == (2, "")
+    assert f"'{tmp_path / 'file'}' is a file: a folder is needed" in err
     assert sorted(path.name for path in data_dir.iterdir()) == before
 
 

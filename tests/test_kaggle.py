@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import REAL, ROOT, listing, write_table
+from conftest import REAL, write_table
+from whole_run import ROOT, listing
 
 import data_visualization
 from exoplanets.files import DataError, run

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from whole_run import ROOT
 
 from exoplanets.commands import options
 

@@ -10,8 +10,8 @@ import threading
 
 import numpy as np
 import pytest
-from conftest import ROOT
 from threadpoolctl import threadpool_info, threadpool_limits
+from whole_run import ROOT
 
 from exoplanets.classifiers import box, keras_tools, transit
 from exoplanets.commands import predict
@@ -38,7 +38,7 @@ def flux():
 def model(tmp_path_factory, flux):
     """A transit network as it is before training: scoring does not ask how good it is."""
     keras_tools.make_reproducible(3)
-    settings = transit.TransitSettings()
+    settings = transit.TransitSettings(heads=1)
     network = transit.make_transit_network(settings)
     scores = keras_tools.predict(network, equalise.equalise_table(flux)[0])
     path = tmp_path_factory.mktemp("model") / "transit.keras"

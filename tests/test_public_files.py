@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from whole_run import ROOT
 
 sys.path.insert(0, str(ROOT / "tests" / "benchmarks"))
 

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from conftest import SCRIPTS
+from whole_run import SCRIPTS
 
 FIGURES = {
     "data_visualization": {"starfluxspectra.png"},
