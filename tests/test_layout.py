@@ -209,7 +209,7 @@ def watch(event, args):
         path, writes = args[0] if args else "", event in ("os.mkdir", "os.rename", "os.remove")
     if writes and isinstance(path, (str, bytes, os.PathLike)):
         path = os.path.abspath(os.fsdecode(path))
-        if path.startswith((root, here)):
+        if path.startswith((root + os.sep, here + os.sep)):
             written.append(path)
 sys.addaudithook(watch)
 sys.path.insert(0, root)
