@@ -88,3 +88,8 @@ def test_repetitions_are_summed_up(stars):
 def test_more_folds_than_hosts_can_fill_are_refused(stars):
     with pytest.raises(DataError, match="13 stars .* for 7 folds: use --cross-validate 6"):
         cross_validate([Deepest()], stars, n_folds=7)
+
+
+def test_as_many_folds_as_hosts_can_fill_are_made(stars):
+    _, summary, _ = cross_validate([Deepest()], stars, n_folds=6, seeds=(7,))
+    assert summary["folds"] == 6
