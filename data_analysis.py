@@ -52,7 +52,7 @@ FIGURES = ("pairplot", "pairplot_out", "kde1plot", "leaks", "clock")
 def audit(stars, seed):
     """Measure every probe on all labelled stars, as distributed and equalised.
 
-    The stars are of both tables, in the order of their files, with curves; the seed is of the
+    The stars are those of both tables, with curves, in the order of the files. The seed sets the
     bootstrap. Returns the content of `leaks.json`, a dict: `n_hosts`, `n_non_hosts`; `probes`, per
     probe what it is and, for each kind of light curve, how well it tells the label
     (`describe_probe`); `adversary` (`try_adversary`); `without_learning`, what the worst leak alone
@@ -123,8 +123,8 @@ def describe_probe(y, value, rng):
 def score_leak(stars, name, value):
     """Call every star a host whose probe reaches a cut, and count how right that is.
 
-    `name` and `value`, ndarray of shape (n_stars,), are of the probe. The cut has the highest F1 on
-    the training stars; the counts and `f1` are of the test stars.
+    `name` is the probe's, `value` its values, ndarray of shape (n_stars,). The cut is the one of
+    highest F1 on the training stars; the counts and `f1` are those of the test stars.
     """
     train, test = stars.table == "train", stars.table == "test"
     cut = tune_threshold(stars.y[train], value[train])
@@ -189,8 +189,9 @@ def main(argv=None):
 
     stars, provenance = kaggle.load(args.data_dir, args.simulated)
     print(f"data: {describe(provenance)}")
-    rule = args.sigmas, args.min_cadences
-    prepared = prepare(stars, provenance, args.data_dir, *rule, decide=True)
+    prepared = prepare(
+        stars, provenance, args.data_dir, args.sigmas, args.min_cadences, decide=True
+    )
     print("\n".join(prepared.describe()))
     leaks = audit(prepared.stars, args.seed)
     print_leaks(leaks)

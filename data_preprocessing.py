@@ -52,8 +52,8 @@ def draw_smoothed(stars):
     shown = stars.select(first_of_each(stars.is_host, 3))
     smoothed = gaussian_filter1d(fill_gaps(shown.flux), SMOOTHING_CADENCES, axis=1)
     title = "Gaussian filter along time (sigma 1.5 hours), then standard scaling"
-    stars = standard_scale(smoothed), shown.is_host, shown.row
-    return draw_light_curves(*stars, title, unit="standard deviations of the star")
+    unit = "standard deviations of the star"
+    return draw_light_curves(standard_scale(smoothed), shown.is_host, shown.row, title, unit=unit)
 
 
 def print_classes(when, y):

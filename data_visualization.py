@@ -67,8 +67,9 @@ def main(argv=None):
     print_shapes(stars)
     train = stars.select(stars.table == "train")
     rows = choose_stars_to_show(args.rows, args.stars, train.is_host, provenance["train"]["file"])
-    drawn = train.flux[rows], train.is_host[rows], rows
-    save_figure(draw_light_curves(*drawn, "Light curves as distributed"), path, provenance)
+    title = "Light curves as distributed"
+    figure = draw_light_curves(train.flux[rows], train.is_host[rows], rows, title)
+    save_figure(figure, path, provenance)
 
 
 if __name__ == "__main__":

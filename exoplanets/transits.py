@@ -24,7 +24,7 @@ def scaled_separation(period, stellar_density):
 def transit_duration(period, radius_ratio, impact=0.0, stellar_density=1.41):
     """Days from first to last contact (T14) of a circular orbit [3]_, equation 14.
 
-    Arguments, numbers or arrays, are as of `transit_flux`. 0 where the planet misses the star.
+    The arguments, numbers or arrays, are those of `transit_flux`. 0 if the planet misses the star.
     """
     half_chord = np.sqrt(np.maximum((1 + radius_ratio) ** 2 - np.square(impact), 0))
     orbit = np.sqrt(scaled_separation(period, stellar_density) ** 2 - np.square(impact))

@@ -85,8 +85,8 @@ def _start(n_threads):
 def make_batches(x, y, batch_size, seed=None):
     """Batches of stars to train on or to validate with, a `tf.data.Dataset`.
 
-    `x` and `y` are arrays, or tuples of arrays, with a row per star. The seed is of the order,
-    which is another one in each epoch; without it, the order stays.
+    `x` and `y` are arrays, or tuples of arrays, with a row per star. The seed sets their order,
+    another one in each epoch; without a seed the order stays.
 
     Keras makes much the same of arrays, but lets TensorFlow tune the pipeline, and the end of an
     epoch may then wait five seconds for the tuner.

@@ -160,8 +160,9 @@ def train_transit(flux, settings, seed, campaign=None):
 def train_on_sample(sample, settings, seed):
     """Train the transit network on a list of `injection.Pairs`, perhaps of several surveys.
 
-    The seed is of the batches; that of the weights is given to `make_reproducible`. Returns the
-    model, see `make_transit_network`, and a DataFrame, the loss per epoch, the mean over heads.
+    The seed sets the order of the batches; `make_reproducible` was given that of the weights.
+    Returns the model (see `make_transit_network`) and a DataFrame with the loss of each epoch, the
+    mean over heads.
     """
     numbers, views = find_pair_features(sample, settings.candidates)
     has = np.concatenate([pairs.kinds == "transits" for pairs in sample]).astype(np.float32)

@@ -48,10 +48,10 @@ def find_suspects(stars, found):
 def list_stars(compared, score, out_of_fold, found):
     """The table of `stars.csv`, a row per star, in the order of the stars.
 
-    `score` is that of the `Compared`, or cross-validated; `out_of_fold` says whether the star's
-    label taught the network that scored it nothing; `found` is a `Search` of the same stars. In the
-    table, `called` is by the tuned threshold and `depth_sigma` in robust standard deviations of the
-    equalised light curve.
+    `score` is that of the `Compared`, or cross-validated. `out_of_fold` is True for a star whose
+    label was not used to train the network that scored it. `found` is a `Search` of the same stars.
+    In the table, `called` uses the tuned threshold, and `depth_sigma` is in robust standard
+    deviations of the equalised light curve.
     """
     stars = compared.stars
     return pd.DataFrame(

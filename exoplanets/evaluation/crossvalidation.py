@@ -15,8 +15,8 @@ def cross_validate(classifiers, stars, propensity, n_folds, seeds):
 
     Within each fold's other stars, some are held out again to stop the training and to tune the
     threshold; every star is scored exactly once per repetition. The stars have both kinds of light
-    curves; `propensity` is as in `metrics.matched_auc`. There is a seed per repetition: of the
-    folds, of what is held out and of the training.
+    curves; `propensity` is as in `metrics.matched_auc`. Each repetition has a
+    seed, for its folds, for what is held out and for the training.
 
     Returns
     -------

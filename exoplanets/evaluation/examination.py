@@ -82,16 +82,23 @@ def examine_star(star, cells, prepared, network):
         return np.concatenate(scores)
 
     found, masked_score, depths = read_search(cells), np.nan, {}
-    has_period = np.isfinite(found.period)
-    if has_period:
+    measured, panel = occlusion.measure_occlusion(ask, curve, days, found, step, width)
+    if np.isfinite(found.period):
         masked_score = float(ask(hide_transits(curve, days, found)[None])[0])
         depths = compare_depths(star, found)
+    else:
+        found = None
     return Examined(
-        star, cells, found if has_period else None, masked_score,
-        remove_trend(star.flux, star.level),
-        *occlusion.measure_occlusion(ask, curve, days, found, step, width),
-        width * CADENCE_DAYS, depths,
-    )  # fmt: skip
+        star=star,
+        cells=cells,
+        found=found,
+        masked_score=masked_score,
+        detrended=remove_trend(star.flux, star.level),
+        occlusion=measured,
+        panel=panel,
+        hidden_days=width * CADENCE_DAYS,
+        depths=depths,
+    )
 
 
 def examine_targets(targets, network, job, known):

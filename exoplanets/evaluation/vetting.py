@@ -71,7 +71,7 @@ def vet(compared, found, suspect, seed=0, level="quick"):
     rng = np.random.default_rng([seed, 1])
     injected = draw_injections(quiet, settings.n_injections, main.classifier.campaign, rng)
 
-    completeness, reliability, drawn = [], [], []
+    completeness, reliability, drawn = [], [], {}
     for classifier, *_ in compared:
         names = {"network": classifier.name, "light_curves": classifier.light_curves}
         few = slice(settings.n_slow if classifier.is_slow else None)
@@ -85,9 +85,9 @@ def vet(compared, found, suspect, seed=0, level="quick"):
                 y, of_kept = stars.y[kept], {name: s[kept] for name, s in scored.items()}
                 row = measure_reliability(y, of_kept, seed, settings.n_resamples)
                 reliability.append(names | {"stars": which} | row)
-                drawn.append({"y": y, "treated": of_kept})
+                drawn.setdefault(classifier.key, {"y": y, "treated": of_kept})  # larger sample
 
-    unseen, drawn = main.is_unseen()[chosen], drawn[0]  # of the first classifier, its larger sample
+    unseen, drawn = main.is_unseen()[chosen], drawn[main.classifier.key]
     occlusion, drawn["occluded"] = occlude_clearest(
         main.classifier, stars.select(unseen), main.score[chosen][unseen], found.select(unseen),
         settings.n_clear, settings.n_false, settings.step,

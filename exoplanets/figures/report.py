@@ -139,7 +139,7 @@ def choose_rows(content):
 def make_markdown(content, data, provenance):
     """The results as Markdown, `plots/results.md`.
 
-    `content` and `provenance` are those of `metrics.json`; `data` is of `stars.describe`.
+    `content` and `provenance` are those of `metrics.json`; `data` comes from `stars.describe`.
     """
     lines = ["# Results", ""]
     lines += [f"| {' | '.join(COLUMNS.values())} |", "|" + "---|" * len(COLUMNS)]

@@ -60,7 +60,7 @@ def name_page(name):
 def draw_star(examined, network):
     """Draw the page: light curve, occlusion, fold, odd against even transits, whole orbit.
 
-    `examined` is of `examination.examine_star`; `network` is the one that gave the score.
+    `examined` comes from `examination.examine_star`; `network` is the one that gave the score.
     """
     days = examined.panel["days"]
     n_rows = int(np.clip(np.ceil((days[-1] - days[0]) / ROW_DAYS), 1, MOST_ROWS))

@@ -214,16 +214,21 @@ def equalise_stars(stars):
         together = max(AT_A_TIME // n_cadences, 1)
         for start in range(0, len(places), together):
             some = places[start : start + together]
-            flux = np.stack([stars[i] for i in some])
-            flux = np.where(find_measured(flux), flux, np.nan)
-            curves = np.full(flux.shape, np.nan, np.float32)
-            for group in groups:
-                flat = [flatten(flux[:, first:end]) for first, end in group]
-                cadences = np.concatenate([np.arange(first, end) for first, end in group])
-                curves[:, cadences] = recolour(np.concatenate(flat, axis=1))
+            curves = _equalise_alike(np.stack([stars[i] for i in some]), groups)
             for i, curve in zip(some, curves, strict=True):
                 equalised[i] = curve
     return equalised
+
+
+def _equalise_alike(flux, groups):
+    """Equalise light curves (n_stars, n_cadences) whose stretches are the same."""
+    flux = np.where(find_measured(flux), flux, np.nan)
+    curves = np.full(flux.shape, np.nan, np.float32)
+    for group in groups:
+        flat = [flatten(flux[:, first:end]) for first, end in group]
+        cadences = np.concatenate([np.arange(first, end) for first, end in group])
+        curves[:, cadences] = recolour(np.concatenate(flat, axis=1))
+    return curves
 
 
 def spread_order(n_stars):

@@ -79,7 +79,7 @@ def make_distributed(stars, seed):
     notes : list of str
         What the balancing did not do, and why.
     """
-    # In each split in the order of the file, as in the study.
+    # As in the study: within a split, the stars stand as in the file.
     view = _make_view(stars, stars.flux, np.argsort(stars.row))
     for name in SPLITS:
         view[f"x_{name}"] = fill_gaps(view[f"x_{name}"])

@@ -75,7 +75,7 @@ def open_bytes(path, member=None):
 
 @contextlib.contextmanager
 def refuse_damage(what, passed_on=()):
-    """Make a DataError of whatever damage makes a parser raise, but for errors to be passed on."""
+    """Turn any error of a parser into a DataError: the file is damaged. Some are passed on."""
     try:
         yield
     except (DataError, *passed_on):
