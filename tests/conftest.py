@@ -12,7 +12,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # byte-identical results are the CPU's
 # The matrices are small: where other programs share the cores, threads that wait for each other
-# take a hundred times as long as one. It is read when NumPy is imported, here and in scripts.
+# take a hundred times as long as one. It is read when NumPy is imported. Scripts run without it.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import matplotlib

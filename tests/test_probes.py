@@ -86,3 +86,23 @@ def test_tables_are_measured_one_after_the_other(noise):
     found = probes.measure_all([noise[:30], noise[30:]])
     assert np.array_equal(found["smoothness"], find("smoothness", noise))
     assert found["row position"][30] == 0
+
+
+# ------------------------------------------------------------------------------ noise colour
+def test_noise_colour_of_autoregressive_noise_is_known():
+    rng = np.random.default_rng(1)
+    steps = rng.normal(size=(6, 30_000))
+    for memory in (0.0, 0.5, 0.9):
+        flux = steps.copy()
+        for i in range(1, flux.shape[1]):
+            flux[:, i] += memory * flux[:, i - 1]
+        np.testing.assert_allclose(probes.find_lag_one(flux), memory, atol=0.03)
+        # Differences scatter sqrt(2 (1 - memory)) times as much as values.
+        ratio = -np.sqrt(2 * (1 - memory))
+        np.testing.assert_allclose(probes.find_smoothness(flux), ratio, rtol=0.05)
+
+
+def test_noise_colour_has_no_unit_and_is_finite_even_for_a_dead_star(noise):
+    for find in (probes.find_lag_one, probes.find_smoothness):
+        np.testing.assert_allclose(find(300 * noise + 1e4), find(noise), atol=1e-6)
+        assert np.isfinite(find(np.zeros((2, 100)))).all()
