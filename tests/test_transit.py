@@ -50,7 +50,7 @@ def observe(rng, n_stars, n, planet=None, snr=0.0):
 def taught():
     """A transit network after a short training, and stars it never saw: half have planets."""
     rng = np.random.default_rng(0)
-    settings = TransitSettings(curves=2000, heads=2)  # five tell no better, in twice the time
+    settings = TransitSettings(curves=2000, heads=2)  # more tell no better, in twice the time
     model, history = train_transit(observe(rng, 60, N), settings, seed=1)
     has = np.arange(120) < 60
     raw = observe(rng, 120, N)
@@ -205,7 +205,7 @@ def test_batches_make_no_difference_to_scores(taught):
 
 def test_the_network_is_small():
     model = make_transit_network(TransitSettings())
-    assert model.count_params() < 25_000
+    assert model.count_params() < 20_000
     assert model.output_shape == (None, 1)
 
 
