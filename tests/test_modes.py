@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from exoplanets.files import DataError
 from exoplanets.lightcurves import modes
@@ -41,6 +42,16 @@ def test_what_stars_share_is_found_and_nothing_besides(stars):
 def test_stars_that_share_nothing_have_no_modes():
     rng = np.random.default_rng(1)
     assert len(modes.learn_modes(rng.normal(size=(N_STARS, N)).astype(np.float32))) == 0
+
+
+def test_modes_do_not_depend_on_the_number_of_cores(stars):
+    curves = np.tile(stars[0], (1, 3))  # so many that threads of BLAS would share the work
+    made = []
+    for n_threads in (1, 2, 4):
+        with threadpool_limits(n_threads, "blas"):
+            made.append(modes.learn_modes(curves))
+    np.testing.assert_array_equal(made[1], made[0])
+    np.testing.assert_array_equal(made[2], made[0])
 
 
 def test_no_mode_is_one_stars_dips(stars):

@@ -20,6 +20,7 @@ References
 
 import numpy as np
 from scipy.fft import next_fast_len, rfft
+from threadpoolctl import threadpool_limits
 
 from exoplanets.lightcurves.detrend import find_spread
 
@@ -32,10 +33,12 @@ SPARE = 16  # vectors followed beyond MOST_MODES, so that the last modes converg
 PASSES = 6  # of the decomposition; after every second one the rests are clipped anew
 
 
+@threadpool_limits.wrap(1, "blas")
 def learn_modes(curves):
     """Find the light curves that many stars share.
 
-    The decomposition is by block power iteration [1]_ from random vectors.
+    The decomposition is by block power iteration [1]_ from random vectors. One thread is as fast
+    as several, and keeps the last digits from depending on the number of cores.
 
     Parameters
     ----------
