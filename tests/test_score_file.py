@@ -178,6 +178,16 @@ NAMES = [
 ]  # fmt: skip
 
 
+def test_windows_is_refused_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fcntl", None)  # as if it were not there
+    with (
+        pytest.raises(DataError, match="not on Windows itself"),
+        open_scores(tmp_path / "scores.csv", "net", ""),
+    ):
+        pass
+    assert not (tmp_path / "scores.csv").exists()
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_any_name_is_one_row_and_survives_a_second_run(tmp_path, name):
     path = tmp_path / "scores.csv"

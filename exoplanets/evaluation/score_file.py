@@ -182,8 +182,10 @@ def _find_key(cells):
 
 def _lock(unfinished, path):
     """The unfinished file, open to append, and this run's alone until it is closed."""
-    import fcntl  # here, for there is none on Windows
-
+    try:
+        import fcntl
+    except ModuleNotFoundError:  # Windows
+        raise DataError("stars are scored on Linux, macOS and WSL, not on Windows itself") from None
     while True:
         stream = open(unfinished, "ab")  # noqa: SIM115 (the caller closes it)
         try:
