@@ -1,5 +1,6 @@
 # `make` sets up .venv and runs the four scripts in order; a stage whose inputs did not change is
-# not run again. `make test` sets up and passes the tests.
+# not run again. `make test` sets up and passes the tests, `make test-lowest` those with the oldest
+# packages that will do.
 #
 #   make DATA_DIR=/path/to/csv PLOTS_DIR=/path/to/figures FLAGS="--seed 1"
 
@@ -24,7 +25,7 @@ ANALYSIS := $(DATA_DIR)/leaks.json
 SPLIT := $(DATA_DIR)/preprocessed_data.pkl
 METRICS := $(DATA_DIR)/metrics.json
 
-.PHONY: all setup test lint benchmark clean FORCE
+.PHONY: all setup test test-lowest benchmark clean FORCE
 .DELETE_ON_ERROR:
 
 all: $(METRICS)
@@ -59,8 +60,17 @@ test: $(VENV)/.ready-for-tests
 	$(RUN) -m ruff format --check .
 	$(RUN) -m pytest
 
+# With the lowest versions of all packages, on CPython 3.11.
+test-lowest: $(VENV)-lowest/.ready
+	$(VENV)-lowest/bin/python -m pytest --override-ini filterwarnings=default
+
+$(VENV)-lowest/.ready: tests/requirements-lowest.txt
+	$(PYTHON) -m venv $(VENV)-lowest
+	$(VENV)-lowest/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
 benchmark: $(VENV)/.ready-for-tests
 	$(RUN) tests/benchmarks/run.py
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(VENV)-lowest

@@ -56,9 +56,9 @@ class TransitSettings(Settings):
     snr_low: float = setting(5.5, "least signal-to-noise ratio of an injected planet", 0.1)
     snr_high: float = setting(1500.0, "greatest signal-to-noise ratio of an injected planet", 1)
     candidates: int = setting(6, "trial periods per star that the network is shown", 1, 100)
-    heads: int = setting(4, "networks whose log-odds are averaged", 1, 100)
-    view_filters: int = setting(12, "filters of the convolutions over a folded light curve", 1)
-    units: int = setting(32, "units of the dense layers", 1)
+    heads: int = setting(8, "networks whose log-odds are averaged", 1, 100)
+    view_filters: int = setting(9, "filters of the convolutions over a folded light curve", 1)
+    units: int = setting(22, "units of the dense layers", 1)
     transit_dropout: float = setting(
         0.1, "share of the units that a step of the training leaves out", 0, 0.9
     )
