@@ -29,7 +29,7 @@ def describe(values, curve=None):
     events, candidate = make_events(values)
     curve = np.zeros((1, N)) if curve is None else curve
     numbers, views = features.describe_candidates(
-        curve, events, candidate, np.array([[5.0, 6.0, 7.0]])
+        curve, events, np.ones((1, N), bool), candidate, np.array([[5.0, 6.0, 7.0]])
     )
     assert numbers.shape == (1, len(NUMBERS)) and views.shape == (1, POINTS, len(VIEWS))
     return dict(zip(NUMBERS, numbers[0].tolist(), strict=True)), views[0]
@@ -69,17 +69,31 @@ def test_numbers_tell_what_is_no_planet():
     assert one["without_quarter"] < one["without_two"] < one["without_best"] < one["snr"]
 
 
+def test_what_was_not_measured_is_no_event():
+    events, candidate = make_events([3.0] * 8 + [0.0] * 8)
+    known = np.ones((1, N), bool)
+    known[:, N // 2 :] = False
+    rest = np.zeros((1, N)), events, known, candidate, np.zeros((1, 3))
+    numbers = dict(zip(NUMBERS, features.describe_candidates(*rest)[0][0].tolist(), strict=True))
+    each = float(compress_events(np.array(3.0)))
+    assert numbers["log_events"] == pytest.approx(np.log(8))
+    assert numbers["snr"] == pytest.approx(each * np.sqrt(8), rel=1e-5)
+    assert numbers["weakest"] == pytest.approx(each, rel=1e-5)
+    known[:] = False  # of nothing but gaps: numbers all the same
+    assert all(np.isfinite(part).all() for part in features.describe_candidates(*rest))
+
+
 def test_events_of_others_are_counted_and_the_candidates_are_not():
     events, candidate = make_events(np.full(16, 9.0))
     # An event is about as long as the transit.
     events = np.max([np.roll(events, shift, axis=2) for shift in range(-2, 3)], axis=0)
-    curve, noise = np.zeros((1, N)), np.zeros((1, 3))
+    curve, noise, known = np.zeros((1, N)), np.zeros((1, 3)), np.ones((1, N), bool)
     places = NUMBERS.index("other_dips"), NUMBERS.index("other_bumps")
-    quiet = features.describe_candidates(curve, events, candidate, noise)[0][0, places]
+    quiet = features.describe_candidates(curve, events, known, candidate, noise)[0][0, places]
     assert quiet == pytest.approx(np.log(1e-3), abs=1e-5)
     events[:, :, 250:280] = 5
     events[:, :, 650:660] = -5
-    found = features.describe_candidates(curve, events, candidate, noise)[0][0, places]
+    found = features.describe_candidates(curve, events, known, candidate, noise)[0][0, places]
     assert found == pytest.approx(np.log(1e-3 + np.array([30, 10]) / N), abs=1e-4)
 
 

@@ -27,6 +27,11 @@ def dig(curve, period, epoch, duration=6, depth=4.0):
     return curve
 
 
+def whole(values):
+    """Every cadence of some light curves was measured."""
+    return np.ones((len(values), values.shape[-1]), bool)
+
+
 # -------------------------------------------------------------------------------- the folding
 def fold_plainly(series, period):
     """What `fold_series` says of one series and one period: cycles counted from groups of four."""
@@ -70,7 +75,7 @@ def test_neither_a_lone_dip_nor_a_flare_makes_a_period():
     events[:, :, 200::600] = 3
     events[0, :, 1000] = 100
     events[1, :, 1500] = -100
-    period, epoch, noise = fold.search_periods(events, 1)
+    period, epoch, noise = fold.search_periods(events, whole(events), 1)
     np.testing.assert_allclose(period[:, 0], 600, rtol=0.003)
     np.testing.assert_allclose(epoch[:, 0] % period[:, 0], 200, atol=5)
     assert noise.shape == (2, 3) and (np.diff(noise, axis=1) >= 0).all()
@@ -84,7 +89,7 @@ def test_a_planted_period_is_found_at_any_length(n):
     curves = make_coloured(rng, len(periods), n)
     for curve, period in zip(curves, periods, strict=True):
         dig(curve, period, 0.4 * period, depth=3.0)
-    candidates, noise = fold.find_ephemerides(find_events(curves), 4)
+    candidates, noise = fold.find_ephemerides(find_events(curves), whole(curves), 4)
     assert candidates.star.tolist() == np.repeat([0, 1, 2], 4).tolist()
     assert noise.shape == (3, 3)
     found = candidates.period[::4]
@@ -101,8 +106,7 @@ def test_a_planet_too_weak_for_any_window_is_found_in_all_of_them():
     dig(curve[1], 251.7, 100, depth=1.0)
     events = find_events(curve)
     (short, _), (long, _) = (
-        fold.find_ephemerides(events[:, :, :3197], 3),
-        fold.find_ephemerides(events, 3),
+        fold.find_ephemerides(some, whole(some), 3) for some in (events[:, :, :3197], events)
     )
     assert long.period[3] == pytest.approx(251.7, rel=2e-4)
     gain = long.snr.max(axis=1)[3] / short.snr.max(axis=1)[3]
@@ -113,7 +117,7 @@ def test_a_planet_too_weak_for_any_window_is_found_in_all_of_them():
 def test_candidates_of_a_star_differ_in_period():
     curves = make_coloured(np.random.default_rng(1), 4, 9000)
     dig(curves[0], 99.0, 20)
-    candidates, _ = fold.find_ephemerides(find_events(curves), 5)
+    candidates, _ = fold.find_ephemerides(find_events(curves), whole(curves), 5)
     for period in np.log(candidates.period.reshape(4, 5))[1:]:
         assert np.diff(np.sort(period)).min() > 0.9 * fold.APART
     # All windows find the strong planet: it does not fill the places of all others.
@@ -123,8 +127,28 @@ def test_candidates_of_a_star_differ_in_period():
 def test_each_star_is_searched_by_itself():
     curves = make_coloured(np.random.default_rng(2), 6, 1500)
     events = find_events(curves)
-    together, noise = fold.find_ephemerides(events, 3)
-    alone, noise_alone = fold.find_ephemerides(events[4:5], 3)
+    together, noise = fold.find_ephemerides(events, whole(events), 3)
+    alone, noise_alone = fold.find_ephemerides(events[4:5], whole(events[4:5]), 3)
     for one, other in zip(together[1:], alone[1:], strict=True):
         np.testing.assert_array_equal(one[12:15], other)
     np.testing.assert_array_equal(noise[4:5], noise_alone)
+
+
+@pytest.mark.parametrize("n_gap", [500, 2000, 2 * YEAR])
+def test_a_gap_is_no_event_and_no_noise(n_gap):
+    """A planet seen in two stretches has the events of both, however far apart they are."""
+    rng, n = np.random.default_rng(4), 1500
+    curves = np.zeros((2, 2 * n + n_gap))
+    measured = np.ones(curves.shape, bool)
+    measured[:, n : n + n_gap] = False
+    curves[measured] = make_coloured(rng, 2, 2 * n).ravel()
+    dig(curves[1], 151.3, 60, depth=3.0)
+    curves[~measured] = 0
+    found, noise = fold.find_ephemerides(find_events(curves, measured), measured, 3)
+    assert found.period[3] == pytest.approx(151.3, rel=5e-4)
+    together = np.concatenate([curves[:, :n], curves[:, n + n_gap :]], axis=1)
+    _, usual = fold.find_ephemerides(find_events(together), whole(together), 3)
+    np.testing.assert_allclose(noise, usual, rtol=0.35)
+    alone = curves[:, :n]
+    first, _ = fold.find_ephemerides(find_events(alone), whole(alone), 3)
+    assert found.snr[3].max() == pytest.approx(np.sqrt(2) * first.snr[3].max(), rel=0.15)

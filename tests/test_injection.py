@@ -229,6 +229,23 @@ def test_shares_shapes_and_what_every_curve_is(sample):
     assert runs(sample[0].kinds == "transits") > 20
 
 
+def test_missing_values_cost_no_kind_of_curve(non_hosts, sample):
+    """Depths are measured on what is there: one NaN makes no curve, and no planet, of NaN."""
+    flux = non_hosts.copy()
+    flux[np.random.default_rng(8).random(flux.shape) < 0.01] = np.nan
+    made = make_sample(flux)
+    for pairs, whole in zip(made, sample, strict=True):
+        assert np.isfinite(pairs.curves).all()
+        np.testing.assert_array_equal(np.sort(pairs.kinds), np.sort(whole.kinds))
+    star = flux[0]
+    dip = injection.draw_transits(np.random.default_rng(1), TIMES, np.isfinite(star))
+    deeper, depth = injection.inject(star, dip, 30.0)
+    np.testing.assert_array_equal(np.isnan(deeper), np.isnan(star))
+    known = np.isfinite(star)
+    scatter = injection.find_scatter(star[known])
+    assert depth * np.sqrt(np.sum(dip[known] ** 2)) / scatter == pytest.approx(30)
+
+
 def test_no_label_can_get_in():
     functions = (injection.make_training_sample, injection.make_training_curve, injection.inject)
     for function in functions:

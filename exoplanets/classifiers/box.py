@@ -137,9 +137,10 @@ def _find_peaks(time, binned, near):
     """Trial periods, highest signal-to-noise ratio first; a row each, see `_choose_peak`.
 
     The ratio is the depth over the scatter of box means of the same width, which holds the red
-    noise [3]_, times the root of the number of transits.
+    noise [3]_, times the root of the number of transits that were measured.
     """
     baseline = time[-1] - time[0]
+    measured = (len(time) - 1) * BIN * CADENCE_DAYS  # days: the baseline less its gaps
     model = BoxLeastSquaresModel(time, binned, dy=np.ones(len(time)))
     peaks = [np.empty((6, 0))]
     for shortest, longest, hours in SEARCHES:
@@ -156,7 +157,7 @@ def _find_peaks(time, binned, near):
         power = model.power(periods, durations, objective="snr", oversample=3)
         scatter = np.array([_box_scatter(binned, d / (BIN * CADENCE_DAYS)) for d in durations])
         scatter = scatter[np.searchsorted(durations, power.duration - 1e-9)]
-        snr = power.depth / scatter * np.sqrt(baseline / periods)
+        snr = power.depth / scatter * np.sqrt(measured / periods)
         peaks.append((snr, periods, power.transit_time, power.duration, scatter, plain))
     peaks = np.nan_to_num(np.concatenate(peaks, axis=1)).T
     return peaks[np.argsort(-peaks[:, 0], kind="stable")]
@@ -222,7 +223,7 @@ def _refine(times, flux, period, epoch, duration):
 
 
 def _find_multiple(times, flux, period, epoch, duration):
-    """Period and epoch, two or three times longer where the other dips are missing.
+    """Period and epoch, two or three times longer where the other dips are missing, and again so.
 
     A search that asks for many transits prefers half of a long period: the dips it counts between
     the true ones are empty.
@@ -239,8 +240,8 @@ def _find_multiple(times, flux, period, epoch, duration):
         error = scatter * np.sqrt(1 / len(there) + 1 / len(others))
         difference = there.mean() - others.mean()
         if others.mean() < ABSENT * there.mean() and difference > STANDS_OUT * error:
-            epoch += period * deepest
-            return period * multiple, epoch % (period * multiple)
+            epoch = (epoch + period * deepest) % (period * multiple)
+            return _find_multiple(times, flux, period * multiple, epoch, duration)
     return period, epoch
 
 

@@ -9,6 +9,7 @@ References
 """
 
 import functools
+from itertools import pairwise
 
 import numpy as np
 from scipy import fft
@@ -20,6 +21,7 @@ DURATIONS = np.array([3, 5, 8, 12])  # cadences, 1.5 to 6 h, of the dips that ar
 REACH = 12  # cadences a matched filter reaches beyond its dip; the noise forgets within two
 TALLEST, DEEPEST = 3.0, -30.0  # a bump makes filters answer beside it; a dip may be a planet's
 QUIET = 240  # cadences (5 d), the stretches in which the scatter of events is measured
+FEWEST_EVENTS = 12  # in a stretch, from which its scatter is measured
 LEAST_SCATTER = 0.6  # of its median over the light curve: a quiet stretch is partly luck
 LEAST = -3.0  # scatters, of an event: no flare outweighs a planet's transits
 
@@ -55,7 +57,7 @@ def _transform_filters(n_fast):
     return fft.rfft(np.roll(padded, -(filters.shape[1] // 2), axis=1)).conj()
 
 
-def find_events(curves):
+def find_events(curves, measured=None):
     """How well a dip of each duration fits at each cadence, in units of its scatter there.
 
     The scatter is that of the light curve around, in stretches of `QUIET` cadences joined by lines:
@@ -64,11 +66,14 @@ def find_events(curves):
     Parameters
     ----------
     curves : ndarray of shape (n_stars, n_cadences)
-        Equalised light curves.
+        Equalised light curves, 0 where nothing was measured.
+    measured : ndarray of bool of shape (n_stars, n_cadences), optional
+        All of it unless given.
 
     Returns
     -------
     ndarray of shape (n_stars, len(DURATIONS), n_cadences), float32
+        0 where nothing was measured.
     """
     n = curves.shape[1]
     n_fast = fft.next_fast_len(n + max(DURATIONS) + 2 * REACH, real=True)
@@ -79,10 +84,27 @@ def find_events(curves):
     stretches = np.split(events, edges[1:-1], axis=2)
     # Every second event: neighbours are much alike.
     scatter = np.concatenate([find_spread(part[:, :, ::2]) for part in stretches], axis=2)
+    if measured is not None:
+        for star in np.flatnonzero(~measured.all(axis=1)):
+            scatter[star] = _find_scatter_beside_gaps(events[star], measured[star], edges)
+            events[star, :, ~measured[star]] = 0
     scatter = np.maximum(scatter, np.maximum(LEAST_SCATTER * find_median(scatter), 1e-6))
     middles = (edges[:-1] + edges[1:] - 1) / 2
     events /= join_lines(scatter.reshape(-1, scatter.shape[2]), middles, n).reshape(events.shape)
     return events
+
+
+def _find_scatter_beside_gaps(events, measured, edges):
+    """Scatter of one star's events in each stretch, (len(DURATIONS), n_stretches).
+
+    Where next to nothing was measured it is the median of the other stretches.
+    """
+    scatter = np.full((len(events), len(edges) - 1), np.nan, events.dtype)
+    for k, (first, end) in enumerate(pairwise(edges)):
+        some = events[:, first:end][:, measured[first:end]][:, ::2]
+        if some.shape[1] >= FEWEST_EVENTS:
+            scatter[:, k] = find_spread(some)[:, 0]
+    return np.where(np.isnan(scatter), np.nanmedian(scatter, axis=1, keepdims=True), scatter)
 
 
 def compress_events(events):

@@ -80,15 +80,16 @@ def _describe_events(events, used, is_odd, is_early):
     ]
 
 
-def describe_candidates(curves, events, candidates, noise):
+def describe_candidates(curves, events, measured, candidates, noise):
     """Numbers and views of candidates.
 
     Parameters
     ----------
     curves : ndarray of shape (n_stars, n_cadences)
-        Equalised light curves.
+        Equalised light curves, 0 where nothing was measured.
     events : ndarray of shape (n_stars, len(DURATIONS), n_cadences)
         See `events.find_events`.
+    measured : ndarray of bool of shape (n_stars, n_cadences)
     candidates : fold.Candidates
     noise : ndarray of shape (n_stars, 3)
         See `fold.search_periods`.
@@ -104,7 +105,8 @@ def describe_candidates(curves, events, candidates, noise):
     # As many cycles whatever the periods: a sum rounds as the number of its terms has it.
     cycle = np.arange(int(n / (LEAST_PERIOD * SEARCHES[0].shortest / CADENCE_DAYS)) + 2)
     middles = np.rint((epoch % period)[:, None] + cycle * period[:, None]).astype(int)
-    used = middles < n
+    used = (middles < n) & measured[star[:, None], np.minimum(middles, n - 1)]
+    used |= (middles < n) & ~used.any(axis=1, keepdims=True)  # a candidate of nothing but gaps
     n_events = used.sum(axis=1)
     each = events[star[:, None], duration[:, None], np.minimum(middles, n - 1)]
     each = np.where(used, compress_events(each), 0)
@@ -146,7 +148,9 @@ def describe_candidates(curves, events, candidates, noise):
         strong = np.sum(sign * plain > STRONG, axis=1)[star]
         own = np.add.reduceat(np.sum(sign * near > STRONG, axis=1), first)
         own = own * length * 2 * REACH / POINTS  # cadences from one point to the next
-        return np.log(1e-3 + np.maximum(strong - own, 0) / n)
+        return np.log(
+            1e-3 + np.maximum(strong - own, 0) / np.maximum(measured.sum(axis=1), 1)[star]
+        )
 
     numbers = [
         *of_events,
@@ -167,7 +171,7 @@ def find_features(curves, n_best):
     Parameters
     ----------
     curves : ndarray of shape (n_stars, n_cadences)
-        Equalised light curves.
+        Equalised light curves, NaN in long gaps.
     n_best : int
         Candidates per star.
 
@@ -186,7 +190,9 @@ def find_features(curves, n_best):
 
 def _find_block(curves, n_best):
     """Features of so few light curves that a processor's cache holds what is made of them."""
-    events = find_events(curves)
-    candidates, noise = find_ephemerides(events, n_best)
-    features = describe_candidates(curves, events, candidates, noise)
+    measured = np.isfinite(curves)
+    curves = np.nan_to_num(curves)
+    events = find_events(curves, measured)
+    candidates, noise = find_ephemerides(events, measured, n_best)
+    features = describe_candidates(curves, events, measured, candidates, noise)
     return [part.reshape(len(curves), n_best, *part.shape[1:]) for part in features]

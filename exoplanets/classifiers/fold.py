@@ -133,13 +133,14 @@ def _find_phase(series, plan, i):
     return np.argmax(series[plan.cycles[i], : len(scale)].sum(axis=0) * scale)
 
 
-def search_periods(events, n_best):
+def search_periods(events, measured, n_best):
     """Search the events of light curves of up to `LONGEST` cadences for periods.
 
     Parameters
     ----------
     events : ndarray of shape (n_stars, len(DURATIONS), n_cadences)
         See `events.find_events`.
+    measured : ndarray of bool of shape (n_stars, n_cadences)
     n_best : int
         Candidates per star.
 
@@ -151,6 +152,7 @@ def search_periods(events, n_best):
         Strength that 50, 10 and 1 % of the trial periods exceed.
     """
     n_stars, _, n = events.shape
+    gappy = np.flatnonzero(~measured.all(axis=1))
     strengths, grids = [], []
     for step, shortest, longest, durations in SEARCHES:
         n_steps = n // step
@@ -159,7 +161,13 @@ def search_periods(events, n_best):
             continue
         best = functools.reduce(np.maximum, [events[:, d, : n_steps * step] for d in durations])
         best = functools.reduce(np.maximum, [best[:, k::step] for k in range(step)])
-        best = np.clip(best - find_median(best), LEAST, MOST)
+        level = find_median(best)
+        known = [measured[i, : n_steps * step].reshape(-1, step).any(axis=1) for i in gappy]
+        for i, its_known in zip(gappy, known, strict=True):  # a gap is neither event nor noise
+            level[i] = np.median(best[i, its_known]) if its_known.any() else 0
+        best = np.clip(best - level, LEAST, MOST)
+        for i, its_known in zip(gappy, known, strict=True):
+            best[i, ~its_known] = 0
         strengths.append(fold_series(np.ascontiguousarray(best.T), plan))
         width = int(plan.periods[-1]) + 2
         padded = np.pad(best, ((0, 0), (0, width)))
@@ -183,22 +191,24 @@ def search_periods(events, n_best):
     return period, epoch, noise
 
 
-def lay_side_by_side(events):
+def lay_side_by_side(events, measured):
     """Events as `follow` wants them: what it needs of a cadence, and of its neighbours, in a row.
 
     Parameters
     ----------
     events : ndarray of shape (n_stars, len(DURATIONS), n_cadences)
+    measured : ndarray of bool of shape (n_stars, n_cadences)
 
     Returns
     -------
     ndarray of shape (n_stars, n_cadences + 2 MARGIN, len(DURATIONS) + 1), float32
-        Events, compressed, and 1 to count them by; 0 before the first and after the last cadence.
+        Events, compressed, and 1 to count them by; 0 where nothing was measured, also before the
+        first and after the last cadence.
     """
     n_stars, n_durations, n = events.shape
     laid = np.zeros((n_stars, n + 2 * MARGIN, n_durations + 1), np.float32)
     laid[:, MARGIN:-MARGIN, :-1] = compress_events(events).transpose(0, 2, 1)
-    laid[:, MARGIN:-MARGIN, -1] = 1
+    laid[:, MARGIN:-MARGIN, -1] = measured
     return laid
 
 
@@ -253,7 +263,7 @@ def follow(laid, star, period, epoch, first, last):
     )
 
 
-def find_ephemerides(events, n_best):
+def find_ephemerides(events, measured, n_best):
     """The strongest ephemerides of each light curve, of any length.
 
     Light curves longer than `LONGEST` are searched in windows. What a window finds is followed
@@ -264,6 +274,8 @@ def find_ephemerides(events, n_best):
     ----------
     events : ndarray of shape (n_stars, len(DURATIONS), n_cadences)
         See `events.find_events`.
+    measured : ndarray of bool of shape (n_stars, n_cadences)
+        What is not is no event, and counts for none.
     n_best : int
         Candidates per star.
 
@@ -272,19 +284,24 @@ def find_ephemerides(events, n_best):
     candidates : Candidates
         `n_best` rows per star, strongest first, stars in order.
     noise : ndarray of shape (n_stars, 3)
-        See `search_periods`; the mean over windows.
+        See `search_periods`; the mean over windows, each as if it had no gaps.
     """
     n_stars, _, n = events.shape
     n_windows = -(-n // LONGEST)
     length = -(-n // n_windows)
     firsts = np.linspace(0, n - length, n_windows).astype(int)
-    windows = np.stack([events[:, :, first : first + length] for first in firsts], axis=1)
-    period, epoch, noise = search_periods(windows.reshape(-1, *windows.shape[2:]), n_best)
+    windows, seen = (
+        np.stack([values[..., first : first + length] for first in firsts], axis=1)
+        for values in (events, measured)
+    )
+    period, epoch, noise = search_periods(
+        windows.reshape(-1, *windows.shape[2:]), seen.reshape(-1, length), n_best
+    )
     period = period.ravel()
     star = np.repeat(np.arange(n_stars), n_windows * n_best)
     first = np.tile(np.repeat(firsts, n_best), n_stars)
     epoch, last = epoch.ravel() + first, first + length - 1
-    laid = lay_side_by_side(events)
+    laid = lay_side_by_side(events, measured)
     followed = follow(laid, star, period, epoch, first, last)
     while not np.all((first == 0) & (last == n - 1)):
         more = 3 * (last - first) // 4 + 1
@@ -297,9 +314,11 @@ def find_ephemerides(events, n_best):
         kept = (kept + np.arange(n_stars)[:, None] * strength.shape[1]).ravel()
         followed = Candidates(*(column[kept] for column in followed))
         first, last = first[kept], last[kept]
-    return _choose_best(followed, n_stars, n_best), noise.reshape(n_stars, n_windows, -1).mean(
-        axis=1
-    )
+    # The sum of n events grows as the root of n, and so does that of a window with gaps.
+    share = seen.mean(axis=2)
+    noise = noise.reshape(n_stars, n_windows, -1) * np.sqrt(share)[:, :, np.newaxis]
+    noise = noise.sum(axis=1) / share.sum(axis=1, keepdims=True)
+    return _choose_best(followed, n_stars, n_best), noise
 
 
 def _choose_best(candidates, n_stars, n_best):

@@ -76,7 +76,7 @@ def examine_star(star, cells, prepared, network):
         scores = []
         for start in range(0, len(curves), n_at_once):
             some = curves[start : start + n_at_once]
-            whole = np.zeros((len(some), len(known)), np.float32)
+            whole = np.full((len(some), len(known)), np.nan, np.float32)
             whole[:, known] = some
             scores.append(network.score(whole))
         return np.concatenate(scores)

@@ -176,7 +176,7 @@ def score_curves(network, curves):
     for i, curve in enumerate(curves):
         lengths[len(curve)].append(i)
     for places in lengths.values():
-        score[places] = network.score(np.nan_to_num(np.stack([curves[i] for i in places])))
+        score[places] = network.score(np.stack([curves[i] for i in places]))
     return score
 
 
@@ -185,7 +185,8 @@ def search_curve(prepared):
     known, near = np.isfinite(prepared.curve), None
     days = prepared.days[known]
     if len(known) > LONG:
-        found = find_ephemerides(find_events(np.nan_to_num(prepared.curve[np.newaxis])), N_NEAR)[0]
+        events = find_events(np.nan_to_num(prepared.curve[np.newaxis]), known[np.newaxis])
+        found = find_ephemerides(events, known[np.newaxis], N_NEAR)[0]
         near = np.outer(MULTIPLES, found.period * CADENCE_DAYS).ravel()
     found = box.search_star(prepared.curve[known], days - days[0], near)
     found = box.Search(*map(float, found))

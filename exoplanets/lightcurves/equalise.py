@@ -159,22 +159,22 @@ def flatten(curves, campaign=None):
 def find_stretches(flux):
     """The stretches of a light curve of any length that can be equalised.
 
-    Gaps of more than `LONGEST_GAP` cadences part them, and what is shorter than a trend's window is
-    left out. Neighbouring ones make groups of `SHORTEST` cadences, enough to measure their noise.
+    Gaps of more than `LONGEST_GAP` cadences part them, and what is no longer than a trend's window
+    is left out. Neighbouring ones make groups of `SHORTEST` cadences, enough to measure noise.
     Returns a tuple of groups. A group is a tuple of pairs: the first cadence of a stretch, and the
     first after it. ValueError if there are fewer than `SHORTEST` cadences to equalise.
     """
     measured = np.flatnonzero(find_measured(flux))
     stretches = []
-    for run in np.split(measured, np.flatnonzero(np.diff(measured) > LONGEST_GAP) + 1):
+    for run in np.split(measured, np.flatnonzero(np.diff(measured) > LONGEST_GAP + 1) + 1):
         length = run[-1] + 1 - run[0] if len(run) else 0
-        if length >= WINDOW:
+        if length > WINDOW:  # two windows make a trend
             parts = np.array_split(np.arange(run[0], run[0] + length), -(-length // LONGEST))
             stretches += [(int(part[0]), int(part[-1]) + 1) for part in parts]
     n_cadences = sum(end - first for first, end in stretches)
     if n_cadences < SHORTEST:
         raise ValueError(
-            f"has {n_cadences} cadences in stretches of at least {WINDOW} without a long gap: "
+            f"has {n_cadences} cadences in stretches of more than {WINDOW} without a long gap: "
             f"{SHORTEST} are needed"
         )
     groups, group = [], []

@@ -71,9 +71,11 @@ def inject(flux, dip, snr):
     """Put dips into a raw light curve at a given matched-filter signal-to-noise ratio.
 
     `dip` is their shape: 0 outside, about 1 at the deepest; negative values brighten. The ratio is
-    ``depth * sqrt(sum(dip**2)) / find_scatter(flux)``. Returns the flux and the depth, e-/s.
+    ``depth * sqrt(sum(dip**2)) / find_scatter(flux)``, of what was measured: missing flux, NaN,
+    stays so. Returns the flux and the depth, e-/s.
     """
-    depth = snr * find_scatter(flux) / np.sqrt(np.sum(dip**2))
+    known = np.isfinite(flux)
+    depth = snr * find_scatter(flux[known]) / np.sqrt(np.sum(dip[known] ** 2))
     return flux - depth * dip, depth
 
 
@@ -125,11 +127,12 @@ def count_dips(dip):
     return np.count_nonzero(inside & ~np.append(False, inside[:-1]))
 
 
-def draw_transits(rng, times):
-    """Transits of a planet drawn at random, at least two of them, between 0 and 1: (n_cadences,).
+def draw_transits(rng, times, known=slice(None)):
+    """Transits of a planet drawn at random, between 0 and 1: ndarray of shape (n_cadences,).
 
     Periods are log-uniform, from `PERIODS`; durations are log-uniform about that of a Sun-like
-    star's transit.
+    star's transit. At least two transits are in the `known` cadences (ndarray of bool; all unless
+    given).
     """
     while True:
         period = np.exp(rng.uniform(*np.log(PERIODS)))
@@ -138,7 +141,7 @@ def draw_transits(rng, times):
         epoch, ingress, darkening = rng.uniform((0, 0.08, 0.1), (period, 1.0, 0.5))
         dip = make_dips(times, period, times[0] + epoch, duration, ingress, darkening)
         # A transit shorter than a cadence leaves little.
-        if dip.max() > 0.2 and count_dips(dip) >= 2:
+        if dip.max() > 0.2 and count_dips(dip[known]) >= 2:
             return dip / dip.max()
 
 
@@ -149,7 +152,7 @@ def _eclipse_dips(rng, times):
     epoch = rng.uniform(0, period)
     primary = make_dips(times, period, epoch, width, 1.0, 0.0)
     secondary = make_dips(times, period, epoch + period / 2, width, 1.0, 0.0)
-    return 2 * (primary + rng.uniform(0.1, 0.7) * secondary)  # deeper than a planet's
+    return primary + rng.uniform(0.1, 0.7) * secondary
 
 
 def _lone_dips(rng, times):
@@ -219,8 +222,9 @@ def make_training_curve(flux, times, kind, rng, snr_range):
     if kind == "inverted":
         return -flux
     snr = draw_snr(rng, snr_range)
-    dip = LOOKALIKES[kind](rng, times) if kind in LOOKALIKES else draw_transits(rng, times)
-    if not dip.any():  # a dip between two cadences
+    draw = LOOKALIKES.get(kind, draw_transits)
+    dip = draw(rng, times)
+    if not dip[np.isfinite(flux)].any():  # a dip between two cadences, or in a gap
         return flux
     dip = dip / np.abs(dip).max()
     return inject(flux, -dip if kind == "bumps" else dip, snr)[0]
@@ -245,7 +249,7 @@ def make_pair(flux, times, kind, rng, snr_range):
     if kind != "transits":
         stars = zip(flux, times, strict=True)
         return [make_training_curve(*star, kind, rng, snr_range) for star in stars]
-    dip, snr = draw_transits(rng, times[0]), draw_snr(rng, snr_range)
+    dip, snr = draw_transits(rng, times[0], np.isfinite(flux[0])), draw_snr(rng, snr_range)
     deeper = snr * np.exp(rng.uniform(*np.log(DEEPER)))
     return [inject(flux[0], dip, snr)[0], inject(flux[0], dip, deeper)[0]]
 

@@ -185,7 +185,7 @@ def find_parts(kept, n_columns):
         n_stars[columns] += 1
     shared = np.flatnonzero(n_stars >= FEWEST_STARS)
     parts = []
-    for run in np.split(shared, np.flatnonzero(np.diff(shared) > LONGEST_GAP) + 1):
+    for run in np.split(shared, np.flatnonzero(np.diff(shared) > LONGEST_GAP + 1) + 1):
         if len(run) and run[-1] + 1 - run[0] >= SHORTEST_PART:
             n_parts = -(-(run[-1] + 1 - run[0]) // LONGEST)
             edges = np.linspace(run[0], run[-1] + 1, n_parts + 1).astype(int)
