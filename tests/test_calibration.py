@@ -13,7 +13,7 @@ def test_calibration_recovers_slope_and_offset():
     z = rng.normal(0, 2, 20000)
     y = (rng.random(20000) < 1 / (1 + np.exp(-(0.7 * z - 1.5)))).astype(int)
     score = 1 / (1 + np.exp(-z))
-    found = measure_calibration(y, score, y.mean(), seed=0)
+    found, _ = measure_calibration(y, score, y.mean(), seed=0)
     assert found["slope"] == pytest.approx(0.7, abs=0.03)
     assert found["offset"] == pytest.approx(-1.5, abs=0.05)
     assert found["brier_before"] == pytest.approx(reference.brier_score_loss(y, score))
@@ -26,7 +26,7 @@ def test_calibration_recovers_slope_and_offset():
 def test_calibration_of_noise_is_no_better_than_the_prevalence():
     rng = np.random.default_rng(1)
     y, score = (rng.random(400) < 0.2).astype(int), rng.random(400)
-    found = measure_calibration(y, score, y.mean(), seed=0)
+    found, _ = measure_calibration(y, score, y.mean(), seed=0)
     # Fitted to the very labels it is judged by, it would come out below.
     assert found["brier_of_prevalence"] < found["brier_after"] + 1e-3 < found["brier_before"]
     own = metrics.calibrate(score, found["slope"], found["offset"])
@@ -37,7 +37,7 @@ def test_calibration_has_the_prevalence_it_is_told():
     rng = np.random.default_rng(2)
     y = np.repeat([1, 0], 500)
     score = np.clip(0.5 + 0.2 * (y - 0.5) + rng.normal(0, 0.15, 1000), 0.01, 0.99)
-    found = measure_calibration(y, score, 0.02, seed=0)
+    found, _ = measure_calibration(y, score, 0.02, seed=0)
     probability = metrics.calibrate(score, found["slope"], found["offset"])
     weight = np.where(y == 1, 1.0, 49.0)
     assert np.average(probability, weights=weight) == pytest.approx(0.02, abs=0.003)
@@ -45,7 +45,7 @@ def test_calibration_has_the_prevalence_it_is_told():
 
 def test_calibration_bears_a_perfect_score():
     y = np.repeat([1, 0], 20)
-    found = measure_calibration(y, y.astype(float), 0.5, seed=0)
+    found, _ = measure_calibration(y, y.astype(float), 0.5, seed=0)
     assert np.isfinite([found["slope"], found["offset"], found["brier_after"]]).all()
 
 
@@ -63,6 +63,6 @@ def test_bins_weigh_non_hosts_and_count_stars():
 
 
 def test_too_few_stars_to_cross_validate_are_calibrated_all_the_same():
-    found = measure_calibration([1, 0, 0], np.array([0.9, 0.2, 0.4]), 0.1, seed=0)
+    found, _ = measure_calibration([1, 0, 0], np.array([0.9, 0.2, 0.4]), 0.1, seed=0)
     assert (found["brier_after"], found["bins_after"]) == (None, [])
     assert np.isfinite([found["slope"], found["offset"]]).all()

@@ -6,7 +6,6 @@ from toys import make_stars
 
 from exoplanets.classifiers.box import BoxLeastSquares
 from exoplanets.evaluation import candidates
-from exoplanets.evaluation.comparison import Compared
 from exoplanets.stars import CADENCE_DAYS, Stars
 
 
@@ -33,12 +32,9 @@ def dips():
 
 
 def list_stars(stars, chosen):
-    box = BoxLeastSquares()
-    box.threshold = 0.5
-    score = np.linspace(0.9, 0.1, len(stars))
-    found = candidates.search_stars(box, stars, chosen)
-    unseen = np.ones(len(stars), bool)
-    return found, candidates.list_stars(Compared(box, stars, score), score, unseen, found)
+    score, unseen = np.linspace(0.9, 0.1, len(stars)), np.ones(len(stars), bool)
+    found = candidates.search_stars(BoxLeastSquares(), stars, chosen)
+    return found, candidates.list_stars(stars, score, score >= 0.5, unseen, found)
 
 
 def test_a_non_host_with_periodic_dips_is_a_suspect_a_host_is_none(dips):

@@ -183,8 +183,11 @@ def test_the_calibration_that_is_saved_is_the_one_that_is_drawn_and_used(with_to
     assert saved["calibration"] == [measured["slope"], measured["offset"]]
     assert saved["prevalence"] == measured["prevalence"] == pytest.approx(20 / 120)
     predicted = pd.read_csv(with_toy / "test_predictions.csv")
-    expected = metrics.calibrate(predicted["main_equalised"], *saved["calibration"])
-    np.testing.assert_allclose(predicted["main_equalised_probability"], expected)
+    # In the table each star is calibrated by others: near the saved calibration, and not the same.
+    saved_one = metrics.calibrate(predicted["main_equalised"], *saved["calibration"])
+    own = predicted["main_equalised_probability"]
+    assert not np.allclose(own, saved_one, rtol=1e-6)
+    np.testing.assert_allclose(metrics.logit(own), metrics.logit(saved_one), atol=1)
     thresholds = [r["threshold"] for r in content["results"] if r["network"] == "main"]
     assert thresholds[:3] == [saved["threshold"]] * 3
 

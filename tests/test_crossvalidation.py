@@ -30,8 +30,8 @@ def test_every_star_is_scored_by_classifiers_that_never_saw_it(stars):
         assert row["split"] == "cross-validation"
         assert row["tp"] + row["fn"] == 13 and row["fp"] + row["tn"] == 127
     # A star that was in its own fit, or stopped its own training, would have a score of 1.
-    np.testing.assert_array_equal(out_of_fold["memory", "equalised"], np.zeros(140))
-    np.testing.assert_array_equal(out_of_fold["deepest", "equalised"], Deepest().score(stars))
+    np.testing.assert_array_equal(out_of_fold["memory", "equalised"][0], np.zeros(140))
+    np.testing.assert_array_equal(out_of_fold["deepest", "equalised"][0], Deepest().score(stars))
     assert len(memory.fitted) == 6  # three folds, two repetitions, other stars every time
     seen = [frozenset(fit.names) for fit, _, _ in memory.fitted]
     assert len(set(seen)) == 6
@@ -77,7 +77,12 @@ def test_repetitions_are_summed_up(stars):
             assert len(spread[name]["values"]) == 2
             assert spread[name]["values"][0] == row[name]
     json.dumps([rows, summary], allow_nan=False)
-    assert rows[0]["roc_auc"] == metrics.find_roc_auc(stars.y, out_of_fold["deepest", "equalised"])
+    score, called = out_of_fold["deepest", "equalised"]
+    assert rows[0]["roc_auc"] == metrics.find_roc_auc(stars.y, score)
+    # Each star is called by the threshold of the fold that scored it.
+    assert metrics.count(stars.y, called) == {
+        name: rows[0][name] for name in ("tp", "fp", "fn", "tn")
+    }
     two = crossvalidation.summarise([0.2, 0.6])
     assert (two["mean"], two["sd"]) == pytest.approx((0.4, np.sqrt(0.08)))
     assert crossvalidation.summarise([0.3]) == {"mean": 0.3, "sd": None, "values": [0.3]}

@@ -139,7 +139,7 @@ def test_an_undefined_share_is_named_and_left_out_of_the_mean():
 def figures(vetted, compared, stars):
     content, drawn, _ = vetted
     colors = find_colors([c.classifier for c in compared])
-    calibration = measure_calibration(stars.y, compared[0].score, 0.1, 0)
+    calibration, _ = measure_calibration(stars.y, compared[0].score, 0.1, 0)
     return {
         "recovery": vetting_figures.draw_injection_recovery(content, colors),
         "reliability": vetting_figures.draw_reliability(content, drawn, colors),

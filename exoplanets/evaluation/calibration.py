@@ -55,6 +55,8 @@ def measure_calibration(y, score, prevalence, seed):
         `slope` and `offset` (of all stars), `hosts`, `non_hosts`, `prevalence`, `brier_before`,
         `brier_after`, `brier_of_prevalence` (which knows nothing), `bins_before`, `bins_after`;
         those "after" are None and empty where there are too few stars.
+    ndarray of shape (n_stars,)
+        The cross-validated probability of each star, NaN where there are too few.
     """
     y = np.asarray(y)
     hosts, others = int(np.sum(y == 1)), int(np.sum(y == 0))
@@ -73,7 +75,7 @@ def measure_calibration(y, score, prevalence, seed):
     def find_brier(probability):
         return float(brier_score_loss(y, probability, sample_weight=weight))
 
-    return {
+    measured = {
         "slope": slope,
         "offset": offset,
         "hosts": hosts,
@@ -85,3 +87,4 @@ def measure_calibration(y, score, prevalence, seed):
         "bins_before": bin_probabilities(y, score, weight_of_others),
         "bins_after": bin_probabilities(y, probability, weight_of_others) if known else [],
     }
+    return measured, probability

@@ -45,15 +45,14 @@ def find_suspects(stars, found):
     return dips & ~stars.is_host
 
 
-def list_stars(compared, score, out_of_fold, found):
+def list_stars(stars, score, called, out_of_fold, found):
     """The table of `stars.csv`, a row per star, in the order of the stars.
 
-    `score` is that of the `Compared`, or cross-validated. `out_of_fold` is True for a star whose
-    label was not used to train the network that scored it. `found` is a `Search` of the same stars.
-    In the table, `called` uses the tuned threshold, and `depth_sigma` is in robust standard
-    deviations of the equalised light curve.
+    `called` is True where the `score` reaches the threshold of the network that gave it.
+    `out_of_fold` is True for a star whose label was not used to train that network. `found` is a
+    `Search` of the same stars. In the table, `depth_sigma` is in robust standard deviations of the
+    equalised light curve.
     """
-    stars = compared.stars
     return pd.DataFrame(
         {
             "table": stars.table,
@@ -61,7 +60,7 @@ def list_stars(compared, score, out_of_fold, found):
             "label": stars.y,
             "score": score,
             "out_of_fold": out_of_fold,
-            "called": score >= compared.classifier.threshold,
+            "called": called,
             "period_days": found.period,
             "epoch_days": found.epoch,
             "duration_hours": 24 * found.duration,

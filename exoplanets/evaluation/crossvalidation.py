@@ -25,8 +25,9 @@ def cross_validate(classifiers, stars, propensity, n_folds, seeds):
         with each fold's own threshold.
     summary : dict
         `folds`, `seeds`, and `results`: per classifier and metric, see `summarise`.
-    out_of_fold : dict of ndarray of shape (n_stars,)
-        Per classifier's key, the scores of the first repetition.
+    out_of_fold : dict of (ndarray, ndarray), each of shape (n_stars,)
+        Per classifier's key, the scores of the first repetition, and whether each reaches the
+        threshold of its fold.
 
     Raises
     ------
@@ -60,7 +61,7 @@ def cross_validate(classifiers, stars, propensity, n_folds, seeds):
             row = metrics.evaluate(y, score, None, seed, called=called)
             row["matched_auc"] = metrics.matched_auc(y, score, propensity)
             pooled.setdefault(key, []).append(row)
-            out_of_fold.setdefault(key, score)
+            out_of_fold.setdefault(key, (score, called))
     rows, spread = [], []
     for (network, light_curves), repetitions in pooled.items():
         names = {"network": network, "light_curves": light_curves}

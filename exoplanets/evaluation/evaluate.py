@@ -10,7 +10,6 @@ from exoplanets.evaluation.adversary import score_alike
 from exoplanets.evaluation.calibration import measure_calibration
 from exoplanets.evaluation.comparison import Compared, evaluate_split, select_values
 from exoplanets.evaluation.crossvalidation import cross_validate
-from exoplanets.evaluation.metrics import calibrate
 from exoplanets.evaluation.vetting import vet
 from exoplanets.files import say
 from exoplanets.stars import SPLITS
@@ -47,6 +46,7 @@ def evaluate_all(compared, main, box, test_stars, seed, folds, repetitions, leve
     """
     scored = [c for c in compared if c.score is not None]
     stars, score, unseen = main.stars, main.score, main.is_unseen()
+    called = score >= main.classifier.threshold
     propensity = score_alike(stars.curves, stars.y, seed)
     if propensity is None:  # too few stars for an adversary to learn from
         propensity = np.full(len(stars), np.nan)
@@ -63,19 +63,22 @@ def evaluate_all(compared, main, box, test_stars, seed, folds, repetitions, leve
             classifiers, stars, propensity, folds, seeds
         )
         rows += found_rows
-        score, unseen = out_of_fold[main.classifier.key], np.ones(len(stars), bool)
+        (score, called), unseen = out_of_fold[main.classifier.key], np.ones(len(stars), bool)
 
-    threshold = main.classifier.threshold
-    chosen = candidates.choose_stars(stars, main.score, threshold) | (score >= threshold)
+    chosen = candidates.choose_stars(stars, main.score, main.classifier.threshold) | called
     found = candidates.search_stars(box, stars, chosen)
-    listed = candidates.list_stars(main, score, unseen, found)
+    listed = candidates.list_stars(stars, score, called, unseen, found)
     suspect = listed["suspect_label"].to_numpy()
-    calibration = {}
+    calibration, probability = {}, {}
     for c in scored:
         if c.classifier.file:
             known = c.is_unseen()
-            calibration[" on ".join(c.classifier.key)] = measure_calibration(
+            measured, of_known = measure_calibration(
                 c.stars.y[known], c.score[known], stars.is_host.mean(), seed
+            )
+            calibration[" on ".join(c.classifier.key)] = measured
+            probability[c.classifier.key] = select_values(
+                c.stars.select(known), of_known, test_stars
             )
     vetted = drawn = None
     if level != "none":
@@ -93,20 +96,21 @@ def evaluate_all(compared, main, box, test_stars, seed, folds, repetitions, leve
         "cross_validation": cross_validation,
         "vetting": vetted,
     }
-    predictions = predict_stars(scored, calibration, test_stars)
+    predictions = predict_stars(scored, probability, test_stars)
     return Evaluation(content, predictions, join_histories(compared), listed, main, drawn)
 
 
-def predict_stars(scored, calibration, stars):
-    """The table of `test_predictions.csv`; NaN for a star that a classifier was not given."""
+def predict_stars(scored, probability, stars):
+    """The table of `test_predictions.csv`; NaN for a star that a classifier was not given.
+
+    `probability` holds, per classifier's key, that of each star.
+    """
     columns = {"row": stars.row, "label": stars.y}
     for c in scored:
         name = "_".join(c.classifier.key)
         columns[name] = c.at(stars)
-        measured = calibration.get(" on ".join(c.classifier.key))
-        if measured:
-            probability = calibrate(columns[name], measured["slope"], measured["offset"])
-            columns[f"{name}_probability"] = probability
+        if c.classifier.key in probability:
+            columns[f"{name}_probability"] = probability[c.classifier.key]
     return pd.DataFrame(columns)
 
 

@@ -82,7 +82,7 @@ def main(argv=None):
             f"ROC AUC {roc_auc:.3f}, average precision {average_precision:.3f}"
         )
     score = np.concatenate(list(score.values()))
-    measured = measure_calibration(y, score, PREVALENCE, args.seed)
+    measured, _ = measure_calibration(y, score, PREVALENCE, args.seed)
     n_real = sum(sources["real"][table]["n_stars"] for table in TABLES)
     description = f"non-hosts of {n_real} real stars of the Kaggle set and of the simulated survey"
     scoring = {
