@@ -1,4 +1,4 @@
-"""The transit model behind every injection and every simulated planet.
+"""The transit model of every simulated planet, and of those that measure completeness.
 
 References
 ----------

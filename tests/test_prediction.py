@@ -129,7 +129,7 @@ def test_a_row_says_what_an_astronomer_asks_for(tmp_path, model):
     assert float(row["snr"]) > 20
     assert float(row["statistic"]) > 4
     assert (row["n_cadences"], row["prevalence"], row["campaign"]) == ("1400", "0.01", "")
-    assert re.fullmatch("[0-9a-f]{12}", row["network"])
+    assert re.fullmatch(r"[0-9a-f]{12}\.\d+", row["network"])
     assert re.fullmatch("sha256:[0-9a-f]{16}", row["light_curve"])
     for column in ("score", "probability", "period_days", "epoch_days"):
         assert re.fullmatch(r"\d+\.\d{6}", row[column]), column

@@ -159,8 +159,8 @@ def test_the_clock_is_said_and_proved(ready):
 
 def test_no_clock_is_said(labelled, tmp_path, equalisations):
     assert prepare(*labelled, tmp_path).describe()[0] == (
-        "clock: none found (8 filled rows, too few that agree): a star's columns count as its "
-        "cadences"
+        "clock: none found (of 8 filled rows too few agree, or no other rows follow their noise): "
+        "a star's columns count as its cadences"
     )
 
 

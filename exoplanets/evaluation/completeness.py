@@ -2,8 +2,9 @@
 
 As in the Kepler catalogue [1]_, planets are injected into the raw flux of held-out non-hosts. They
 are periodic in true time. What draws them here shares no random numbers and no choices with what
-draws the training sample (`lightcurves/injection.py`); only the shape of a transit and the unit of
-the signal-to-noise ratio are the same.
+draws the training sample (`lightcurves/injection.py`), and its transits have another shape: here
+limb-darkened ones (`transits.py`), there trapeziums. The unit of the signal-to-noise ratio is the
+same.
 
 References
 ----------
@@ -85,7 +86,7 @@ def draw_injections(stars, n_injections, campaign, rng):
 
 
 def find_false_positive_threshold(score):
-    """The lowest threshold at which at most 1 % of the non-hosts are called, float.
+    """The lowest threshold at which at most 1 % of the non-hosts are called, or one of them, float.
 
     Of n non-hosts, k = max(1, floor(n / 100)) may be called: the threshold is just above the score
     of the next, the (k + 1)-th highest. With ties fewer are called.

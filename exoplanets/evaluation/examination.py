@@ -69,7 +69,7 @@ def examine_star(star, cells, prepared, network):
     curve, days = prepared.curve[known], prepared.days[known]
     n_hidden = np.clip(CADENCES_IN_ALL // len(curve), LEAST_HIDDEN, MOST_HIDDEN)
     step = max(FINEST_STEP, -(-len(curve) // int(n_hidden)))
-    width = max(occlusion.HIDDEN, step)  # no cadence is left out
+    width = max(occlusion.HIDDEN, step) | 1  # no cadence is left out, and it has a middle
     n_at_once = max(1, CADENCES_AT_ONCE // len(curve))
 
     def ask(curves):

@@ -170,7 +170,8 @@ def matched_auc(y, score, propensity, n_nearest=N_NEAREST):
     Matching on a propensity score (Rosenbaum & Rubin 1983, Biometrika 70, 41): that of
     `adversary.score_alike`, the log-odds of being a host by all that is not a dip; NaN leaves a
     star out. The result, or None, is the mean over hosts of the share of their nearest non-hosts
-    with a lower score, ties half. A classifier that knows no more than the adversary is at 0.5.
+    with a lower score, ties half. A classifier that knows no more than the adversary is near 0.5: a
+    little above it where there are few non-hosts, since the nearest ones are then not very near.
     """
     known = np.isfinite(propensity)
     y, score = np.asarray(y)[known] == 1, np.asarray(score, float)[known]

@@ -32,7 +32,7 @@ def hide_stretches(curve, centres, width=HIDDEN):
 def find_transits(times, period, epoch, duration):
     """Indices of the cadences nearest to the middle of each transit, ndarray of int.
 
-    A transit without a cadence within half its duration is left out; without a period all are. All
+    A transit that no cadence, half an hour long, touches is left out; without a period all are. All
     is in days, and `times` increase.
     """
     if not np.isfinite(period):
@@ -62,7 +62,8 @@ def measure_occlusion(score, curve, times, found, step=4, width=HIDDEN):
         Of this one star: numbers, NaN if nothing was found. A stretch is in transit if any of its
         hidden cadences is.
     step, width : int
-        Cadences from one stretch to the next, and cadences that are hidden at a time.
+        Cadences from one stretch to the next, and cadences that are hidden at a time: an odd
+        number, so that a stretch has a middle.
 
     Returns
     -------
@@ -74,7 +75,7 @@ def measure_occlusion(score, curve, times, found, step=4, width=HIDDEN):
         (log-odds) of the stretches, and `middles` of the transits (cadences).
     """
     middles = find_transits(times, found.period, found.epoch, found.duration)
-    centres = np.arange(width // 2, len(curve) - width // 2 + 1, step)
+    centres = np.arange(width // 2, len(curve) - width // 2, step)
     hidden = hide_stretches(curve, centres, width)
     scored = np.asarray(score(np.concatenate([curve[None], hidden])), np.float64)
     falls = logit(scored[0]) - logit(scored[1:])

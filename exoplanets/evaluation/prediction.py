@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from scipy import special
 from threadpoolctl import threadpool_limits
 
 from exoplanets.classifiers import box, keras_tools
@@ -42,6 +41,7 @@ BYTES_PER_TASK = 10_000_000  # of larger files: two blocks of stars of the Kaggl
 LONG = 8000  # cadences (164 d): longer light curves are box-searched near the network's periods
 N_NEAR, MULTIPLES = 6, (0.5, 1, 2)  # of those periods, and what they are multiplied by
 CAMPAIGN_TIME = "since the first cadence of the campaign"
+LAYOUT = 2  # raised whenever the same network measures the same star otherwise
 
 
 class Network(NamedTuple):
@@ -51,7 +51,7 @@ class Network(NamedTuple):
     threshold: float  # a star is called a host if `score >= threshold`
     calibration: tuple | None  # slope and offset of the logit of the probability; `metrics`
     prevalence: float | None  # share of hosts among the stars that the calibration stands for
-    name: str  # first digits of the SHA-256 of the file it came from
+    name: str  # see `name_file`
     trained_on: dict | None = None  # provenance of the light curves; None if not recorded
     campaign: Campaign | None = None  # of those light curves
 
@@ -63,11 +63,10 @@ class Network(NamedTuple):
         """
         if self.calibration is None:
             return None
-        probability = metrics.calibrate(score, *self.calibration)
-        if prevalence is None or self.prevalence is None:
-            return float(probability)
-        shift = metrics.logit(prevalence) - metrics.logit(self.prevalence)
-        return float(special.expit(metrics.logit(probability) + shift))
+        slope, offset = self.calibration
+        if None not in (prevalence, self.prevalence):
+            offset += metrics.logit(prevalence) - metrics.logit(self.prevalence)
+        return float(metrics.calibrate(score, slope, offset))
 
 
 class Job(NamedTuple):
@@ -77,12 +76,12 @@ class Job(NamedTuple):
     prevalence: float | None = None  # see `Network.find_probability`
     magnitudes: bool | None = None  # see `own_stars.read_stars`
     campaign: OwnCampaign | None = None  # of the stars
-    campaign_name: str = ""  # first digits of the SHA-256 of its file
+    campaign_name: str = ""  # see `name_file`
 
 
 def name_file(path):
-    """First digits of the SHA-256 of a file."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12]
+    """First digits of the SHA-256 of a file and, behind a point, the `LAYOUT` of this code."""
+    return f"{hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12]}.{LAYOUT}"
 
 
 def load_network(path):
@@ -225,7 +224,7 @@ def score_block(stars, network, job, known):
         measured[i] = dict.fromkeys(MEASURED, "") | {
             "score": f"{score:.6f}",
             "called": str(int(score >= network.threshold)),
-            "n_cadences": str(np.isfinite(prepared[i].curve).sum()),
+            "n_cadences": str(count_used(timed[i], prepared[i])),
         }
     for i, each in prepared.items():
         if job.search_all or measured[i]["called"] == "1":
@@ -233,6 +232,14 @@ def score_block(stars, network, job, known):
     for i, cells in measured.items():
         rows[i] = complete_cells(cells, timed[i], digests[i], network, job), i in prepared
     return rows
+
+
+def count_used(star, prepared):
+    """Cadences of a star that were measured and used; short gaps are filled, and do not count."""
+    measured = clock.find_measured(star.flux)
+    if star.time_system == CAMPAIGN_TIME:  # its columns are not its cadences
+        return np.count_nonzero(measured)
+    return np.count_nonzero(measured & np.isfinite(prepared.curve))
 
 
 def describe_search(star, found):

@@ -57,8 +57,8 @@ def describe_clock(clock):
     """One line: how the clock was found, and how well it holds."""
     if clock.alignment is None:
         return (
-            f"clock: none found ({clock.n_filled} filled rows, too few that agree): a star's "
-            "columns count as its cadences"
+            f"clock: none found (of {clock.n_filled} filled rows too few agree, or no other rows "
+            "follow their noise): a star's columns count as its cadences"
         )
     by_column, by_clock = (np.median(each) for each in clock.alignment[:2])
     return (
