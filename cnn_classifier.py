@@ -93,7 +93,11 @@ PACKAGES = ("numpy", "scipy", "pandas", "scikit-learn", "imbalanced-learn", "ker
 # ------------------------------------------------------------- the network of the published study
 @dataclasses.dataclass(frozen=True)
 class PublishedSettings(Settings):
-    """Hyper-parameters of the published network; the defaults are the study's."""
+    """Hyper-parameters of the published network.
+
+    The defaults are the study's but for `normalization`: its code made that layer and never adapted
+    it to the stars (`identity`). Of few stars the batches are smaller; see `Published.fit`.
+    """
 
     filters: tuple[int, ...] = setting((11, 7), "filters of each convolution", 1, 512)
     kernel_size: int = setting(2, "cadences a convolution spans", 1, 30)

@@ -118,6 +118,26 @@ def test_where_only_every_second_or_third_dip_is_there_the_period_is_longer(mult
     assert box._find_multiple(time, quiet, *short) == short[:2]
 
 
+def test_of_years_a_period_is_not_given_as_its_quarter():
+    time = np.arange(12_000) * CADENCE_DAYS  # 245 d
+    curve = noise(1, seed=15, n_cadences=12_000)[0] + make_dips(45.31, 9.0, 8, 6.0, time)
+    near = 45.31 / np.array([4.0, 8.0])  # as candidates of the transit network may be
+    found = box.search_star(curve, time, near)
+    assert found.period == pytest.approx(45.31, rel=1e-3)
+    assert found.depth == pytest.approx(6, rel=0.2)
+
+
+def test_a_gap_is_no_transit_that_is_missing():
+    """The statistic of a planet hardly depends on the gap between its two halves."""
+    measured = [np.arange(1300), np.arange(1300) + 1300 + 34_000]  # 700 d apart
+    statistic = []
+    for second in measured:
+        time = np.concatenate([measured[0], second if second[0] else second + 1300]) * CADENCE_DAYS
+        curve = noise(1, seed=16, n_cadences=2600)[0] + make_dips(3.1, 1.0, 4, 2.5, time)
+        statistic.append(box.search_star(curve, time).statistic)
+    assert statistic[1] > 0.6 * statistic[0] > 5
+
+
 def test_a_long_period_is_not_given_as_its_half():
     time = np.arange(3197) * CADENCE_DAYS
     curves = noise(4, seed=14, n_cadences=3197)

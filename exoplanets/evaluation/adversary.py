@@ -5,6 +5,9 @@ regression are shown sixty-six numbers of every light curve, of its brightenings
 the labels; each star is scored by models that did not see it. What they reach is how far the stars
 differ otherwise than by transits: by how the files were made, or by what hosts are. A classifier
 that sees transits must not need that: see `metrics.matched_auc`.
+
+What it reaches is an upper bound. A light curve's noise is measured with its dips clipped, so deep
+transits leave a trace between them, and it learns that too.
 """
 
 from itertools import pairwise
@@ -34,7 +37,7 @@ LEAST = 0.005  # probability; the forest is never surer than that
 
 
 def describe_brightenings(curves):
-    """Numbers that describe each light curve, none of which a dip changes but by the scale.
+    """Numbers that describe each light curve without its dips.
 
     They are taken of the light curve above its median, in robust standard deviations: log power in
     bands and at lines of the spectrum, autocorrelation, quantiles, and mean and spread in

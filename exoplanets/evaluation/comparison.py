@@ -71,7 +71,10 @@ def fit_classifiers(classifiers, views, seed, slow="auto"):
             order = np.argsort(~validation.is_host, kind="stable")  # hosts first
             tuned_on = validation.select(order[: validation.is_host.sum() + MOST_TUNED])
             its_score = classifier.score(tuned_on)
-            say(f"{classifier.name} would take long for {len(stars)} stars: only vetted")
+            say(
+                f"{classifier.name} is too slow for {len(stars)} stars: it is vetted on some, and "
+                "has no row in the results"
+            )
         classifier.tune(tuned_on.y, its_score)
         compared.append(Compared(classifier, stars, score))
     return compared

@@ -1,7 +1,7 @@
 """Equalised light curves: one path for every star, no label looked at.
 
-Per star: put on the grid of true time, replace lone outliers, detrend, take out what all stars of
-the campaign share, fill gaps, and give the noise one common colour. The steps and their reasons:
+Per star: put on the grid of true time, fill gaps, detrend, take out what all stars of the campaign
+share, replace lone outliers, even out the noise, and give it one common colour. The reasons:
 
 * hosts were filled and non-hosts were not, so exact repeats are gaps in every star alike, and what
   the campaign lost is a gap in every star (`lightcurves/clock.py`);
