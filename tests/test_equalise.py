@@ -247,6 +247,23 @@ def test_short_stretches_share_their_noise_and_the_shortest_are_left_out():
     assert 1.4826 * np.median(np.abs(curve[kept])) == pytest.approx(1, abs=1e-3)
 
 
+@pytest.mark.parametrize("n_first", [WINDOW - 1, WINDOW, WINDOW + 1])
+def test_a_stretch_of_about_one_window_is_used_or_left_out(n_first):
+    star = red_noise(np.random.default_rng(12), 1, 900)[0]
+    star[n_first : n_first + 64] = np.nan
+    curve = equalise_star(star)
+    assert np.isfinite(curve[n_first + 64 :]).all()
+    assert np.isfinite(curve[:n_first]).all() == (n_first > WINDOW)
+
+
+def test_a_gap_of_a_day_is_filled_and_a_longer_one_parts():
+    for n_gap in (equalise.LONGEST_GAP, equalise.LONGEST_GAP + 1):
+        star = red_noise(np.random.default_rng(13), 1, 1500)[0]
+        star[700 : 700 + n_gap] = np.nan
+        filled = np.isfinite(equalise_star(star)[700 : 700 + n_gap])
+        assert filled.all() == (n_gap == equalise.LONGEST_GAP) == filled.any()
+
+
 def test_a_very_long_star_takes_memory_in_proportion():
     import tracemalloc
 

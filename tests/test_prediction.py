@@ -225,6 +225,34 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(tmp_path, model, flux, mon
     assert cut.read_bytes() == whole.read_bytes() == (tmp_path / "small.csv").read_bytes()
 
 
+@pytest.fixture(scope="module")
+def shipped():
+    """The network that comes with the repository."""
+    return prediction.load_network(predict.SHIPPED_MODEL)
+
+
+@pytest.mark.parametrize("gap_days", [20, 350, 700])
+def test_a_gap_takes_nothing_from_a_planet_and_gives_nothing_to_noise(shipped, gap_days):
+    n, rows = 1300, []
+    n_gap = round(gap_days / CADENCE_DAYS)
+    for depth in (0.0, 6.0):
+        flux = 1e4 + np.random.default_rng(5).normal(size=2 * n + n_gap)
+        flux -= depth * (np.arange(len(flux)) * CADENCE_DAYS % 3.1 < 0.12)
+        flux[n : n + n_gap] = np.nan
+        rows += prediction.score_block([Star("x", flux)], shipped, prediction.Job(), {})
+    noise, planet = (cells for cells, _ in rows)
+    assert float(noise["score"]) < 0.2 and float(planet["score"]) > 0.95
+    assert float(planet["period_days"]) == pytest.approx(3.1, rel=1e-3)
+    assert int(planet["n_cadences"]) == 2 * n
+
+
+def test_a_short_gap_is_filled_and_not_counted(shipped):
+    flux = 1e4 + np.random.default_rng(6).normal(size=1400)
+    flux[::20] = np.nan
+    ((cells, _),) = prediction.score_block([Star("x", flux)], shipped, prediction.Job(), {})
+    assert int(cells["n_cadences"]) == 1400 - 70
+
+
 def test_a_score_does_not_depend_on_the_stars_around(model, flux):
     network, job = prediction.load_network(model), prediction.Job()
     stars = [
