@@ -181,6 +181,15 @@ def test_samples_are_sorted_and_what_is_dropped_is_counted():
     assert sort_samples(time, flux)[3] == {}
 
 
+def test_of_a_repeated_time_a_known_value_is_kept():
+    flux = np.array([np.nan, 5, 6, np.nan, 3, 4, np.nan, np.nan])
+    time = np.array([1.0, 1, 1, 0, 2, 2, 3, 3])
+    got_time, got, number, dropped = sort_samples(time, flux, cadence=np.arange(8.0))
+    assert got_time.tolist() == [0, 1, 2, 3] and number.tolist() == [3, 1, 4, 6]
+    np.testing.assert_array_equal(got, [np.nan, 5, 3, np.nan])
+    assert dropped == {"repeated times": 4}
+
+
 def part(start, stop, level, relative, number=True):
     cells = np.arange(start, stop)
     time = 100 + cells * CADENCE_DAYS

@@ -26,6 +26,8 @@ class Curve(NamedTuple):
 def sort_samples(time, flux, flagged=None, cadence=None):
     """Keep samples that have a time and no flag, in order of time, each time once.
 
+    Of a time that is there twice the first value that is not NaN is kept.
+
     Arrays are as in `samples.Samples`. Returns time, flux and cadence (None if it was not given) of
     the samples kept, and a Counter of what was dropped.
     """
@@ -34,10 +36,13 @@ def sort_samples(time, flux, flagged=None, cadence=None):
     if flagged is not None:
         dropped["flagged cadences"] = int((flagged & known).sum())
         known = known & ~flagged
-    ordered, first = np.unique(time[known], return_index=True)
-    dropped["repeated times"] = int(known.sum()) - first.size
-    kept = None if cadence is None else cadence[known][first]
-    return ordered, flux[known][first], kept, +dropped  # those that are not 0
+    places = np.flatnonzero(known)
+    places = places[np.argsort(np.isnan(flux[places]), kind="stable")]  # known values come first
+    ordered, first = np.unique(time[places], return_index=True)
+    dropped["repeated times"] = places.size - first.size
+    places = places[first]
+    kept = None if cadence is None else cadence[places]
+    return ordered, flux[places], kept, +dropped  # those that are not 0
 
 
 def to_long_cadence(time, flux, cadence=None):
