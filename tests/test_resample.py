@@ -104,6 +104,11 @@ def test_placing_changes_no_value_order_or_time(ratio, seed):
         lambda number: number * 0,
         lambda number: np.where(number == 5, np.nan, number),
         lambda number: number**2,  # increasing, but not with the clock
+        lambda number: number * 15,  # of short cadences
+        lambda number: number * 1e12,
+        lambda number: np.where(number == N - 1, 1e300, number),
+        lambda number: np.where(number == N - 1, np.inf, number),
+        lambda number: np.where(number > 5, number + 1e12, number),
     ],
 )
 def test_cadence_numbers_that_contradict_the_times_are_not_believed(wrong):

@@ -78,10 +78,10 @@ def to_long_cadence(time, flux, cadence=None):
         return Curve(*_bin(time, flux, step), note=f"resampled from {step * 1440:.1f} min")
 
     off = abs(step / CADENCE_DAYS - 1)
-    if cadence is not None and not (np.diff(cadence) >= 1).all():
+    if cadence is not None and not _count_long_cadences(cadence):
         cadence = None
     steps = np.rint(np.diff(time) / step) if cadence is None else np.diff(cadence)
-    cell = np.append(0, np.cumsum(steps)).astype(int)
+    cell = np.append(0, np.cumsum(steps))
     drift = np.abs((time - time[0]) / span * cell[-1] - cell).max()
     # Where steps are too uneven to be counted, the clock decides, as it does for other cadences.
     if off > SAME_CADENCE or steps.min() < 1 or drift > 1 + 1e-3 * cell[-1]:
@@ -90,12 +90,19 @@ def to_long_cadence(time, flux, cadence=None):
         order = np.lexsort((np.isnan(flux), cell))  # of two in a cell, one that is known
         cell, first = np.unique(cell[order], return_index=True)
         time, flux = time[order][first], flux[order][first]
+    cell = cell.astype(int)
     number = np.arange(cell[-1] + 1)
     placed = np.full(number.size, np.nan)
     placed[cell] = flux
     numbers = None if cadence is None else cadence[0].astype(np.int64) + number
     note = f"sampled every {step * 1440:.1f} min" if off > 1e-3 else ""
     return Curve(np.interp(number, cell, time), placed, numbers, note)
+
+
+def _count_long_cadences(number):
+    """Whether numbers, (n_samples,), increase by 1 from cadence to cadence, but for gaps."""
+    steps = np.diff(number[np.isfinite(number)])
+    return steps.size == number.size - 1 and steps.min() >= 1 and np.median(steps) == 1
 
 
 def _check_sampling(step, time):
