@@ -107,6 +107,13 @@ def test_quality_and_cadence_numbers(tmp_path):
     assert np.flatnonzero(read(path).flagged).tolist() == [3, 9]  # flags of whatever meaning
 
 
+def test_a_quality_that_is_no_sum_of_flags_is_a_flag(tmp_path):
+    quality = np.zeros(N)
+    quality[[2, 5, 7, 8]] = np.inf, -np.inf, 1e300, np.nan
+    path = write(tmp_path / "a.csv", "time,flux,sap_quality\n", (TIME, FLUX, quality))
+    assert np.flatnonzero(read(path).flagged).tolist() == [2, 5, 7]
+
+
 @pytest.mark.parametrize(
     ("heading", "kind", "note"),
     [

@@ -77,7 +77,10 @@ class Columns(NamedTuple):
         """
         flagged = cadence = None
         if self.quality is not None:
-            flagged = (np.nan_to_num(numbers(self.quality)).astype(np.int64) & self.flags) != 0
+            quality = numbers(self.quality)
+            wild = np.abs(quality) >= 2.0**63  # inf too: no sum of flags, and not to be trusted
+            bits = np.where(wild, 0, np.nan_to_num(quality)).astype(np.int64)
+            flagged = wild | ((bits & self.flags) != 0)
         if self.cadence is not None:
             cadence = numbers(self.cadence)
         more |= {"kind": self.kind, "time_system": self.time_system, "notes": self.notes}
