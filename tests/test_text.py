@@ -142,6 +142,23 @@ def test_flux_is_preferred_to_magnitudes():
 
 
 @pytest.mark.parametrize(
+    "other",
+    ["background flux", "sky_flux", "e_flux", "delta flux", "D Flux", "flux_uncertainty",
+     "Flux uncert", "bg_flux", "BKGD_FLUX", "flux_e"],
+)  # fmt: skip
+def test_errors_and_backgrounds_are_no_flux(other):
+    assert match_columns(["time", other, "star flux"]).flux == 2
+    assert match_columns(["time", other]).missing() == "flux"
+
+
+def test_days_and_differential_magnitudes_are_no_errors():
+    assert match_columns(["time_d", "flux"])[:2] == (0, 1)
+    assert match_columns(["e_mag", "delta_mag", "JD"])[:2] == (2, 1)
+    for heading in ("flux e-/s", "Flux_e_s", "star flux e/s"):
+        assert match_columns(["time", heading]).flux == 1
+
+
+@pytest.mark.parametrize(
     ("content", "words"),
     [
         ("a,b\n1,2\n", "no column of time and flux: its first line begins 'a,b'"),

@@ -11,7 +11,12 @@ TIME_COLUMNS = ("TIME", "BTJD", "BKJD", "KBJD", "BJD", "HJD", "MJD", "JD", "T", 
 FLUX_COLUMNS = ("FLUX", "PDCSAP_FLUX", "KSPSAP_FLUX", "DET_FLUX", "FCOR", "SAP_FLUX")
 CADENCE_COLUMNS = ("CADENCENO", "CADENCE", "CADN")
 QUALITY_COLUMNS = ("SAP_QUALITY", "QUALITY", "MOVING")
-AUXILIARY = {"ERR", "ERROR", "UNC", "SIGMA", "STD", "RAW", "BKG", "CORR", "MODEL"}  # words
+# Words in names of columns that are not the flux itself, but its error or a part of it.
+AUXILIARY = {
+    "ERR", "ERROR", "E", "UNC", "UNCERT", "UNCERTAINTY", "SIGMA", "STD", "RAW", "CORR", "MODEL",
+    "BKG", "BKGD", "BG", "BACKGROUND", "SKY",
+}  # fmt: skip
+DIFFERENCE = {"D", "DELTA"}  # likewise of flux; but "time_d" is in days, "delta_mag" is a star's
 MAGNITUDE = re.compile(r"(.*_)?[A-Z]{0,4}MAG(S|NITUDES?)?(_.*)?")
 # What stands before a star's number in names, also of the archive's files.
 CATALOGUES = {
@@ -93,7 +98,8 @@ def match_columns(headings, units=()):
     Headings are as in the file, such as "Time (BJD)"; `units` are those that it has apart.
     """
     units = [str(unit or "") for unit in units] or [""] * len(headings)
-    bare = [re.sub(r"(?<=.)[\[({].*", "", heading) for heading in headings]
+    tail = r"(?i)(?<=.)([\[({]|(?<![a-z])e-?[/_]s\b).*"  # in brackets, or "e-/s" without them
+    bare = [re.sub(tail, "", heading) for heading in headings]
     names = [re.sub(r"[^A-Z0-9]+", "_", name.upper()).strip("_") for name in bare]
     words = [set(name.split("_")) for name in names]
     main = [i for i in range(len(names)) if not words[i] & AUXILIARY]
@@ -105,7 +111,8 @@ def match_columns(headings, units=()):
     if time is None:
         time = next((i for i in main if words[i] & set(TIME_COLUMNS[:8])), None)
     if flux is None:
-        flux = next((i for i in main if names[i].endswith("FLUX") or "FLUX" in words[i]), None)
+        own = (i for i in main if not words[i] & DIFFERENCE)
+        flux = next((i for i in own if names[i].endswith("FLUX") or "FLUX" in words[i]), None)
     elif names[flux] != "FLUX":
         kind = "flux"  # a name of the missions' own pipelines
     if flux is None:
