@@ -149,6 +149,21 @@ def test_the_time_system_is_what_the_file_says(tmp_path, cards, column, system):
     assert find_star(path) is None
 
 
+@pytest.mark.parametrize(
+    ("unit", "per_day", "notes"),
+    [
+        ("s", 86400, ("time given in seconds",)),
+        ("h", 24, ("time given in hours",)),
+        ("BJD - 2454833, days", 1, ()),
+        ("d", 1, ()),
+    ],
+)
+def test_times_in_other_units_become_days(tmp_path, unit, per_day, notes):
+    columns = {"TIME": TIME * per_day, "FLUX": FLUX}
+    samples = read(write_fits(tmp_path / "a.fits", {}, {"TUNIT1": unit}, columns))
+    assert np.allclose(samples.time, TIME, rtol=1e-14) and samples.notes == notes
+
+
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.2, 0.3, 0.6, 0.9])
 def test_a_truncated_file_is_one_line(tmp_path, share, packed):

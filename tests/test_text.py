@@ -159,6 +159,39 @@ def test_days_and_differential_magnitudes_are_no_errors():
 
 
 @pytest.mark.parametrize(
+    ("head", "per_day", "unit"),
+    [
+        ("time (hours),flux\n", 24, "hours"),
+        ("Time [hr],flux\n", 24, "hours"),
+        ("time_hours,flux\n", 24, "hours"),
+        ("# made by hand\n# time[h],flux\n", 24, "hours"),
+        ("time,flux\nmin,e-/s\n", 1440, "minutes"),
+        ("Time (minutes since 2020),flux\n", 1440, "minutes"),
+        ("TIME(s),flux\n", 86400, "seconds"),
+        ("BTJD (sec),flux\n", 86400, "seconds"),
+    ],
+)
+def test_times_in_other_units_become_days(tmp_path, head, per_day, unit):
+    samples = read(write(tmp_path / "a.csv", head, (TIME * per_day, FLUX)))
+    assert np.allclose(samples.time, TIME, rtol=1e-14)
+    assert samples.notes == (f"time given in {unit}",)
+
+
+@pytest.mark.parametrize(
+    ("heading", "unit"),
+    [
+        ("time", ""), ("time", "d"), ("time_d", ""), ("Time (days)", ""), ("JD", ""),
+        ("TIME", "BJD - 2454833, days"), ("BJD", "day"), ("HJD (30 min exposures)", ""),
+        ("time", "fortnights"), ("star's time", ""), ("T", "BJD"), ("BJD_TDB", ""), ("MJD [m]", ""),
+        ("Time (days, not hours)", ""),
+    ],
+)  # fmt: skip
+def test_days_and_unknown_units_are_days(heading, unit):
+    columns = match_columns([heading, "flux"], [unit, ""])
+    assert (columns.time, columns.per_day, columns.notes) == (0, 1, ())
+
+
+@pytest.mark.parametrize(
     ("content", "words"),
     [
         ("a,b\n1,2\n", "no column of time and flux: its first line begins 'a,b'"),
@@ -205,3 +238,8 @@ def test_an_ipac_table_as_the_archive_has_them(tmp_path):
     assert samples.cadence.tolist() == list(range(9, 9 + N))
     assert np.flatnonzero(samples.flagged).tolist() == [2]
     assert samples.target == "KIC 757076" and samples.time_system == "BKJD"
+    table["TIME"] *= 24
+    table["TIME"].unit = "hr"
+    table.write(tmp_path / "a.tbl", format="ascii.ipac", overwrite=True)
+    samples = read(tmp_path / "a.tbl")
+    assert np.allclose(samples.time, TIME, rtol=1e-14) and samples.notes == ("time given in hours",)

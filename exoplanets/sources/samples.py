@@ -18,6 +18,12 @@ AUXILIARY = {
 }  # fmt: skip
 DIFFERENCE = {"D", "DELTA"}  # likewise of flux; but "time_d" is in days, "delta_mag" is a star's
 MAGNITUDE = re.compile(r"(.*_)?[A-Z]{0,4}MAG(S|NITUDES?)?(_.*)?")
+UNITS_OF_TIME = {  # signs of a unit, its name, and how many of it make a day; days first
+    "d|days?": ("days", 1),
+    "h|hrs?|hours?": ("hours", 24),
+    "min|mins|minutes?": ("minutes", 1440),
+    "s|secs?|seconds?": ("seconds", 86400),
+}
 # What stands before a star's number in names, also of the archive's files.
 CATALOGUES = {
     "KIC": "KIC[ _-]?|KPLR",
@@ -69,6 +75,7 @@ class Columns(NamedTuple):
     time_system: str = "as in the file"
     flags: int = EVERY_FLAG  # bits of the quality that make a cadence useless
     notes: tuple = ()
+    per_day: int = 1  # how many of the unit of time make a day
 
     def missing(self):
         """What there is no column of, such as "time and flux"; "" if both are there."""
@@ -89,7 +96,8 @@ class Columns(NamedTuple):
         if self.cadence is not None:
             cadence = numbers(self.cadence)
         more |= {"kind": self.kind, "time_system": self.time_system, "notes": self.notes}
-        return Samples(numbers(self.flux), numbers(self.time), flagged, cadence, **more)
+        time = numbers(self.time) / self.per_day
+        return Samples(numbers(self.flux), time, flagged, cadence, **more)
 
 
 def match_columns(headings, units=()):
@@ -121,6 +129,10 @@ def match_columns(headings, units=()):
     elif re.search(r"\bmag(s|nitudes?)?\b", f"{headings[flux]} {units[flux]}".lower()):
         kind = "magnitudes"
     usual = flux is None or names[flux] in FLUX_COLUMNS[:-1]
+    notes = () if usual else (f"flux from the column {headings[flux].strip()}",)
+    time_text = "" if time is None else f"{headings[time]} {units[time]}"
+    unit, per_day = find_time_unit(time_text)
+    notes += () if per_day == 1 else (f"time given in {unit}",)
     quality = first(QUALITY_COLUMNS)
     return Columns(
         time,
@@ -128,10 +140,21 @@ def match_columns(headings, units=()):
         quality,
         first(CADENCE_COLUMNS),
         kind,
-        name_time_system("" if time is None else f"{headings[time]} {units[time]}"),
+        name_time_system(time_text),
         KEPLER_FLAGS if quality is not None and names[quality] == "SAP_QUALITY" else EVERY_FLAG,
-        () if usual else (f"flux from the column {headings[flux].strip()}",),
+        notes,
+        per_day,
     )
+
+
+def find_time_unit(text):
+    """The unit of time that a heading and a unit tell, and how many of it make a day."""
+    text = text.lower().replace("_", " ")
+    for signs, unit in UNITS_OF_TIME.items():
+        # Not "30 min", which is an exposure.
+        if re.search(rf"(?<![\w'])(?<!\d )({signs})(?![\w'])", text):
+            return unit
+    return "days", 1
 
 
 def name_time_system(text):
