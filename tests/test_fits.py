@@ -206,3 +206,27 @@ def test_images_pixels_and_other_tables_are_no_light_curves(tmp_path):
     path = write_fits(tmp_path / "other.fits", {}, {}, {"RA": TIME, "DEC": FLUX})
     with pytest.raises(DataError, match=r"flux, but \['RA', 'DEC'\]: fetch"):
         read(path)
+
+
+def write_columns(path, *tables):
+    """Write tables, each a list of `fits.Column`."""
+    hdus = [fits.BinTableHDU.from_columns(columns) for columns in tables]
+    fits.HDUList([fits.PrimaryHDU(), *hdus]).writeto(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "null", "zero", "scale"),
+    [("J", -999, 0, 1), ("K", -(2**63), 0, 1), ("I", -32768, 100, 0.1), ("I", 0, 32768, 1)],
+)
+def test_integers_that_stand_for_no_value_are_missing(tmp_path, kind, null, zero, scale):
+    stored = np.full(N, null, np.int64)
+    stored[5:] = np.arange(N - 5) % 50 + 1
+    column = fits.Column("FLUX", kind, array=stored.astype({"J": "i4", "K": "i8", "I": "i2"}[kind]))
+    time = fits.Column("TIME", "D", array=TIME)
+    path = write_columns(tmp_path / "a.fits", [time, column])
+    with fits.open(path, mode="update") as hdus:
+        hdus[1].header.update({"TNULL2": null, "TZERO2": zero, "TSCAL2": scale})
+    flux = read(path).flux
+    assert np.isnan(flux[:5]).all()
+    assert np.allclose(flux[5:], stored[5:] * scale + zero, rtol=1e-6)

@@ -85,6 +85,9 @@ def _read_table(header, table, columns):
         values = np.array(data.field(place), dtype=np.float64).reshape(-1)
         if values.size != np.size(data.field(columns.time)):
             raise DataError(f"has pixels in the column {names[place]}: a light curve is needed")
+        column = table.columns[place]
+        if isinstance(column.null, int):  # TNULL: the integer that stands for no value
+            values[values == column.null * (column.bscale or 1) + (column.bzero or 0)] = np.nan
         return values
 
     mission = str(header.get("TELESCOP", header.get("MISSION", ""))).upper()
