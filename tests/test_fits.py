@@ -230,3 +230,17 @@ def test_integers_that_stand_for_no_value_are_missing(tmp_path, kind, null, zero
     flux = read(path).flux
     assert np.isnan(flux[:5]).all()
     assert np.allclose(flux[5:], stored[5:] * scale + zero, rtol=1e-6)
+
+
+def test_a_table_with_one_star_a_row_is_refused_unless_it_has_one_row(tmp_path):
+    for n_rows, form in ((1, f"{N}D"), (2, f"{N}D"), (2, "PD()")):
+        columns = [
+            fits.Column(name, form, array=np.array([values] * n_rows))
+            for name, values in {"TIME": TIME, "FLUX": FLUX.astype(float)}.items()
+        ]
+        path = write_columns(tmp_path / f"{n_rows}{form}.fits", columns)
+        if n_rows == 1:
+            assert np.array_equal(read(path).flux, FLUX)
+            continue
+        with pytest.raises(DataError, match="has 2 rows with an array of times each, one star a"):
+            read(path)
