@@ -244,3 +244,16 @@ def test_a_table_with_one_star_a_row_is_refused_unless_it_has_one_row(tmp_path):
             continue
         with pytest.raises(DataError, match="has 2 rows with an array of times each, one star a"):
             read(path)
+
+
+def test_more_tables_with_a_light_curve_are_told_but_not_loaded_where_they_are_usual(tmp_path):
+    columns = [fits.Column("TIME", "D", array=TIME), fits.Column("FLUX", "E", array=FLUX)]
+    path = write_columns(tmp_path / "a.fits", columns, columns[:1], columns)
+    assert read(path).notes == ("the first of 2 tables with time and flux",)
+    assert np.array_equal(read(path).flux, FLUX)
+    content = path.read_bytes()
+    path.write_bytes(content[: content.rindex(b"XTENSION") + 900])  # the last one is cut off
+    assert np.array_equal(read(path).flux, FLUX)
+    columns += [fits.Column("ARCLENGTH", "E", array=FLUX)]
+    path = write_columns(tmp_path / "k2sff.fits", columns, columns)
+    assert read(path).notes == ()
