@@ -299,6 +299,17 @@ def test_the_scores_of_an_earlier_run_are_no_star(tmp_path, model):
         code, rows = score(folder, model=model, output=folder / "scores.csv")
         assert (code, list(rows)) == (0, [str(folder / "star.csv")])
 
+    with pytest.raises(DataError, match=r"scores\.csv' belongs to the scores of --output: give"):
+        score(folder / "sc*.csv", model=model, output=folder / "scores.csv")
+
+
+def test_a_link_to_itself_is_one_line(tmp_path, model, capsys):
+    (tmp_path / "loop.csv").symlink_to(tmp_path / "loop.csv")
+    star = write_star(tmp_path / "star.csv", make_dips(700, []))
+    code, rows = score(tmp_path, model=model, output=tmp_path / "scores.csv")
+    assert (code, list(rows)) == (1, [str(star)])
+    assert f"'{tmp_path / 'loop.csv'}' cannot be read: Too many levels" in capsys.readouterr().err
+
 
 # ------------------------------------------------------------------------------------ the program
 def test_the_best_are_printed_first(tmp_path, model, flux, capsys, monkeypatch):

@@ -121,11 +121,15 @@ def score_stars(args, model):
 
     network = prediction.load_network(model)
     output = args.output or args.data_dir / "scores.csv"
-    ours = {each.resolve() for each in (output, *score_file.name_beside(output))}
-    files, unreadable = own_stars.find_files(args.predict)
-    files = [file for file in files if file.resolve() not in ours]
+    # Unlike Path.resolve, os.path.realpath does not stop at a link to itself.
+    ours = set(map(os.path.realpath, (output, *score_file.name_beside(output))))
+    found, unreadable = own_stars.find_files(args.predict)
+    files = [file for file in found if os.path.realpath(file) not in ours]
     if not files:
-        raise DataError("; ".join(own_stars.summarise_unreadable(unreadable)))
+        reasons = own_stars.summarise_unreadable(unreadable)
+        if found:
+            reasons.append(f"'{found[0]}' belongs to the scores of --output: give light curves")
+        raise DataError("; ".join(reasons))
     magnitudes = True if args.magnitudes else False if args.flux else None
     job = prediction.Job(args.search_all or args.plots, args.prevalence, magnitudes)
     targets = own_stars.group_files(files)
