@@ -299,7 +299,7 @@ def test_the_scores_of_an_earlier_run_are_no_star(tmp_path, model):
         code, rows = score(folder, model=model, output=folder / "scores.csv")
         assert (code, list(rows)) == (0, [str(folder / "star.csv")])
 
-    with pytest.raises(DataError, match=r"scores\.csv' belongs to the scores of --output: give"):
+    with pytest.raises(DataError, match=r"scores\.csv' was written by --predict itself: give"):
         score(folder / "sc*.csv", model=model, output=folder / "scores.csv")
 
 
@@ -309,6 +309,27 @@ def test_a_link_to_itself_is_one_line(tmp_path, model, capsys):
     code, rows = score(tmp_path, model=model, output=tmp_path / "scores.csv")
     assert (code, list(rows)) == (1, [str(star)])
     assert f"'{tmp_path / 'loop.csv'}' cannot be read: Too many levels" in capsys.readouterr().err
+
+
+def test_a_learnt_campaign_is_no_star_and_replaces_none(tmp_path, model):
+    flux = 1000 + np.random.default_rng(0).normal(size=(50, 600))
+    for i in range(49):
+        write_star(tmp_path / f"{i}.csv", flux[i])
+    options = ["--campaign", "learn", "--data-dir", tmp_path]
+    own, time = tmp_path / "campaign.npz", 100 + np.arange(600) * CADENCE_DAYS
+    np.savez(own, flux=flux[49], time=time)
+    before = own.read_bytes()
+    with pytest.raises(DataError, match=r"campaign\.npz' is no campaign, and --campaign learn w"):
+        score(tmp_path, model=model, output=tmp_path / "scores.csv", options=options)
+    assert own.read_bytes() == before
+    own.rename(tmp_path / "49.npz")
+    for _ in range(2):
+        code, rows = score(tmp_path, model=model, output=tmp_path / "scores.csv", options=options)
+        assert (code, len(rows)) == (0, 50) and str(own) not in rows
+    own = own.rename(tmp_path / "mine.npz")
+    options[1] = own
+    code, rows = score(tmp_path, model=model, output=tmp_path / "scores.csv", options=options)
+    assert (code, len(rows)) == (0, 50) and str(own) not in rows
 
 
 # ------------------------------------------------------------------------------------ the program
