@@ -19,6 +19,7 @@ from exoplanets.evaluation import prediction
 from exoplanets.evaluation.score_file import COLUMNS
 from exoplanets.files import DataError
 from exoplanets.lightcurves import equalise
+from exoplanets.lightcurves.own_campaign import FEWEST_STARS
 from exoplanets.sources import survey
 from exoplanets.sources.own_stars import Star, Target
 from exoplanets.stars import CADENCE_DAYS
@@ -377,6 +378,8 @@ def test_help_fits_a_screen_and_shows_a_command(capsys, monkeypatch):
     text = capsys.readouterr().out
     assert text.count("\n") <= 45
     assert "python cnn_classifier.py --predict my_star.fits" in text
+    assert f"learn it from these stars, {FEWEST_STARS} or more" in " ".join(text.split())
+    assert "1 some stars, or all, could not be" in text  # see the test of where nothing can be
 
 
 def test_the_first_thing_said_is_the_programs_own(tmp_path, model):

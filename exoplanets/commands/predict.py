@@ -31,7 +31,8 @@ examples:
 
 A star is called a host if its score is at least the network's threshold. The file of scores holds
 the stars of this command; those that were scored before are not scored again.
-Exit code: 0 all stars were scored, 1 some could not be, 2 nothing was done, 130 interrupted.
+Exit code: 0 all stars were scored, 1 some stars, or all, could not be, 2 the command could not be
+carried out, 130 interrupted.
 """
 
 
@@ -69,8 +70,8 @@ def make_command_line():
     add(
         "--campaign",
         metavar="learn|FILE",
-        help="take out what stars observed together share: learn it from these stars, and keep it "
-        "in campaign.npz in --data-dir, or use such a file",
+        help="take out what stars observed together share: learn it from these stars, 50 or more, "
+        "and keep it in campaign.npz in --data-dir, or use such a file",
     )
     add("--model", type=Path, metavar="KERAS", help="network (default: transit.keras in --data-dir,"
         " or the one that comes with the repository)")  # fmt: skip
