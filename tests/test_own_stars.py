@@ -198,6 +198,7 @@ def test_magnitudes_are_never_read_upside_down(tmp_path):
     doubted, star = read_stars(tmp_path / "d.npz")
     assert doubted.name.endswith("d.npz:0") and "may be magnitudes" in doubted.reason
     assert isinstance(star, Star)
+    assert np.array_equal(read(tmp_path / "a.csv", magnitudes=False).flux, MAGNITUDE)
     wrong = read(write_star(tmp_path / "e.csv", TIME, FLUX * 1e3, "BJD,mag\n"))
     assert "they are no magnitudes" in wrong.reason
 

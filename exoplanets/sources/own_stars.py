@@ -202,6 +202,7 @@ def read_stars(target, magnitudes=None):
     magnitudes : bool, optional
         Whether columns that do not say what they are hold magnitudes. By default such a column is
         flux, and refused if its values look like magnitudes: upside down, a flare is a transit.
+        False is also believed of columns that are named as magnitudes.
 
     Yields
     ------
@@ -294,7 +295,7 @@ def _to_flux(samples, magnitudes):
     if not values.size or samples.kind == "flux":
         return samples
     low, middle, high = np.quantile(values, [0, 0.5, 1])
-    if samples.kind == "magnitudes" or magnitudes:
+    if magnitudes or (magnitudes is None and samples.kind == "magnitudes"):
         if not -40 < low <= high < 40:
             raise DataError(f"has values from {low:g} to {high:g}: they are no magnitudes")
         notes = (*samples.notes, "magnitudes turned into relative flux")
