@@ -34,6 +34,24 @@ LAYOUTS = {  # what stands above the rows, columns, what is between them; and th
     "case": ("Btjd,Sap_Flux\n", (TIME, FLUX), ",", "BTJD"),
     "units": ("Time (BJD),Flux (e-/s)\n", (TIME, FLUX), ",", "BJD"),
     "unit line": ("Time,Flux\nBJD - 2454833,e-/s\n", (TIME, FLUX), ",", "BKJD"),
+    "title with a number": (
+        "Light curve of KIC 8462852\ntime,flux\n",
+        (TIME, FLUX),
+        ",",
+        "as in the file",
+    ),
+    "names with a number": (
+        "BJD - 2457000 Flux Err Sky\n",
+        (TIME, FLUX, ERRORS, ERRORS),
+        "   ",
+        "BTJD",
+    ),
+    "names of words": (
+        "BJD-2457000  normalised flux  err\n",
+        (TIME, FLUX, ERRORS),
+        " ",
+        "BTJD",
+    ),
     "title": ("My star\nTime (HJD),Flux\n", (TIME, FLUX), ",", "HJD"),
     "quoted": ('"TIME","FLUX"\n', (TIME, FLUX), ",", "as in the file"),
     "comment names": ("# made by hand\n# time,flux\n", (TIME, FLUX), ",", "as in the file"),
@@ -89,6 +107,12 @@ def test_missing_values_comments_and_foreign_letters(tmp_path):
         samples = read(tmp_path / "a.dat")
         assert samples.time.tolist() == [1, 2, 4]
         assert np.array_equal(samples.flux, [5, np.nan, np.nan], equal_nan=True)
+
+
+def test_rows_may_have_more_words_than_numbers(tmp_path):
+    head = "JD,Magnitude,Band,Observer,Comparison,Chart\n"
+    (tmp_path / "a.csv").write_text(head + "1.5,11,V,me,C1,X\n2.5,12,V,me,C1,X\n")
+    assert read(tmp_path / "a.csv").flux.tolist() == [11, 12]
 
 
 def test_a_comment_among_the_rows_names_nothing(tmp_path):

@@ -5,6 +5,7 @@ a comment, or no names at all (time, flux and perhaps its error); comments after
 tables of the NASA Exoplanet Archive.
 """
 
+import contextlib
 import re
 
 import numpy as np
@@ -70,8 +71,10 @@ def _read_columns(stream):
 def _find_layout(stream):
     """How many lines to skip, separator of cells, decimal sign, and columns of a text."""
     lines, comment, n_read = _read_head(stream)
-    # The first row is the first line with a number; a title, names and units may stand before it.
-    n_skipped, row = next((line for line in lines if _has_number(line[1])), (n_read, ""))
+    # The first row is the first line of numbers; a title, names and units, which may have one among
+    # words, may stand before it. Some tables have more words than numbers in their rows.
+    rows = [line for share in (0.5, 1e-9) for line in lines if _find_share(line[1]) >= share]
+    n_skipped, row = next(iter(rows), (n_read, ""))
     above = [text for number, text in lines if number < n_skipped]
     separator = _find_separator(row)
     cells = _split(row, separator)
@@ -83,7 +86,7 @@ def _find_layout(stream):
     ]
     columns = next((columns for columns in found if not columns.missing()), found[0])
     if not above and (columns.missing() or len(heads[0]) != len(cells)):
-        if not 2 <= len(cells) <= 3 or not all(map(_has_number, cells)):
+        if not 2 <= len(cells) <= 3 or not all(map(_find_share, cells)):
             raise DataError(
                 f"has rows of {len(cells)} values and no names of columns: name them in its first "
                 "line, as in time,flux"
@@ -114,15 +117,15 @@ def _read_head(stream):
     return lines, comment, n_read
 
 
-def _has_number(text):
-    """Whether one of a line's cells is a number."""
-    for cell in _split(text, _find_separator(text)):
-        try:
+def _find_share(text):
+    """Share of numbers among a line's cells that are not empty."""
+    cells = [cell for cell in _split(text, _find_separator(text)) if cell not in ("", *MISSING)]
+    n_numbers = 0
+    for cell in cells:
+        with contextlib.suppress(ValueError):
             float(cell.replace(",", "."))
-        except ValueError:
-            continue
-        return True
-    return False
+            n_numbers += 1
+    return n_numbers / max(len(cells), 1)
 
 
 def _find_separator(line):
@@ -131,15 +134,18 @@ def _find_separator(line):
 
 
 def _split(line, separator):
-    """The cells of a line; of names, "Time (BJD)" is one also where blanks separate."""
+    """The cells of a line; "Time (BJD)" and "BJD - 2457000" are one also where blanks separate."""
     if separator == BLANKS:
-        return re.findall(r"[^\s(\[]+(?:\s*[(\[][^)\]]*[)\]])?", line)
+        return re.findall(
+            r"[A-Za-z][^\s(\[-]*\s*-\s*24\d[\d.]*|[^\s(\[]+(?:\s*[(\[][^)\]]*[)\]])?", line
+        )
     return [cell.strip().strip('"').strip() for cell in line.split(separator)]
 
 
 def _split_names(line, separator, n_cells):
     """The names of columns; another separator than that of the rows, if only that one fits."""
     options = [_split(line, sign) for sign in (separator, _find_separator(line), BLANKS)]
+    options.append(re.split(r"\s{2,}", line.strip()))  # as in "time  normalised flux  err"
     return next((names for names in options if len(names) == n_cells), options[1])
 
 
