@@ -100,6 +100,13 @@ def test_decimal_commas(tmp_path):
         assert np.array_equal(samples.flux, FLUX) and np.array_equal(samples.time, TIME)
 
 
+def test_decimal_commas_after_a_row_of_whole_numbers(tmp_path):
+    (tmp_path / "a.csv").write_text("Time;Flux\n100;1\n100,02043;0,998\n")
+    assert read(tmp_path / "a.csv").time.tolist() == [100, 100.02043]
+    (tmp_path / "a.csv").write_text("time;flux;notes\n1.5;2;\n2.5;3;good, by eye\n")
+    assert read(tmp_path / "a.csv").time.tolist() == [1.5, 2.5]
+
+
 def test_missing_values_comments_and_foreign_letters(tmp_path):
     rows = ["# K\u00f6nigsberg", "time flux", "", "1.0 5 # good", "2.0 -- ", "# 3.0 9", "4.0 nan"]
     for encoding in ("utf-8", "latin-1"):

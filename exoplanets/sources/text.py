@@ -73,12 +73,13 @@ def _find_layout(stream):
     lines, comment, n_read = _read_head(stream)
     # The first row is the first line of numbers; a title, names and units, which may have one among
     # words, may stand before it. Some tables have more words than numbers in their rows.
-    rows = [line for share in (0.5, 1e-9) for line in lines if _find_share(line[1]) >= share]
-    n_skipped, row = next(iter(rows), (n_read, ""))
+    likely = [line for share in (0.5, 1e-9) for line in lines if _find_share(line[1]) >= share]
+    n_skipped, row = next(iter(likely), (n_read, ""))
     above = [text for number, text in lines if number < n_skipped]
     separator = _find_separator(row)
     cells = _split(row, separator)
-    decimal = "," if separator != "," and "," in row else "."
+    rows = [text for number, text in lines if number >= n_skipped]
+    decimal = "," if separator != "," and re.search(r",\d", "".join(rows)) else "."
     heads = [_split_names(text, separator, len(cells)) for text in above or [comment]]
     found = [
         match_columns(names, units if len(units) == len(names) else ())
