@@ -122,6 +122,16 @@ def test_rows_may_have_more_words_than_numbers(tmp_path):
     assert read(tmp_path / "a.csv").flux.tolist() == [11, 12]
 
 
+def test_comments_after_a_percent_sign(tmp_path):
+    head = "% KIC 8462852, 2 columns\n% flux time\n"
+    rows = "\n5 1 % good\n% 6 2\n7 3 % good\n8 4\n9 5\n% the end\n"
+    (tmp_path / "a.txt").write_text(head + rows)
+    samples = read(tmp_path / "a.txt")
+    assert samples.time.tolist() == [1, 3, 4, 5] and samples.flux.tolist() == [5, 7, 8, 9]
+    (tmp_path / "a.txt").write_text("time,flux (%)\n1,5\n# 2,6\n3,7\n")
+    assert read(tmp_path / "a.txt").time.tolist() == [1, 3]
+
+
 def test_a_comment_among_the_rows_names_nothing(tmp_path):
     (tmp_path / "a.dat").write_text("# by hand\n1 5\n# flux time\n2 6\n")
     assert read(tmp_path / "a.dat").time.tolist() == [1, 2]

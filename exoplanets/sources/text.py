@@ -1,8 +1,8 @@
 """Light curves of one star as text: columns of time and flux, separated by almost anything.
 
 Commas, semicolons (with decimal points or commas), tabs or blanks; a first line of names, names in
-a comment, or no names at all (time, flux and perhaps its error); comments after `#`; and the IPAC
-tables of the NASA Exoplanet Archive.
+a comment, or no names at all (time, flux and perhaps its error); comments after `#` or `%`; and the
+IPAC tables of the NASA Exoplanet Archive.
 """
 
 import contextlib
@@ -44,7 +44,7 @@ def find_archive_star(path):
 
 def _read_columns(stream):
     """Samples of a text with one sample a line."""
-    n_skipped, separator, decimal, columns = _find_layout(stream)
+    n_skipped, mark, separator, decimal, columns = _find_layout(stream)
     stream.seek(0)
     try:
         frame = pd.read_csv(
@@ -55,7 +55,7 @@ def _read_columns(stream):
             dtype=np.float64,
             sep=separator,
             decimal=decimal,
-            comment="#",
+            comment=mark,
             na_values=MISSING,
             skipinitialspace=True,
             encoding_errors="replace",  # numbers have plain characters
@@ -69,8 +69,8 @@ def _read_columns(stream):
 
 
 def _find_layout(stream):
-    """How many lines to skip, separator of cells, decimal sign, and columns of a text."""
-    lines, comment, n_read = _read_head(stream)
+    """Lines to skip, mark of comments, separator of cells, decimal sign, and columns of a text."""
+    lines, mark, comment, n_read = _read_head(stream)
     # The first row is the first line of numbers; a title, names and units, which may have one among
     # words, may stand before it. Some tables have more words than numbers in their rows.
     likely = [line for share in (0.5, 1e-9) for line in lines if _find_share(line[1]) >= share]
@@ -98,24 +98,27 @@ def _find_layout(stream):
             f"has no column of {columns.missing()}: its first line begins {above[0][:40]!a}; name "
             "them there, as in time,flux"
         )
-    return n_skipped, separator, decimal, columns
+    return n_skipped, mark, separator, decimal, columns
 
 
 def _read_head(stream):
-    """The first three lines with text, with their numbers; the last comment before; lines read."""
-    lines, comment, n_read = [], "", 0
+    """The first three lines with text, with their numbers; more about the lines read for them.
+
+    That is: the mark that comments begin with, the last comment before, and how many were read.
+    """
+    lines, mark, comment, n_read = [], "#", "", 0
     while len(lines) < 3 and (line := stream.readline(LONGEST_LINE)):
         if len(line) == LONGEST_LINE:
             raise DataError(f"has a line of over {LONGEST_LINE >> 20} MB: fetch it again")
         text = line.decode("utf-8-sig", "replace").strip()
-        if text.startswith("#"):
-            comment = comment if lines else text.lstrip("# ")
+        if text.startswith(("#", "%")):
+            mark, comment = text[0], comment if lines else text.lstrip("#% ")
         elif text:
-            lines.append((n_read, text.partition("#")[0]))
+            lines.append((n_read, text.partition(mark)[0]))
         n_read += 1
     if not lines:
         raise DataError("has no lines but comments: fetch it again")
-    return lines, comment, n_read
+    return lines, mark, comment, n_read
 
 
 def _find_share(text):
