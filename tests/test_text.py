@@ -239,7 +239,7 @@ def test_days_and_unknown_units_are_days(heading, unit):
         ("time,b\n1,2\n", "no column of flux:"),
         ("b,flux\n1,2\n", "no column of time:"),
         ("<html>\n<p>Sign in", "its first line begins '<html>'"),
-        ("time,flux\n1.0,bright\n", "'bright'"),
+        ("time,flux\n1.0,bright\n", "'bright'): correct it, or empty it if the value is missing"),
         ("time,flux\n1.0,2\n2.0,1 2\n", "no number"),
         ("time,flux\n", "no rows that can be read"),
         ("# a comment\n", "no lines but comments"),

@@ -64,7 +64,10 @@ def _read_columns(stream):
         reason = one_line(str(error).rpartition("C error: ")[2])
         raise DataError(f"has no rows that can be read ({reason}): fetch it again") from None
     except ValueError as error:
-        raise DataError(f"has a cell that is no number ({one_line(error)}): empty it") from None
+        raise DataError(
+            f"has a cell that is no number ({one_line(error)}): correct it, or empty it if the "
+            "value is missing"
+        ) from None
     return columns.make_samples(lambda place: frame[place].to_numpy())
 
 
