@@ -244,6 +244,12 @@ def test_a_table_with_one_star_a_row_is_refused_unless_it_has_one_row(tmp_path):
             continue
         with pytest.raises(DataError, match="has 2 rows with an array of times each, one star a"):
             read(path)
+    starts_and_ends = fits.Column("TIME", "2D", array=np.column_stack([TIME, TIME]))
+    path = write_columns(
+        tmp_path / "a.fits", [starts_and_ends, fits.Column("FLUX", "E", array=FLUX)]
+    )
+    with pytest.raises(DataError, match="has pixels"):
+        read(path)
 
 
 def test_more_tables_with_a_light_curve_are_told_but_not_loaded_where_they_are_usual(tmp_path):

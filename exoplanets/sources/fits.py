@@ -81,7 +81,8 @@ def read_fits(path):
 def _read_table(header, table, columns):
     """Samples of a table, with what the file's primary header says."""
     data, names = table.data, _names(table)
-    if len(data) > 1 and np.size(data.field(columns.time)[0]) > 1:
+    both = columns.time, columns.flux
+    if len(data) > 1 and min(np.size(data.field(place)[0]) for place in both) > 1:
         raise DataError(
             f"has {len(data)} rows with an array of times each, one star a row: save each row as a "
             "file of its own"
