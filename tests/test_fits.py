@@ -149,6 +149,21 @@ def test_the_time_system_is_what_the_file_says(tmp_path, cards, column, system):
     assert find_star(path) is None
 
 
+@pytest.mark.parametrize(
+    ("unit", "per_day", "notes"),
+    [
+        ("s", 86400, ("time given in seconds",)),
+        ("h", 24, ("time given in hours",)),
+        ("BJD - 2454833, days", 1, ()),
+        ("d", 1, ()),
+    ],
+)
+def test_times_in_other_units_become_days(tmp_path, unit, per_day, notes):
+    columns = {"TIME": TIME * per_day, "FLUX": FLUX}
+    samples = read(write_fits(tmp_path / "a.fits", {}, {"TUNIT1": unit}, columns))
+    assert np.allclose(samples.time, TIME, rtol=1e-14) and samples.notes == notes
+
+
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.2, 0.3, 0.6, 0.9])
 def test_a_truncated_file_is_one_line(tmp_path, share, packed):
@@ -191,3 +206,60 @@ def test_images_pixels_and_other_tables_are_no_light_curves(tmp_path):
     path = write_fits(tmp_path / "other.fits", {}, {}, {"RA": TIME, "DEC": FLUX})
     with pytest.raises(DataError, match=r"flux, but \['RA', 'DEC'\]: fetch"):
         read(path)
+
+
+def write_columns(path, *tables):
+    """Write tables, each a list of `fits.Column`."""
+    hdus = [fits.BinTableHDU.from_columns(columns) for columns in tables]
+    fits.HDUList([fits.PrimaryHDU(), *hdus]).writeto(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "null", "zero", "scale"),
+    [("J", -999, 0, 1), ("K", -(2**63), 0, 1), ("I", -32768, 100, 0.1), ("I", 0, 32768, 1)],
+)
+def test_integers_that_stand_for_no_value_are_missing(tmp_path, kind, null, zero, scale):
+    stored = np.full(N, null, np.int64)
+    stored[5:] = np.arange(N - 5) % 50 + 1
+    column = fits.Column("FLUX", kind, array=stored.astype({"J": "i4", "K": "i8", "I": "i2"}[kind]))
+    time = fits.Column("TIME", "D", array=TIME)
+    path = write_columns(tmp_path / "a.fits", [time, column])
+    with fits.open(path, mode="update") as hdus:
+        hdus[1].header.update({"TNULL2": null, "TZERO2": zero, "TSCAL2": scale})
+    flux = read(path).flux
+    assert np.isnan(flux[:5]).all()
+    assert np.allclose(flux[5:], stored[5:] * scale + zero, rtol=1e-6)
+
+
+def test_a_table_with_one_star_a_row_is_refused_unless_it_has_one_row(tmp_path):
+    for n_rows, form in ((1, f"{N}D"), (2, f"{N}D"), (2, "PD()")):
+        columns = [
+            fits.Column(name, form, array=np.array([values] * n_rows))
+            for name, values in {"TIME": TIME, "FLUX": FLUX.astype(float)}.items()
+        ]
+        path = write_columns(tmp_path / f"{n_rows}{form}.fits", columns)
+        if n_rows == 1:
+            assert np.array_equal(read(path).flux, FLUX)
+            continue
+        with pytest.raises(DataError, match="has 2 rows with an array of times each, one star a"):
+            read(path)
+    starts_and_ends = fits.Column("TIME", "2D", array=np.column_stack([TIME, TIME]))
+    path = write_columns(
+        tmp_path / "a.fits", [starts_and_ends, fits.Column("FLUX", "E", array=FLUX)]
+    )
+    with pytest.raises(DataError, match="has pixels"):
+        read(path)
+
+
+def test_more_tables_with_a_light_curve_are_told_but_not_loaded_where_they_are_usual(tmp_path):
+    columns = [fits.Column("TIME", "D", array=TIME), fits.Column("FLUX", "E", array=FLUX)]
+    path = write_columns(tmp_path / "a.fits", columns, columns[:1], columns)
+    assert read(path).notes == ("the first of 2 tables with time and flux",)
+    assert np.array_equal(read(path).flux, FLUX)
+    content = path.read_bytes()
+    path.write_bytes(content[: content.rindex(b"XTENSION") + 900])  # the last one is cut off
+    assert np.array_equal(read(path).flux, FLUX)
+    columns += [fits.Column("ARCLENGTH", "E", array=FLUX)]
+    path = write_columns(tmp_path / "k2sff.fits", columns, columns)
+    assert read(path).notes == ()

@@ -165,6 +165,9 @@ def test_a_star_keeps_what_its_file_says(tmp_path):
     assert star.time_system == "BJD" and star.notes == () and star.cadence is None
     assert star.level == pytest.approx(np.median(FLUX) * 5e4)
     assert read(write_star(path, TIME, FLUX - 1)).level is None
+    eclipsed = FLUX - 0.4 * (np.arange(N) % 40 < 4)
+    assert read(write_star(path, TIME, eclipsed)).level == pytest.approx(1, rel=1e-3)
+    assert read(write_star(path, TIME, eclipsed - eclipsed.mean())).level is None
 
 
 def test_short_cadence_is_averaged_and_flags_are_dropped(tmp_path):
@@ -198,6 +201,7 @@ def test_magnitudes_are_never_read_upside_down(tmp_path):
     doubted, star = read_stars(tmp_path / "d.npz")
     assert doubted.name.endswith("d.npz:0") and "may be magnitudes" in doubted.reason
     assert isinstance(star, Star)
+    assert np.array_equal(read(tmp_path / "a.csv", magnitudes=False).flux, MAGNITUDE)
     wrong = read(write_star(tmp_path / "e.csv", TIME, FLUX * 1e3, "BJD,mag\n"))
     assert "they are no magnitudes" in wrong.reason
 

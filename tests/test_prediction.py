@@ -19,6 +19,7 @@ from exoplanets.evaluation import prediction
 from exoplanets.evaluation.score_file import COLUMNS
 from exoplanets.files import DataError
 from exoplanets.lightcurves import equalise
+from exoplanets.lightcurves.own_campaign import FEWEST_STARS
 from exoplanets.sources import survey
 from exoplanets.sources.own_stars import Star, Target
 from exoplanets.stars import CADENCE_DAYS
@@ -327,6 +328,38 @@ def test_the_scores_of_an_earlier_run_are_no_star(tmp_path, model):
         code, rows = score(folder, model=model, output=folder / "scores.csv")
         assert (code, list(rows)) == (0, [str(folder / "star.csv")])
 
+    with pytest.raises(DataError, match=r"scores\.csv' was written by --predict itself: give"):
+        score(folder / "sc*.csv", model=model, output=folder / "scores.csv")
+
+
+def test_a_link_to_itself_is_one_line(tmp_path, model, capsys):
+    (tmp_path / "loop.csv").symlink_to(tmp_path / "loop.csv")
+    star = write_star(tmp_path / "star.csv", make_dips(700, []))
+    code, rows = score(tmp_path, model=model, output=tmp_path / "scores.csv")
+    assert (code, list(rows)) == (1, [str(star)])
+    assert f"'{tmp_path / 'loop.csv'}' cannot be read: Too many levels" in capsys.readouterr().err
+
+
+def test_a_learnt_campaign_is_no_star_and_replaces_none(tmp_path, model):
+    flux = 1000 + np.random.default_rng(0).normal(size=(50, 600))
+    for i in range(49):
+        write_star(tmp_path / f"{i}.csv", flux[i])
+    options = ["--campaign", "learn", "--data-dir", tmp_path]
+    own, time = tmp_path / "campaign.npz", 100 + np.arange(600) * CADENCE_DAYS
+    np.savez(own, flux=flux[49], time=time)
+    before = own.read_bytes()
+    with pytest.raises(DataError, match=r"campaign\.npz' is no campaign, and --campaign learn w"):
+        score(tmp_path, model=model, output=tmp_path / "scores.csv", options=options)
+    assert own.read_bytes() == before
+    own.rename(tmp_path / "49.npz")
+    for _ in range(2):
+        code, rows = score(tmp_path, model=model, output=tmp_path / "scores.csv", options=options)
+        assert (code, len(rows)) == (0, 50) and str(own) not in rows
+    own = own.rename(tmp_path / "mine.npz")
+    options[1] = own
+    code, rows = score(tmp_path, model=model, output=tmp_path / "scores.csv", options=options)
+    assert (code, len(rows)) == (0, 50) and str(own) not in rows
+
 
 # ------------------------------------------------------------------------------------ the program
 def test_the_best_are_printed_first(tmp_path, model, flux, capsys, monkeypatch):
@@ -373,6 +406,8 @@ def test_help_fits_a_screen_and_shows_a_command(capsys, monkeypatch):
     text = capsys.readouterr().out
     assert text.count("\n") <= 45
     assert "python cnn_classifier.py --predict my_star.fits" in text
+    assert f"learn it from these stars, {FEWEST_STARS} or more" in " ".join(text.split())
+    assert "1 some stars, or all, could not be" in text  # see the test of where nothing can be
 
 
 def test_the_first_thing_said_is_the_programs_own(tmp_path, model):

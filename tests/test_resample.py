@@ -104,6 +104,11 @@ def test_placing_changes_no_value_order_or_time(ratio, seed):
         lambda number: number * 0,
         lambda number: np.where(number == 5, np.nan, number),
         lambda number: number**2,  # increasing, but not with the clock
+        lambda number: number * 15,  # of short cadences
+        lambda number: number * 1e12,
+        lambda number: np.where(number == N - 1, 1e300, number),
+        lambda number: np.where(number == N - 1, np.inf, number),
+        lambda number: np.where(number > 5, number + 1e12, number),
     ],
 )
 def test_cadence_numbers_that_contradict_the_times_are_not_believed(wrong):
@@ -179,6 +184,15 @@ def test_samples_are_sorted_and_what_is_dropped_is_counted():
     assert np.array_equal(time[order][number], got_time)
     assert dropped == {"rows without a time": 2, "flagged cadences": 1, "repeated times": 2}
     assert sort_samples(time, flux)[3] == {}
+
+
+def test_of_a_repeated_time_a_known_value_is_kept():
+    flux = np.array([np.nan, 5, 6, np.nan, 3, 4, np.nan, np.nan])
+    time = np.array([1.0, 1, 1, 0, 2, 2, 3, 3])
+    got_time, got, number, dropped = sort_samples(time, flux, cadence=np.arange(8.0))
+    assert got_time.tolist() == [0, 1, 2, 3] and number.tolist() == [3, 1, 4, 6]
+    np.testing.assert_array_equal(got, [np.nan, 5, 3, np.nan])
+    assert dropped == {"repeated times": 4}
 
 
 def part(start, stop, level, relative, number=True):

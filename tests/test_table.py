@@ -1,5 +1,6 @@
 """sources/table.py and formats.py: one reader for training and for scoring; bad rows in place."""
 
+import contextlib
 import gzip
 import hashlib
 import io
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from exoplanets.files import DataError
 from exoplanets.sources import formats, table
 from exoplanets.sources.formats import find_suffix, read_table
+from exoplanets.sources.npz import read_npz
 
 N = 70  # cadences
 
@@ -250,6 +252,23 @@ def test_damage_of_an_archive_is_one_reason(kind, share, small, tmp_path):
     path.write_bytes(whole[: int(share * len(whole))])
     with pytest.raises(DataError, match="^is damaged or truncated"):
         list(read_table(path))
+
+
+@pytest.mark.parametrize("name", ["a.csv.zip", "a.npz"])
+def test_damage_of_every_compression_is_one_reason(name, small, tmp_path):
+    read = read_npz if name == "a.npz" else read_table
+    flux = io.BytesIO()
+    np.save(flux, np.random.default_rng(0).normal(size=(2, 600)))
+    member = {"a.npz": ("flux.npy", flux.getvalue())}.get(name, ("a.csv", small[2].read_bytes()))
+    for method in (zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        with zipfile.ZipFile(tmp_path / name, "w", method) as archive:
+            archive.writestr(*member)
+        whole = (tmp_path / name).read_bytes()
+        for place in range(40, len(whole), len(whole) // 30):
+            damaged = whole[:place] + bytes(byte ^ 255 for byte in whole[place:][:9])
+            (tmp_path / name).write_bytes(damaged + whole[place + 9 :])
+            with contextlib.suppress(DataError):
+                list(read(tmp_path / name))
 
 
 def test_what_cannot_be_read_is_one_reason(tmp_path):

@@ -34,6 +34,24 @@ LAYOUTS = {  # what stands above the rows, columns, what is between them; and th
     "case": ("Btjd,Sap_Flux\n", (TIME, FLUX), ",", "BTJD"),
     "units": ("Time (BJD),Flux (e-/s)\n", (TIME, FLUX), ",", "BJD"),
     "unit line": ("Time,Flux\nBJD - 2454833,e-/s\n", (TIME, FLUX), ",", "BKJD"),
+    "title with a number": (
+        "Light curve of KIC 8462852\ntime,flux\n",
+        (TIME, FLUX),
+        ",",
+        "as in the file",
+    ),
+    "names with a number": (
+        "BJD - 2457000 Flux Err Sky\n",
+        (TIME, FLUX, ERRORS, ERRORS),
+        "   ",
+        "BTJD",
+    ),
+    "names of words": (
+        "BJD-2457000  normalised flux  err\n",
+        (TIME, FLUX, ERRORS),
+        " ",
+        "BTJD",
+    ),
     "title": ("My star\nTime (HJD),Flux\n", (TIME, FLUX), ",", "HJD"),
     "quoted": ('"TIME","FLUX"\n', (TIME, FLUX), ",", "as in the file"),
     "comment names": ("# made by hand\n# time,flux\n", (TIME, FLUX), ",", "as in the file"),
@@ -82,6 +100,13 @@ def test_decimal_commas(tmp_path):
         assert np.array_equal(samples.flux, FLUX) and np.array_equal(samples.time, TIME)
 
 
+def test_decimal_commas_after_a_row_of_whole_numbers(tmp_path):
+    (tmp_path / "a.csv").write_text("Time;Flux\n100;1\n100,02043;0,998\n")
+    assert read(tmp_path / "a.csv").time.tolist() == [100, 100.02043]
+    (tmp_path / "a.csv").write_text("time;flux;notes\n1.5;2;\n2.5;3;good, by eye\n")
+    assert read(tmp_path / "a.csv").time.tolist() == [1.5, 2.5]
+
+
 def test_missing_values_comments_and_foreign_letters(tmp_path):
     rows = ["# K\u00f6nigsberg", "time flux", "", "1.0 5 # good", "2.0 -- ", "# 3.0 9", "4.0 nan"]
     for encoding in ("utf-8", "latin-1"):
@@ -89,6 +114,22 @@ def test_missing_values_comments_and_foreign_letters(tmp_path):
         samples = read(tmp_path / "a.dat")
         assert samples.time.tolist() == [1, 2, 4]
         assert np.array_equal(samples.flux, [5, np.nan, np.nan], equal_nan=True)
+
+
+def test_rows_may_have_more_words_than_numbers(tmp_path):
+    head = "JD,Magnitude,Band,Observer,Comparison,Chart\n"
+    (tmp_path / "a.csv").write_text(head + "1.5,11,V,me,C1,X\n2.5,12,V,me,C1,X\n")
+    assert read(tmp_path / "a.csv").flux.tolist() == [11, 12]
+
+
+def test_comments_after_a_percent_sign(tmp_path):
+    head = "% KIC 8462852, 2 columns\n% flux time\n"
+    rows = "\n5 1 % good\n% 6 2\n7 3 % good\n8 4\n9 5\n% the end\n"
+    (tmp_path / "a.txt").write_text(head + rows)
+    samples = read(tmp_path / "a.txt")
+    assert samples.time.tolist() == [1, 3, 4, 5] and samples.flux.tolist() == [5, 7, 8, 9]
+    (tmp_path / "a.txt").write_text("time,flux (%)\n1,5\n# 2,6\n3,7\n")
+    assert read(tmp_path / "a.txt").time.tolist() == [1, 3]
 
 
 def test_a_comment_among_the_rows_names_nothing(tmp_path):
@@ -105,6 +146,13 @@ def test_quality_and_cadence_numbers(tmp_path):
     assert read(path).cadence.tolist() == list(range(70, 70 + N))
     path = write(tmp_path / "a.csv", "time,flux,quality,cadence\n", columns)
     assert np.flatnonzero(read(path).flagged).tolist() == [3, 9]  # flags of whatever meaning
+
+
+def test_a_quality_that_is_no_sum_of_flags_is_a_flag(tmp_path):
+    quality = np.zeros(N)
+    quality[[2, 5, 7, 8]] = np.inf, -np.inf, 1e300, np.nan
+    path = write(tmp_path / "a.csv", "time,flux,sap_quality\n", (TIME, FLUX, quality))
+    assert np.flatnonzero(read(path).flagged).tolist() == [2, 5, 7]
 
 
 @pytest.mark.parametrize(
@@ -135,13 +183,63 @@ def test_flux_is_preferred_to_magnitudes():
 
 
 @pytest.mark.parametrize(
+    "other",
+    ["background flux", "sky_flux", "e_flux", "delta flux", "D Flux", "flux_uncertainty",
+     "Flux uncert", "bg_flux", "BKGD_FLUX", "flux_e"],
+)  # fmt: skip
+def test_errors_and_backgrounds_are_no_flux(other):
+    assert match_columns(["time", other, "star flux"]).flux == 2
+    assert match_columns(["time", other]).missing() == "flux"
+
+
+def test_days_and_differential_magnitudes_are_no_errors():
+    assert match_columns(["time_d", "flux"])[:2] == (0, 1)
+    assert match_columns(["e_mag", "delta_mag", "JD"])[:2] == (2, 1)
+    for heading in ("flux e-/s", "Flux_e_s", "star flux e/s"):
+        assert match_columns(["time", heading]).flux == 1
+
+
+@pytest.mark.parametrize(
+    ("head", "per_day", "unit"),
+    [
+        ("time (hours),flux\n", 24, "hours"),
+        ("Time [hr],flux\n", 24, "hours"),
+        ("time_hours,flux\n", 24, "hours"),
+        ("# made by hand\n# time[h],flux\n", 24, "hours"),
+        ("time,flux\nmin,e-/s\n", 1440, "minutes"),
+        ("Time (minutes since 2020),flux\n", 1440, "minutes"),
+        ("TIME(s),flux\n", 86400, "seconds"),
+        ("BTJD (sec),flux\n", 86400, "seconds"),
+    ],
+)
+def test_times_in_other_units_become_days(tmp_path, head, per_day, unit):
+    samples = read(write(tmp_path / "a.csv", head, (TIME * per_day, FLUX)))
+    assert np.allclose(samples.time, TIME, rtol=1e-14)
+    assert samples.notes == (f"time given in {unit}",)
+
+
+@pytest.mark.parametrize(
+    ("heading", "unit"),
+    [
+        ("time", ""), ("time", "d"), ("time_d", ""), ("Time (days)", ""), ("JD", ""),
+        ("TIME", "BJD - 2454833, days"), ("BJD", "day"), ("HJD (30 min exposures)", ""),
+        ("time", "fortnights"), ("star's time", ""), ("T", "BJD"), ("BJD_TDB", ""), ("MJD [m]", ""),
+        ("Time (days, not hours)", ""),
+    ],
+)  # fmt: skip
+def test_days_and_unknown_units_are_days(heading, unit):
+    columns = match_columns([heading, "flux"], [unit, ""])
+    assert (columns.time, columns.per_day, columns.notes) == (0, 1, ())
+
+
+@pytest.mark.parametrize(
     ("content", "words"),
     [
         ("a,b\n1,2\n", "no column of time and flux: its first line begins 'a,b'"),
         ("time,b\n1,2\n", "no column of flux:"),
         ("b,flux\n1,2\n", "no column of time:"),
         ("<html>\n<p>Sign in", "its first line begins '<html>'"),
-        ("time,flux\n1.0,bright\n", "'bright'"),
+        ("time,flux\n1.0,bright\n", "'bright'): correct it, or empty it if the value is missing"),
         ("time,flux\n1.0,2\n2.0,1 2\n", "no number"),
         ("time,flux\n", "no rows that can be read"),
         ("# a comment\n", "no lines but comments"),
@@ -181,3 +279,8 @@ def test_an_ipac_table_as_the_archive_has_them(tmp_path):
     assert samples.cadence.tolist() == list(range(9, 9 + N))
     assert np.flatnonzero(samples.flagged).tolist() == [2]
     assert samples.target == "KIC 757076" and samples.time_system == "BKJD"
+    table["TIME"] *= 24
+    table["TIME"].unit = "hr"
+    table.write(tmp_path / "a.tbl", format="ascii.ipac", overwrite=True)
+    samples = read(tmp_path / "a.tbl")
+    assert np.allclose(samples.time, TIME, rtol=1e-14) and samples.notes == ("time given in hours",)

@@ -1,6 +1,7 @@
 """Score the light curves of your own stars with a trained network; nothing is trained."""
 
 import argparse
+import contextlib
 import heapq
 import importlib.util
 import itertools
@@ -11,6 +12,7 @@ from exoplanets.commands.options import ROOT, add_directories, make_reader, read
 from exoplanets.files import DataError, atomic_write, say
 
 SHIPPED_MODEL = ROOT / "exoplanets" / "classifiers" / "pretrained" / "transit.keras"
+CAMPAIGN_FILE = "campaign.npz"  # in --data-dir, what `--campaign learn` keeps
 MOST_THREADS = 8  # blocks scored side by side: each takes some 50 MB
 N_PRINTED = 20  # stars, the highest-scored first
 LONGEST_NAME = 44  # characters of a name in the table that is printed
@@ -29,7 +31,8 @@ examples:
 
 A star is called a host if its score is at least the network's threshold. The file of scores holds
 the stars of this command; those that were scored before are not scored again.
-Exit code: 0 all stars were scored, 1 some could not be, 2 nothing was done, 130 interrupted.
+Exit code: 0 all stars were scored, 1 some stars, or all, could not be, 2 the command could not be
+carried out, 130 interrupted.
 """
 
 
@@ -67,8 +70,8 @@ def make_command_line():
     add(
         "--campaign",
         metavar="learn|FILE",
-        help="take out what stars observed together share: learn it from these stars, and keep it "
-        "in campaign.npz in --data-dir, or use such a file",
+        help="take out what stars observed together share: learn it from these stars, 50 or more, "
+        "and keep it in campaign.npz in --data-dir, or use such a file",
     )
     add("--model", type=Path, metavar="KERAS", help="network (default: transit.keras in --data-dir,"
         " or the one that comes with the repository)")  # fmt: skip
@@ -121,11 +124,17 @@ def score_stars(args, model):
 
     network = prediction.load_network(model)
     output = args.output or args.data_dir / "scores.csv"
-    ours = {each.resolve() for each in (output, *score_file.name_beside(output))}
-    files, unreadable = own_stars.find_files(args.predict)
-    files = [file for file in files if file.resolve() not in ours]
+    # Unlike Path.resolve, os.path.realpath does not stop at a link to itself.
+    ours = set(map(os.path.realpath, (output, *score_file.name_beside(output))))
+    campaigns = filter(is_campaign, (args.data_dir / CAMPAIGN_FILE, args.campaign or ""))
+    ours.update(map(os.path.realpath, campaigns))
+    found, unreadable = own_stars.find_files(args.predict)
+    files = [file for file in found if os.path.realpath(file) not in ours]
     if not files:
-        raise DataError("; ".join(own_stars.summarise_unreadable(unreadable)))
+        reasons = own_stars.summarise_unreadable(unreadable)
+        if found:
+            reasons.append(f"'{found[0]}' was written by --predict itself: give light curves")
+        raise DataError("; ".join(reasons))
     magnitudes = True if args.magnitudes else False if args.flux else None
     job = prediction.Job(args.search_all or args.plots, args.prevalence, magnitudes)
     targets = own_stars.group_files(files)
@@ -162,6 +171,15 @@ def score_stars(args, model):
     return len(unreadable)
 
 
+def is_campaign(path):
+    """Whether a file is there that `--campaign learn` wrote."""
+    from exoplanets.lightcurves.own_campaign import OwnCampaign
+
+    with contextlib.suppress(DataError):
+        return bool(OwnCampaign.load(path))
+    return False
+
+
 def find_campaign(args, targets, job):
     """The stars' campaign, learnt or loaded, with the first digits of its file's SHA-256."""
     from exoplanets.evaluation import prediction
@@ -170,7 +188,12 @@ def find_campaign(args, targets, job):
 
     path = Path(args.campaign)
     if args.campaign == "learn":
-        path = args.data_dir / "campaign.npz"
+        path = args.data_dir / CAMPAIGN_FILE
+        if os.path.lexists(path) and not is_campaign(path):
+            raise DataError(
+                f"'{path}' is no campaign, and --campaign learn would replace it: move it away, or "
+                "give another --data-dir"
+            )
         every = max(len(targets) // MOST_STARS, 1)  # a sample from all of them
         read = (read_stars(target, job.magnitudes) for target in targets[::every])
         stars = (star for star in itertools.chain.from_iterable(read) if isinstance(star, Star))

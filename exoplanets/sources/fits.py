@@ -12,6 +12,7 @@ References
 .. [4] Huang et al. 2020, RNAAS 4, 204.
 """
 
+import contextlib
 import dataclasses
 import gzip
 import io
@@ -80,11 +81,20 @@ def read_fits(path):
 def _read_table(header, table, columns):
     """Samples of a table, with what the file's primary header says."""
     data, names = table.data, _names(table)
+    both = columns.time, columns.flux
+    if len(data) > 1 and min(np.size(data.field(place)[0]) for place in both) > 1:
+        raise DataError(
+            f"has {len(data)} rows with an array of times each, one star a row: save each row as a "
+            "file of its own"
+        )
 
     def numbers(place):
         values = np.array(data.field(place), dtype=np.float64).reshape(-1)
         if values.size != np.size(data.field(columns.time)):
             raise DataError(f"has pixels in the column {names[place]}: a light curve is needed")
+        column = table.columns[place]
+        if isinstance(column.null, int):  # TNULL: the integer that stands for no value
+            values[values == column.null * (column.bscale or 1) + (column.bzero or 0)] = np.nan
         return values
 
     mission = str(header.get("TELESCOP", header.get("MISSION", ""))).upper()
@@ -120,15 +130,26 @@ def find_star(path):
 
 def _find_table(hdus):
     """The primary header, the first table with columns of time and flux, and these columns."""
-    seen = []
-    for hdu in hdus:  # one after the other: K2SFF has twenty more tables
-        if isinstance(hdu, fits.BinTableHDU):
-            columns = match_columns(_names(hdu), hdu.columns.units)
-            if not columns.missing():
-                return hdus[0].header, hdu, columns
-            seen += _names(hdu)[:5]
+    seen, tables = [], ((hdu, _match(hdu)) for hdu in hdus if isinstance(hdu, fits.BinTableHDU))
+    for hdu, columns in tables:
+        if not columns.missing():
+            n_tables = 1
+            # Damage beyond the light curve does not matter. K2SFF has twenty more tables by design.
+            with contextlib.suppress(Exception):
+                if not PRODUCTS.keys() & _names(hdu):
+                    n_tables += sum(not more.missing() for _, more in tables)
+            if n_tables > 1:
+                note = f"the first of {n_tables} tables with time and flux"
+                columns = columns._replace(notes=(*columns.notes, note))
+            return hdus[0].header, hdu, columns
+        seen += _names(hdu)[:5]
     instead = f", but {seen}" if seen else ""
     raise DataError(f"has no table with columns of time and flux{instead}: fetch a light curve")
+
+
+def _match(table):
+    """`Columns` of a table."""
+    return match_columns(_names(table), table.columns.units)
 
 
 def _names(table):

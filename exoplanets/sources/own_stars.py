@@ -53,6 +53,7 @@ STAR_OF_FILE = {".fits": find_star, ".fit": find_star, ".tbl": find_archive_star
 SHORTEST = 500  # cadences that are not missing, about 10 days
 MOST_CHARACTERS = 240  # of a reason: one line
 MAGNITUDES = (3, 25)  # of stars that have light curves
+LEAST_POSITIVE = 0.99  # of the flux, if nothing was subtracted from it
 SMALL_SCATTER = 0.3  # magnitudes from one sample to the next; the flux of so faint a star has more
 
 
@@ -71,7 +72,8 @@ class Star:
     notes: tuple = ()  # what was done to it, such as "resampled from 2.0 min"
     time_system: str = "as in the file"  # or "BKJD", "BTJD", ...
     # Median flux as read, for depths relative to the star's brightness. None if it is not above
-    # the flux's scatter: then a median was subtracted, as in the Kaggle schema.
+    # the flux's scatter, or not almost all flux is above 0: then a median or a mean was subtracted,
+    # as in the Kaggle schema.
     level: float | None = None
     cadence: np.ndarray | None = None  # the mission's number, int64, where the file has them
     target: str = ""  # number in an input catalogue, such as "KIC 757076"
@@ -202,6 +204,7 @@ def read_stars(target, magnitudes=None):
     magnitudes : bool, optional
         Whether columns that do not say what they are hold magnitudes. By default such a column is
         flux, and refused if its values look like magnitudes: upside down, a flare is a transit.
+        False is also believed of columns that are named as magnitudes.
 
     Yields
     ------
@@ -294,7 +297,7 @@ def _to_flux(samples, magnitudes):
     if not values.size or samples.kind == "flux":
         return samples
     low, middle, high = np.quantile(values, [0, 0.5, 1])
-    if samples.kind == "magnitudes" or magnitudes:
+    if magnitudes or (magnitudes is None and samples.kind == "magnitudes"):
         if not -40 < low <= high < 40:
             raise DataError(f"has values from {low:g} to {high:g}: they are no magnitudes")
         notes = (*samples.notes, "magnitudes turned into relative flux")
@@ -337,13 +340,15 @@ def _make_star(name, parts, n_unusable=0):
             file, f"has the same flux, {values[0]:g}, at every cadence: fetch it again"
         )
     level = np.median(values)
+    positive = (values > 0).mean() >= LEAST_POSITIVE
+    has_level = positive and level > np.median(np.abs(values - level))
     return Star(
         name=name,
         flux=curve.flux,
         time=curve.time,
         notes=tuple(dict.fromkeys(notes)),  # each note once
         time_system=samples.time_system,
-        level=float(level) if level > np.median(np.abs(values - level)) else None,
+        level=float(level) if has_level else None,
         cadence=curve.cadence,
         target=samples.target or find_target(Path(file).name),
         file=file,

@@ -26,6 +26,8 @@ class Curve(NamedTuple):
 def sort_samples(time, flux, flagged=None, cadence=None):
     """Keep samples that have a time and no flag, in order of time, each time once.
 
+    Of a time that is there twice the first value that is not NaN is kept.
+
     Arrays are as in `samples.Samples`. Returns time, flux and cadence (None if it was not given) of
     the samples kept, and a Counter of what was dropped.
     """
@@ -34,10 +36,13 @@ def sort_samples(time, flux, flagged=None, cadence=None):
     if flagged is not None:
         dropped["flagged cadences"] = int((flagged & known).sum())
         known = known & ~flagged
-    ordered, first = np.unique(time[known], return_index=True)
-    dropped["repeated times"] = int(known.sum()) - first.size
-    kept = None if cadence is None else cadence[known][first]
-    return ordered, flux[known][first], kept, +dropped  # those that are not 0
+    places = np.flatnonzero(known)
+    places = places[np.argsort(np.isnan(flux[places]), kind="stable")]  # known values come first
+    ordered, first = np.unique(time[places], return_index=True)
+    dropped["repeated times"] = places.size - first.size
+    places = places[first]
+    kept = None if cadence is None else cadence[places]
+    return ordered, flux[places], kept, +dropped  # those that are not 0
 
 
 def to_long_cadence(time, flux, cadence=None):
@@ -73,10 +78,10 @@ def to_long_cadence(time, flux, cadence=None):
         return Curve(*_bin(time, flux, step), note=f"resampled from {step * 1440:.1f} min")
 
     off = abs(step / CADENCE_DAYS - 1)
-    if cadence is not None and not (np.diff(cadence) >= 1).all():
+    if cadence is not None and not _count_long_cadences(cadence):
         cadence = None
     steps = np.rint(np.diff(time) / step) if cadence is None else np.diff(cadence)
-    cell = np.append(0, np.cumsum(steps)).astype(int)
+    cell = np.append(0, np.cumsum(steps))
     drift = np.abs((time - time[0]) / span * cell[-1] - cell).max()
     # Where steps are too uneven to be counted, the clock decides, as it does for other cadences.
     if off > SAME_CADENCE or steps.min() < 1 or drift > 1 + 1e-3 * cell[-1]:
@@ -85,12 +90,19 @@ def to_long_cadence(time, flux, cadence=None):
         order = np.lexsort((np.isnan(flux), cell))  # of two in a cell, one that is known
         cell, first = np.unique(cell[order], return_index=True)
         time, flux = time[order][first], flux[order][first]
+    cell = cell.astype(int)
     number = np.arange(cell[-1] + 1)
     placed = np.full(number.size, np.nan)
     placed[cell] = flux
     numbers = None if cadence is None else cadence[0].astype(np.int64) + number
     note = f"sampled every {step * 1440:.1f} min" if off > 1e-3 else ""
     return Curve(np.interp(number, cell, time), placed, numbers, note)
+
+
+def _count_long_cadences(number):
+    """Whether numbers, (n_samples,), increase by 1 from cadence to cadence, but for gaps."""
+    steps = np.diff(number[np.isfinite(number)])
+    return steps.size == number.size - 1 and steps.min() >= 1 and np.median(steps) == 1
 
 
 def _check_sampling(step, time):

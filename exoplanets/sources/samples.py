@@ -11,8 +11,19 @@ TIME_COLUMNS = ("TIME", "BTJD", "BKJD", "KBJD", "BJD", "HJD", "MJD", "JD", "T", 
 FLUX_COLUMNS = ("FLUX", "PDCSAP_FLUX", "KSPSAP_FLUX", "DET_FLUX", "FCOR", "SAP_FLUX")
 CADENCE_COLUMNS = ("CADENCENO", "CADENCE", "CADN")
 QUALITY_COLUMNS = ("SAP_QUALITY", "QUALITY", "MOVING")
-AUXILIARY = {"ERR", "ERROR", "UNC", "SIGMA", "STD", "RAW", "BKG", "CORR", "MODEL"}  # words
+# Words in names of columns that are not the flux itself, but its error or a part of it.
+AUXILIARY = {
+    "ERR", "ERROR", "E", "UNC", "UNCERT", "UNCERTAINTY", "SIGMA", "STD", "RAW", "CORR", "MODEL",
+    "BKG", "BKGD", "BG", "BACKGROUND", "SKY",
+}  # fmt: skip
+DIFFERENCE = {"D", "DELTA"}  # likewise of flux; but "time_d" is in days, "delta_mag" is a star's
 MAGNITUDE = re.compile(r"(.*_)?[A-Z]{0,4}MAG(S|NITUDES?)?(_.*)?")
+UNITS_OF_TIME = {  # signs of a unit, its name, and how many of it make a day; days first
+    "d|days?": ("days", 1),
+    "h|hrs?|hours?": ("hours", 24),
+    "min|mins|minutes?": ("minutes", 1440),
+    "s|secs?|seconds?": ("seconds", 86400),
+}
 # What stands before a star's number in names, also of the archive's files.
 CATALOGUES = {
     "KIC": "KIC[ _-]?|KPLR",
@@ -64,6 +75,7 @@ class Columns(NamedTuple):
     time_system: str = "as in the file"
     flags: int = EVERY_FLAG  # bits of the quality that make a cadence useless
     notes: tuple = ()
+    per_day: int = 1  # how many of the unit of time make a day
 
     def missing(self):
         """What there is no column of, such as "time and flux"; "" if both are there."""
@@ -77,11 +89,15 @@ class Columns(NamedTuple):
         """
         flagged = cadence = None
         if self.quality is not None:
-            flagged = (np.nan_to_num(numbers(self.quality)).astype(np.int64) & self.flags) != 0
+            quality = numbers(self.quality)
+            wild = np.abs(quality) >= 2.0**63  # inf too: no sum of flags, and not to be trusted
+            bits = np.where(wild, 0, np.nan_to_num(quality)).astype(np.int64)
+            flagged = wild | ((bits & self.flags) != 0)
         if self.cadence is not None:
             cadence = numbers(self.cadence)
         more |= {"kind": self.kind, "time_system": self.time_system, "notes": self.notes}
-        return Samples(numbers(self.flux), numbers(self.time), flagged, cadence, **more)
+        time = numbers(self.time) / self.per_day
+        return Samples(numbers(self.flux), time, flagged, cadence, **more)
 
 
 def match_columns(headings, units=()):
@@ -90,7 +106,8 @@ def match_columns(headings, units=()):
     Headings are as in the file, such as "Time (BJD)"; `units` are those that it has apart.
     """
     units = [str(unit or "") for unit in units] or [""] * len(headings)
-    bare = [re.sub(r"(?<=.)[\[({].*", "", heading) for heading in headings]
+    tail = r"(?i)(?<=.)([\[({]|(?<![a-z])e-?[/_]s\b).*"  # in brackets, or "e-/s" without them
+    bare = [re.sub(tail, "", heading) for heading in headings]
     names = [re.sub(r"[^A-Z0-9]+", "_", name.upper()).strip("_") for name in bare]
     words = [set(name.split("_")) for name in names]
     main = [i for i in range(len(names)) if not words[i] & AUXILIARY]
@@ -102,7 +119,8 @@ def match_columns(headings, units=()):
     if time is None:
         time = next((i for i in main if words[i] & set(TIME_COLUMNS[:8])), None)
     if flux is None:
-        flux = next((i for i in main if names[i].endswith("FLUX") or "FLUX" in words[i]), None)
+        own = (i for i in main if not words[i] & DIFFERENCE)
+        flux = next((i for i in own if names[i].endswith("FLUX") or "FLUX" in words[i]), None)
     elif names[flux] != "FLUX":
         kind = "flux"  # a name of the missions' own pipelines
     if flux is None:
@@ -111,6 +129,10 @@ def match_columns(headings, units=()):
     elif re.search(r"\bmag(s|nitudes?)?\b", f"{headings[flux]} {units[flux]}".lower()):
         kind = "magnitudes"
     usual = flux is None or names[flux] in FLUX_COLUMNS[:-1]
+    notes = () if usual else (f"flux from the column {headings[flux].strip()}",)
+    time_text = "" if time is None else f"{headings[time]} {units[time]}"
+    unit, per_day = find_time_unit(time_text)
+    notes += () if per_day == 1 else (f"time given in {unit}",)
     quality = first(QUALITY_COLUMNS)
     return Columns(
         time,
@@ -118,10 +140,21 @@ def match_columns(headings, units=()):
         quality,
         first(CADENCE_COLUMNS),
         kind,
-        name_time_system("" if time is None else f"{headings[time]} {units[time]}"),
+        name_time_system(time_text),
         KEPLER_FLAGS if quality is not None and names[quality] == "SAP_QUALITY" else EVERY_FLAG,
-        () if usual else (f"flux from the column {headings[flux].strip()}",),
+        notes,
+        per_day,
     )
+
+
+def find_time_unit(text):
+    """The unit of time that a heading and a unit tell, and how many of it make a day."""
+    text = text.lower().replace("_", " ")
+    for signs, unit in UNITS_OF_TIME.items():
+        # Not "30 min", which is an exposure.
+        if re.search(rf"(?<![\w'])(?<!\d )({signs})(?![\w'])", text):
+            return unit
+    return "days", 1
 
 
 def name_time_system(text):

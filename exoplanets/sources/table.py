@@ -31,6 +31,8 @@ LARGEST_FLUX = 1e15  # e-/s; no star gives as much, and its square still fits fl
 BLOCK_BYTES = 1 << 21  # read at a time: about 50 stars of 3197 cadences
 LONGEST_LINE = 1 << 24  # bytes: no row is longer, binary junk is
 LFS_POINTER = b"version https://git-lfs"
+# What zipfile raises on a damaged member; some builds of Python have no LZMA.
+DAMAGED_MEMBER = (zipfile.BadZipFile, getattr(zipfile.lzma, "LZMAError", zipfile.BadZipFile))
 
 
 class RowBlock(NamedTuple):
@@ -66,7 +68,7 @@ def open_bytes(path, member=None):
         else:
             with gzip.open(path, "rb") if suffix == ".gz" else open(path, "rb") as stream:
                 yield stream
-    except (EOFError, gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
+    except (EOFError, gzip.BadGzipFile, *DAMAGED_MEMBER, zlib.error, RuntimeError) as error:
         # zipfile has only RuntimeError for an encrypted member, or one of an unknown method
         raise DataError(f"is damaged or truncated ({error}): fetch it again") from error
     except OSError as error:

@@ -1,10 +1,11 @@
 """Light curves of one star as text: columns of time and flux, separated by almost anything.
 
 Commas, semicolons (with decimal points or commas), tabs or blanks; a first line of names, names in
-a comment, or no names at all (time, flux and perhaps its error); comments after `#`; and the IPAC
-tables of the NASA Exoplanet Archive.
+a comment, or no names at all (time, flux and perhaps its error); comments after `#` or `%`; and the
+IPAC tables of the NASA Exoplanet Archive.
 """
 
+import contextlib
 import re
 
 import numpy as np
@@ -43,7 +44,7 @@ def find_archive_star(path):
 
 def _read_columns(stream):
     """Samples of a text with one sample a line."""
-    n_skipped, separator, decimal, columns = _find_layout(stream)
+    n_skipped, mark, separator, decimal, columns = _find_layout(stream)
     stream.seek(0)
     try:
         frame = pd.read_csv(
@@ -54,7 +55,7 @@ def _read_columns(stream):
             dtype=np.float64,
             sep=separator,
             decimal=decimal,
-            comment="#",
+            comment=mark,
             na_values=MISSING,
             skipinitialspace=True,
             encoding_errors="replace",  # numbers have plain characters
@@ -63,19 +64,25 @@ def _read_columns(stream):
         reason = one_line(str(error).rpartition("C error: ")[2])
         raise DataError(f"has no rows that can be read ({reason}): fetch it again") from None
     except ValueError as error:
-        raise DataError(f"has a cell that is no number ({one_line(error)}): empty it") from None
+        raise DataError(
+            f"has a cell that is no number ({one_line(error)}): correct it, or empty it if the "
+            "value is missing"
+        ) from None
     return columns.make_samples(lambda place: frame[place].to_numpy())
 
 
 def _find_layout(stream):
-    """How many lines to skip, separator of cells, decimal sign, and columns of a text."""
-    lines, comment, n_read = _read_head(stream)
-    # The first row is the first line with a number; a title, names and units may stand before it.
-    n_skipped, row = next((line for line in lines if _has_number(line[1])), (n_read, ""))
+    """Lines to skip, mark of comments, separator of cells, decimal sign, and columns of a text."""
+    lines, mark, comment, n_read = _read_head(stream)
+    # The first row is the first line of numbers; a title, names and units, which may have one among
+    # words, may stand before it. Some tables have more words than numbers in their rows.
+    likely = [line for share in (0.5, 1e-9) for line in lines if _find_share(line[1]) >= share]
+    n_skipped, row = next(iter(likely), (n_read, ""))
     above = [text for number, text in lines if number < n_skipped]
     separator = _find_separator(row)
     cells = _split(row, separator)
-    decimal = "," if separator != "," and "," in row else "."
+    rows = [text for number, text in lines if number >= n_skipped]
+    decimal = "," if separator != "," and re.search(r",\d", "".join(rows)) else "."
     heads = [_split_names(text, separator, len(cells)) for text in above or [comment]]
     found = [
         match_columns(names, units if len(units) == len(names) else ())
@@ -83,7 +90,7 @@ def _find_layout(stream):
     ]
     columns = next((columns for columns in found if not columns.missing()), found[0])
     if not above and (columns.missing() or len(heads[0]) != len(cells)):
-        if not 2 <= len(cells) <= 3 or not all(map(_has_number, cells)):
+        if not 2 <= len(cells) <= 3 or not all(map(_find_share, cells)):
             raise DataError(
                 f"has rows of {len(cells)} values and no names of columns: name them in its first "
                 "line, as in time,flux"
@@ -94,35 +101,38 @@ def _find_layout(stream):
             f"has no column of {columns.missing()}: its first line begins {above[0][:40]!a}; name "
             "them there, as in time,flux"
         )
-    return n_skipped, separator, decimal, columns
+    return n_skipped, mark, separator, decimal, columns
 
 
 def _read_head(stream):
-    """The first three lines with text, with their numbers; the last comment before; lines read."""
-    lines, comment, n_read = [], "", 0
+    """The first three lines with text, with their numbers; more about the lines read for them.
+
+    That is: the mark that comments begin with, the last comment before, and how many were read.
+    """
+    lines, mark, comment, n_read = [], "#", "", 0
     while len(lines) < 3 and (line := stream.readline(LONGEST_LINE)):
         if len(line) == LONGEST_LINE:
             raise DataError(f"has a line of over {LONGEST_LINE >> 20} MB: fetch it again")
         text = line.decode("utf-8-sig", "replace").strip()
-        if text.startswith("#"):
-            comment = comment if lines else text.lstrip("# ")
+        if text.startswith(("#", "%")):
+            mark, comment = text[0], comment if lines else text.lstrip("#% ")
         elif text:
-            lines.append((n_read, text.partition("#")[0]))
+            lines.append((n_read, text.partition(mark)[0]))
         n_read += 1
     if not lines:
         raise DataError("has no lines but comments: fetch it again")
-    return lines, comment, n_read
+    return lines, mark, comment, n_read
 
 
-def _has_number(text):
-    """Whether one of a line's cells is a number."""
-    for cell in _split(text, _find_separator(text)):
-        try:
+def _find_share(text):
+    """Share of numbers among a line's cells that are not empty."""
+    cells = [cell for cell in _split(text, _find_separator(text)) if cell not in ("", *MISSING)]
+    n_numbers = 0
+    for cell in cells:
+        with contextlib.suppress(ValueError):
             float(cell.replace(",", "."))
-        except ValueError:
-            continue
-        return True
-    return False
+            n_numbers += 1
+    return n_numbers / max(len(cells), 1)
 
 
 def _find_separator(line):
@@ -131,15 +141,18 @@ def _find_separator(line):
 
 
 def _split(line, separator):
-    """The cells of a line; of names, "Time (BJD)" is one also where blanks separate."""
+    """The cells of a line; "Time (BJD)" and "BJD - 2457000" are one also where blanks separate."""
     if separator == BLANKS:
-        return re.findall(r"[^\s(\[]+(?:\s*[(\[][^)\]]*[)\]])?", line)
+        return re.findall(
+            r"[A-Za-z][^\s(\[-]*\s*-\s*24\d[\d.]*|[^\s(\[]+(?:\s*[(\[][^)\]]*[)\]])?", line
+        )
     return [cell.strip().strip('"').strip() for cell in line.split(separator)]
 
 
 def _split_names(line, separator, n_cells):
     """The names of columns; another separator than that of the rows, if only that one fits."""
     options = [_split(line, sign) for sign in (separator, _find_separator(line), BLANKS)]
+    options.append(re.split(r"\s{2,}", line.strip()))  # as in "time  normalised flux  err"
     return next((names for names in options if len(names) == n_cells), options[1])
 
 
