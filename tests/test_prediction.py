@@ -21,7 +21,7 @@ from exoplanets.files import DataError
 from exoplanets.lightcurves import equalise
 from exoplanets.lightcurves.own_campaign import FEWEST_STARS
 from exoplanets.sources import survey
-from exoplanets.sources.own_stars import Star, Target
+from exoplanets.sources.own_stars import Star, Target, read_stars
 from exoplanets.stars import CADENCE_DAYS
 
 N = 800  # cadences
@@ -245,6 +245,21 @@ def test_a_gap_takes_nothing_from_a_planet_and_gives_nothing_to_noise(shipped, g
     assert float(noise["score"]) < 0.2 and float(planet["score"]) > 0.95
     assert float(planet["period_days"]) == pytest.approx(3.1, rel=1e-3)
     assert int(planet["n_cadences"]) == 2 * n
+
+
+def test_only_rows_of_a_table_are_put_on_the_clock_of_the_campaign(tmp_path, shipped):
+    n = shipped.campaign.n_cadences
+    flux = 1e4 + np.random.default_rng(7).normal(size=n)
+    np.savez(tmp_path / "star.npz", flux=flux)
+    table = write_stars(tmp_path / "table.csv", flux[np.newaxis])
+    (star,), (row,) = map(read_stars, (tmp_path / "star.npz", table))
+    assert prediction.give_time(star, shipped) is star
+    timed = prediction.give_time(row, shipped)
+    assert timed.time[-1] > (n - 1) * CADENCE_DAYS - 1e-9  # what the campaign lost is between
+    assert timed.notes == ("on the clock of the network's campaign",)
+    shorter = write_stars(tmp_path / "shorter.csv", flux[np.newaxis, :-1])
+    (row,) = read_stars(shorter)
+    assert prediction.give_time(row, shipped) is row
 
 
 def test_a_short_gap_is_filled_and_not_counted(shipped):

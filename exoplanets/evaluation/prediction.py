@@ -130,14 +130,17 @@ class OwnCurve(NamedTuple):
 def give_time(star, network):
     """A star with the times of its cadences, if it is a row of the table that taught the network.
 
-    Rows of Kaggle's schema lost their times. As many columns as the network's campaign has
-    cadences, and no times, are taken for such a row.
+    Rows of Kaggle's schema lost their times. A row with as many columns as the network's campaign
+    has cadences is taken for one of its stars, and a note says so.
     """
     campaign = network.campaign
-    if campaign is None or star.time is not None or len(star.flux) != campaign.n_cadences:
+    if campaign is None or star.time_system != own_stars.COLUMNS_ONLY:
+        return star
+    if len(star.flux) != campaign.n_cadences:
         return star
     time = clock.find_cadences(star.flux[np.newaxis], campaign)[0] * CADENCE_DAYS
-    return dataclasses.replace(star, time=time, time_system=CAMPAIGN_TIME)
+    notes = (*star.notes, "on the clock of the network's campaign")
+    return dataclasses.replace(star, time=time, time_system=CAMPAIGN_TIME, notes=notes)
 
 
 def prepare_stars(stars, network, job):

@@ -51,6 +51,7 @@ STAR_FORMATS = {  # suffix: function that yields the `Samples` of a file
 STAR_OF_FILE = {".fits": find_star, ".fit": find_star, ".tbl": find_archive_star}
 
 SHORTEST = 500  # cadences that are not missing, about 10 days
+COLUMNS_ONLY = "since the first column"  # time system of a row in the Kaggle schema
 MOST_CHARACTERS = 240  # of a reason: one line
 MAGNITUDES = (3, 25)  # of stars that have light curves
 LEAST_POSITIVE = 0.99  # of the flux, if nothing was subtracted from it
@@ -268,7 +269,7 @@ def _read_table_rows(path):
                 continue
             label = np.nan if block.labels is None else block.labels[i]
             notes = (f"label {label:g} in file",) if np.isfinite(label) else ()
-            yield Samples(flux, row=row, kind="flux", notes=notes)
+            yield Samples(flux, row=row, kind="flux", time_system=COLUMNS_ONLY, notes=notes)
 
 
 def _prepare(samples, file, magnitudes):
