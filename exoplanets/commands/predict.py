@@ -239,7 +239,8 @@ def write_pages(targets, network, job, known, folder):
     if drawn:
         with atomic_write(folder / "index.html") as temporary:
             temporary.write_text(gallery.make_gallery(drawn, network), encoding="utf-8")
-        print(f"{len(drawn)} pages: open {folder / 'index.html'}")
+        pages = "1 page" if len(drawn) == 1 else f"{len(drawn)} pages"
+        print(f"{pages}: open {folder / 'index.html'}")
 
 
 def main(argv=None):
