@@ -41,7 +41,9 @@ def test_counts_and_intervals_in_the_text_are_the_kept_ones():
 def test_recovery_in_the_text_is_the_kept_one():
     entry = find(RESULTS["completeness"], network="transit", light_curves="equalised")["tuned"]
     first, second, *above = (100 * part["fraction"] for part in entry["bins"])
-    assert f"{first:.0f} % at a signal-to-noise ratio of 6 to 8, {second:.0f} % at 8 to 12" in README
+    assert (
+        f"{first:.0f} % at a signal-to-noise ratio of 6 to 8, {second:.0f} % at 8 to 12" in README
+    )
     assert f"and at least {int(min(above))} % above" in README
     assert f"calls {entry['false_positives']} of {entry['non_hosts']} non-hosts" in README
 
