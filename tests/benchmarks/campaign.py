@@ -4,7 +4,8 @@
 
 Writes a simulated survey as single files with times, a third of them with an injected planet,
 scores them twice with the network that comes with the repository, and prints a Markdown table: the
-share of planets above the threshold that one in a hundred of the other stars passes.
+planets above the threshold that one in a hundred of the other stars passes. Eclipsing binaries,
+whose dips do repeat, are neither.
 """
 
 import argparse
@@ -31,7 +32,10 @@ FALSE_POSITIVE_RATE = 0.01
 
 
 def write_survey(folder, n_stars, seed):
-    """Write non-hosts as one file each; returns the SNR of each one's planet, 0 for none."""
+    """Write non-hosts as one file each.
+
+    Returns the signal-to-noise ratio of each one's planet: 0 for none, NaN in an eclipsing binary.
+    """
     stars = survey.simulate(n_stars + 1, 2, 1, 1, seed=seed, leaks=False)
     rng, snrs = np.random.default_rng(seed), np.zeros(n_stars)
     for i in range(n_stars):
@@ -41,6 +45,7 @@ def write_survey(folder, n_stars, seed):
             flux, _ = inject(flux, draw_transits(rng, time), snrs[i])
         level = stars.truth["train"]["level"][i + 1]
         np.savez(folder / f"star{i:05d}.npz", time=time, flux=flux + level)
+    snrs[stars.truth["train"]["kind"][1:] == "eclipsing binary"] = np.nan
     return snrs
 
 
