@@ -223,10 +223,10 @@ def _refine(times, flux, period, epoch, duration):
 
 
 def _find_multiple(times, flux, period, epoch, duration):
-    """Period and epoch, two or three times longer where the other dips are missing, and again so.
+    """Period and epoch: a period two or three times as long, where the dips between are missing.
 
     A search that asks for many transits prefers half of a long period: the dips it counts between
-    the true ones are empty.
+    the true ones are empty. The longer period is looked at in the same way.
     """
     for multiple in MULTIPLES:
         depths, numbers = _event_depths(times, flux, period, epoch, duration)

@@ -275,7 +275,7 @@ def find_ephemerides(events, measured, n_best):
     events : ndarray of shape (n_stars, len(DURATIONS), n_cadences)
         See `events.find_events`.
     measured : ndarray of bool of shape (n_stars, n_cadences)
-        What is not is no event, and counts for none.
+        False in long gaps, where there is no event.
     n_best : int
         Candidates per star.
 

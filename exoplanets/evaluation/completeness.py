@@ -86,7 +86,7 @@ def draw_injections(stars, n_injections, campaign, rng):
 
 
 def find_false_positive_threshold(score):
-    """The lowest threshold at which at most 1 % of the non-hosts are called, or one of them, float.
+    """The lowest threshold at which at most 1 % of the non-hosts, or one of few, are called.
 
     Of n non-hosts, k = max(1, floor(n / 100)) may be called: the threshold is just above the score
     of the next, the (k + 1)-th highest. With ties fewer are called.

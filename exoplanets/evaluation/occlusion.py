@@ -32,8 +32,8 @@ def hide_stretches(curve, centres, width=HIDDEN):
 def find_transits(times, period, epoch, duration):
     """Indices of the cadences nearest to the middle of each transit, ndarray of int.
 
-    A transit that no cadence, half an hour long, touches is left out; without a period all are. All
-    is in days, and `times` increase.
+    A transit that overlaps with no cadence is left out; without a period all are. All is in days,
+    and `times` increase.
     """
     if not np.isfinite(period):
         return np.zeros(0, int)
