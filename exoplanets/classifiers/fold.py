@@ -38,7 +38,10 @@ DRIFT = 2.5  # steps by which two neighbouring trial periods differ over the lig
 MOST = 3.5  # of an event in the search: no lone dip makes a period
 APART = 0.012  # relative: candidates nearer than this in period are one
 AT_A_TIME = 2000  # transits that are followed at a time: about what a processor's cache holds
-DRIFTS = 2.0 * np.arange(-3, 4)  # cadences, from first to last, that a followed period is off ...
+DRIFT_STEP = 2.0  # cadences, from first to last, that a followed period may be off ...
+N_DRIFTS = 3  # ... times this, to either side; more where it is followed over a gap
+MOST_DRIFTS = 60  # ... at most: 50 times as far
+USUAL = 2.52  # times as far a period is followed as it is known from, where there is no gap
 SHIFTS = np.arange(-3, 4)  # ... and that its epoch is off
 MARGIN = 7  # cadences beyond a light curve that these reach, and one more
 LONGEST = 4000  # cadences (82 d) searched at once; longer light curves are searched in windows
@@ -212,7 +215,7 @@ def lay_side_by_side(events, measured):
     return laid
 
 
-def follow(laid, star, period, epoch, first, last):
+def follow(laid, star, period, epoch, first, last, middle, n_drifts):
     """Sharpen ephemerides: the best period, epoch and duration near those given.
 
     Parameters
@@ -223,6 +226,10 @@ def follow(laid, star, period, epoch, first, last):
         As in `Candidates`.
     first, last : ndarray of shape (n,)
         The cadences of each star that count.
+    middle : ndarray of shape (n,)
+        The cadence around which a period drifts: of what it is known from.
+    n_drifts : ndarray of int of shape (n,)
+        Drifts that are tried to either side, a step of `DRIFT_STEP` cadences apart.
 
     Returns
     -------
@@ -231,31 +238,36 @@ def follow(laid, star, period, epoch, first, last):
     n_stars, _, n_values = laid.shape
     near = sliding_window_view(laid.reshape(n_stars, -1), len(SHIFTS) * n_values, axis=1)
     near = near[:, ::n_values]  # a row for each cadence at which the shifts may begin
-    middle, span = (first + last) / 2, last - first
+    span = last - first
     cycle = np.ceil((first - epoch) / period).astype(int)
     n_cycles = np.floor((last - epoch) / period).astype(int) - cycle + 1
     order = np.argsort(-n_cycles, kind="stable")  # those with many cycles first
-    columns = (star, period, epoch, middle, span, cycle, n_cycles)
-    star, period, epoch, middle, span, cycle, n_cycles = (column[order] for column in columns)
-    total = np.zeros((len(star), len(DRIFTS), len(SHIFTS) * n_values), np.float32)
-    together = max(AT_A_TIME // len(star), 1)
+    # A row that needs fewer has its outermost several times.
+    drifts = np.arange(-n_drifts.max(), n_drifts.max() + 1)
+    drifts = DRIFT_STEP * np.clip(drifts, -n_drifts[:, None], n_drifts[:, None])
+    columns = (star, period, epoch, middle, span, cycle, n_cycles, drifts)
+    star, period, epoch, middle, span, cycle, n_cycles, drifts = (c[order] for c in columns)
+    total = np.zeros((*drifts.shape, len(SHIFTS) * n_values), np.float32)
+    together = max(AT_A_TIME * (2 * N_DRIFTS + 1) // drifts.size, 1)
     for k in range(0, n_cycles[0], together):
         some = slice(np.searchsorted(-n_cycles, -k))  # that have a cycle k
         cycles = np.arange(k, k + together)
         middles = epoch[some, None] + (cycle[some, None] + cycles) * period[some, None]
-        late = DRIFTS * ((middles - middle[some, None]) / span[some, None])[:, :, None]
+        late = ((middles - middle[some, None]) / span[some, None])[:, :, None]
+        late = late * drifts[some, None]
         place = np.rint(middles[:, :, None] + late).astype(int) + (MARGIN + SHIFTS[0])
-        place[cycles >= n_cycles[some, None]] = 0  # where there is nothing
+        place = place.clip(0, near.shape[1] - 1)  # there is nothing at either end ...
+        place[cycles >= n_cycles[some, None]] = 0  # ... nor where there is no cycle
         values = near[star[some, None, None], place]
         for cycle_values in values.swapaxes(0, 1):  # one by one: sums round as their order has it
             total[some] += cycle_values
-    total = total.reshape(len(star), len(DRIFTS), len(SHIFTS), n_values)
+    total = total.reshape(*drifts.shape, len(SHIFTS), n_values)
     total, n_events = total[..., :-1], total[..., -1:]
     snr = np.where(n_events > 1, total / np.sqrt(np.maximum(n_events, 1)), LEAST)
     best = snr.reshape(len(star), -1).argmax(axis=1)
     drift, shift, duration = np.unravel_index(best, snr.shape[1:])
-    late = DRIFTS[drift] / span
-    snr = snr[np.arange(len(star)), drift, shift]
+    row = np.arange(len(star))
+    late, snr = drifts[row, drift] / span, snr[row, drift, shift]
     epoch = epoch + late * (epoch - middle) + SHIFTS[shift]
     back = np.argsort(order)
     return Candidates(
@@ -302,12 +314,18 @@ def find_ephemerides(events, measured, n_best):
     first = np.tile(np.repeat(firsts, n_best), n_stars)
     epoch, last = epoch.ravel() + first, first + length - 1
     laid = lay_side_by_side(events, measured)
-    followed = follow(laid, star, period, epoch, first, last)
+    few = np.full(len(star), N_DRIFTS)
+    followed = follow(laid, star, period, epoch, first, last, (first + last) / 2, few)
     while not np.all((first == 0) & (last == n - 1)):
+        star, period, epoch, _, _ = followed
+        earliest, latest = find_ends(measured, star, first, last)
         more = 3 * (last - first) // 4 + 1
         first, last = np.maximum(first - more, 0), np.minimum(last + more, n - 1)
-        star, period, epoch, _, _ = followed
-        followed = follow(laid, star, period, epoch, first, last)
+        ends = find_ends(measured, star, first, last)
+        farther = (ends[1] - ends[0]) / np.maximum(latest - earliest, length)
+        n_drifts = np.ceil(N_DRIFTS * farther / USUAL).astype(int).clip(N_DRIFTS, MOST_DRIFTS)
+        middle = np.where(farther > USUAL, earliest + latest, first + last) / 2
+        followed = follow(laid, star, period, epoch, first, last, middle, n_drifts)
         strength = followed.snr.max(axis=1).reshape(n_stars, -1)
         n_kept = max(strength.shape[1] // 2, min(2 * n_best, strength.shape[1]))
         kept = np.argsort(-strength, axis=1, kind="stable")[:, :n_kept]
@@ -319,6 +337,16 @@ def find_ephemerides(events, measured, n_best):
     noise = noise.reshape(n_stars, n_windows, -1) * np.sqrt(share)[:, :, np.newaxis]
     noise = noise.sum(axis=1) / share.sum(axis=1, keepdims=True)
     return _choose_best(followed, n_stars, n_best), noise
+
+
+def find_ends(measured, star, first, last):
+    """The first and the last cadence measured, of those that count; see `follow`."""
+    n = measured.shape[1]
+    cadences = np.where(measured, np.arange(n), -1)
+    latest = np.maximum.accumulate(cadences, axis=1)[star, last]
+    cadences = np.where(measured, np.arange(n), n)
+    earliest = np.minimum.accumulate(cadences[:, ::-1], axis=1)[:, ::-1][star, first]
+    return earliest, latest
 
 
 def _choose_best(candidates, n_stars, n_best):
