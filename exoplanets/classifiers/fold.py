@@ -38,11 +38,12 @@ DRIFT = 2.5  # steps by which two neighbouring trial periods differ over the lig
 MOST = 3.5  # of an event in the search: no lone dip makes a period
 APART = 0.012  # relative: candidates nearer than this in period are one
 AT_A_TIME = 2000  # transits that are followed at a time: about what a processor's cache holds
-DRIFT_STEP = 2.0  # cadences, from first to last, that a followed period may be off ...
-N_DRIFTS = 3  # ... times this, to either side; more where it is followed over a gap
-MOST_DRIFTS = 60  # ... at most: 50 times as far
+# A followed period may be off by so many steps to either side: more where it is followed over a gap,
+# in proportion to how much farther than it is known from; too many would make planets of noise.
+DRIFT_STEP = 2.0  # cadences, from first to last
+N_DRIFTS, MOST_DRIFTS, DRIFTS_PER_RATIO = 3, 60, 0.7
 USUAL = 2.52  # times as far a period is followed as it is known from, where there is no gap
-SHIFTS = np.arange(-3, 4)  # ... and that its epoch is off
+SHIFTS = np.arange(-3, 4)  # cadences that a followed epoch may be off
 MARGIN = 7  # cadences beyond a light curve that these reach, and one more
 LONGEST = 4000  # cadences (82 d) searched at once; longer light curves are searched in windows
 
@@ -322,8 +323,8 @@ def find_ephemerides(events, measured, n_best):
         more = 3 * (last - first) // 4 + 1
         first, last = np.maximum(first - more, 0), np.minimum(last + more, n - 1)
         ends = find_ends(measured, star, first, last)
-        farther = (ends[1] - ends[0]) / np.maximum(latest - earliest, length)
-        n_drifts = np.ceil(N_DRIFTS * farther / USUAL).astype(int).clip(N_DRIFTS, MOST_DRIFTS)
+        farther = (ends[1] - ends[0]) / np.maximum(latest - earliest, 1)
+        n_drifts = np.ceil(DRIFTS_PER_RATIO * farther).astype(int).clip(N_DRIFTS, MOST_DRIFTS)
         middle = np.where(farther > USUAL, earliest + latest, first + last) / 2
         followed = follow(laid, star, period, epoch, first, last, middle, n_drifts)
         strength = followed.snr.max(axis=1).reshape(n_stars, -1)
