@@ -38,8 +38,8 @@ DRIFT = 2.5  # steps by which two neighbouring trial periods differ over the lig
 MOST = 3.5  # of an event in the search: no lone dip makes a period
 APART = 0.012  # relative: candidates nearer than this in period are one
 AT_A_TIME = 2000  # transits that are followed at a time: about what a processor's cache holds
-# A followed period may be off by so many steps to either side: more where it is followed over a gap,
-# in proportion to how much farther than it is known from; too many would make planets of noise.
+# A followed period may be off by so many steps to either side: more where it is followed over a
+# gap, in proportion to how far it is followed; too many would make planets of noise.
 DRIFT_STEP = 2.0  # cadences, from first to last
 N_DRIFTS, MOST_DRIFTS, DRIFTS_PER_RATIO = 3, 60, 0.7
 USUAL = 2.52  # times as far a period is followed as it is known from, where there is no gap
