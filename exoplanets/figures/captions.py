@@ -20,7 +20,7 @@ CAPTIONS = {
         "the clock the same moments are noisy in both, and a fold at the true period becomes "
         "sharp.",
         "leaks": "ROC AUC of numbers that have nothing to do with transits. Right of 0.5 a number "
-        "tells hosts. As distributed several do so almost perfectly; equalised, none may.",
+        "tells hosts. As distributed several do so almost perfectly; equalised, L1 to L5 must not.",
     },
     "3. What the network may see": {
         "spectra_gausSS": "The stars of the first figure, smoothed along time and scaled to one "
