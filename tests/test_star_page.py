@@ -144,6 +144,10 @@ def test_a_long_light_curve_is_drawn_in_several_rows():
     assert [start for start, _ in edges[1:]] == [end for _, end in edges[:-1]]
     assert (edges[0][0], edges[-1][1]) == pytest.approx((time[0], time[-1]))
     page.draw_without_rendering()
+    # No axis lies over another.
+    boxes = [axis.get_position() for axis in page.axes]
+    for k, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[:k])
 
 
 def test_page_tells_an_eclipsing_binary_by_its_odd_and_even_dips():
