@@ -5,7 +5,6 @@ import math
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import TwoSlopeNorm
-from scipy.stats import binned_statistic
 
 from exoplanets.figures.style import COLORS, house_style, name_class, title_figure
 from exoplanets.stars import CADENCE_DAYS
@@ -67,6 +66,8 @@ def draw_medians(axis, x, flux, edges, points, medians):
     `points` and `medians` are the looks of the two, as `Axes.plot` takes them. A bin without a
     sample has the median NaN and is not drawn.
     """
+    from scipy.stats import binned_statistic  # here: it takes most of a second to import
+
     axis.plot(x, flux, ".", mew=0, rasterized=True, **points)
     # The range is that of the edges; without it SciPy refuses a fold that holds no sample.
     found = binned_statistic(x, flux, "median", edges, (edges[0], edges[-1])).statistic
