@@ -27,7 +27,6 @@ if __name__ == "__main__":
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
-from sklearn.preprocessing import scale
 
 from exoplanets.figures.light_curves import draw_light_curves, first_of_each
 from exoplanets.figures.style import save_figure
@@ -41,13 +40,20 @@ from exoplanets.stars import describe
 SMOOTHING_CADENCES = 3  # sigma of the figure's Gaussian filter, 1.5 hours
 
 
+def standard_scale(flux):
+    """Each star minus its mean, over its standard deviation; 0 for a constant star."""
+    flux = flux - flux.mean(axis=1, keepdims=True)
+    scatter = flux.std(axis=1, keepdims=True)
+    return flux / np.where(scatter > 0, scatter, 1)
+
+
 def draw_smoothed(stars):
     """Draw three stars of each class, smoothed along time and scaled."""
     shown = stars.select(first_of_each(stars.is_host, 3))
     smoothed = gaussian_filter1d(fill_gaps(shown.flux), SMOOTHING_CADENCES, axis=1)
     title = "Gaussian filter along time (sigma 1.5 hours), then standard scaling"
     unit = "standard deviations of the star"
-    return draw_light_curves(scale(smoothed, axis=1), shown.is_host, shown.row, title, unit=unit)
+    return draw_light_curves(standard_scale(smoothed), shown.is_host, shown.row, title, unit=unit)
 
 
 def print_classes(when, y):

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 from sklearn import metrics as reference
+from sklearn.model_selection import StratifiedKFold
 
 from exoplanets.evaluation import metrics
 from exoplanets.evaluation.calibration import bin_probabilities, measure_calibration
+from exoplanets.evaluation.metrics import calibrate, fit_calibration
 
 
 def test_calibration_recovers_slope_and_offset():
@@ -66,3 +68,17 @@ def test_too_few_stars_to_cross_validate_are_calibrated_all_the_same():
     found, _ = measure_calibration([1, 0, 0], np.array([0.9, 0.2, 0.4]), 0.1, seed=0)
     assert (found["brier_after"], found["bins_after"]) == (None, [])
     assert np.isfinite([found["slope"], found["offset"]]).all()
+
+
+def test_no_star_is_calibrated_by_its_own_label():
+    rng = np.random.default_rng(5)
+    y = np.arange(60) < 12
+    score = 1 / (1 + np.exp(-rng.normal(2 * y - 1.0)))
+    measured, probability = measure_calibration(y, score, 0.2, seed=0)
+    folds = StratifiedKFold(5, shuffle=True, random_state=0).split(y, y)
+    for fit, held_out in folds:
+        expected = calibrate(score[held_out], *fit_calibration(y[fit], score[fit], 0.2))
+        np.testing.assert_array_equal(probability[held_out], expected)
+    by_all = calibrate(score, measured["slope"], measured["offset"])
+    assert not np.isclose(probability, by_all, rtol=1e-6).any()
+    assert np.isnan(measure_calibration([1, 0, 0], score[:3], 0.2, seed=0)[1]).all()

@@ -15,6 +15,8 @@ from exoplanets.classifiers.base import Classifier
 from exoplanets.classifiers.box import BoxLeastSquares
 from exoplanets.classifiers.repeats import RepeatCount
 from exoplanets.evaluation import metrics, runs, vetting
+from exoplanets.evaluation.calibration import measure_calibration
+from exoplanets.evaluation.comparison import Compared, select_values
 from exoplanets.figures import style
 from exoplanets.files import DataError
 from exoplanets.lightcurves.campaign import learn_campaign
@@ -26,7 +28,7 @@ from exoplanets.lightcurves.split import (
     split_stars,
     to_stars,
 )
-from exoplanets.stars import SPLITS
+from exoplanets.stars import SPLITS, Stars
 
 ROWS = {  # network, light curves
     ("repeat_count", "distributed"),
@@ -183,11 +185,20 @@ def test_the_calibration_that_is_saved_is_the_one_that_is_drawn_and_used(with_to
     assert saved["calibration"] == [measured["slope"], measured["offset"]]
     assert saved["prevalence"] == measured["prevalence"] == pytest.approx(20 / 120)
     predicted = pd.read_csv(with_toy / "test_predictions.csv")
-    # In the table each star is calibrated by others: near the saved calibration, and not the same.
-    saved_one = metrics.calibrate(predicted["main_equalised"], *saved["calibration"])
-    own = predicted["main_equalised_probability"]
-    assert not np.allclose(own, saved_one, rtol=1e-6)
-    np.testing.assert_allclose(metrics.logit(own), metrics.logit(saved_one), atol=1)
+    # In the table each star is calibrated by the others of those that were held out.
+    stars = to_stars(load_split(with_toy / SPLIT_FILE), "equalised")
+    compared = Compared(Main(), stars, Main().score(stars))
+    known = compared.is_unseen()
+    again, probability = measure_calibration(
+        stars.y[known], compared.score[known], stars.is_host.mean(), seed=3
+    )
+    assert saved["calibration"] == [again["slope"], again["offset"]]
+    table = Stars(
+        np.full(len(predicted), "test"), predicted["row"].to_numpy(),
+        predicted["label"].to_numpy() == 1, np.zeros((len(predicted), 1)),
+    )  # fmt: skip
+    expected = select_values(stars.select(known), probability, table)
+    np.testing.assert_allclose(predicted["main_equalised_probability"], expected)
     thresholds = [r["threshold"] for r in content["results"] if r["network"] == "main"]
     assert thresholds[:3] == [saved["threshold"]] * 3
 

@@ -145,6 +145,24 @@ def test_the_cut_of_the_worst_leak_is_not_chosen_on_test_stars(ready):
     assert tune_threshold(ready.y[test], value[test]) < 4
 
 
+def test_the_worst_leak_is_not_chosen_on_test_stars(ready, monkeypatch):
+    """One number is perfect in the test table, another one is better in the training table."""
+    train = ready.table == "train"
+
+    def make_probe(name, noise_train, noise_test):
+        noise = np.random.default_rng(0).normal(size=len(ready))
+        value = ready.is_host + noise * np.where(train, noise_train, noise_test)
+        tables = {len(some): some for some in (value[train], value[~train])}
+        return probes.Probe(name, "L7", lambda flux: tables[len(flux)], "")
+
+    chosen = make_probe("chosen", 0.6, 5.0), make_probe("perfect in the test", 0.7, 0.0)
+    monkeypatch.setattr(probes, "BLOCK", len(ready))  # a table at a time
+    monkeypatch.setattr(probes, "PROBES", chosen)
+    found = step.audit(ready, seed=0)
+    both = [probe["distributed"]["auc"] for probe in found["probes"]]
+    assert found["without_learning"]["probe"] == "chosen" and both[0] < both[1]
+
+
 def test_a_new_leak_is_one_entry(ready, monkeypatch, capsys):
     """A probe of a class of its own is in the file, on the console and in the figure."""
 

@@ -5,6 +5,8 @@ import re
 import numpy as np
 import pytest
 from conftest import REAL, write_table
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter1d
 
 import cnn_classifier
@@ -18,6 +20,22 @@ from exoplanets.lightcurves.outliers import OutlierRule
 from exoplanets.lightcurves.split import SPLIT_FILE, load_split, split_stars
 from exoplanets.sources import survey
 from exoplanets.stars import SPLITS, TABLES, Stars
+
+
+# ------------------------------------------------------------------------------- scaling
+@given(st.integers(0, 1000), st.floats(1e-3, 1e5), st.floats(-1e4, 1e4))
+def test_scaled_stars_have_mean_0_and_scatter_1_whatever_their_unit(seed, scale, shift):
+    flux = np.random.default_rng(seed).normal(size=(3, 50))
+    scaled = step.standard_scale(flux * scale + shift)
+    np.testing.assert_allclose(scaled.mean(axis=1), 0, atol=1e-6)
+    np.testing.assert_allclose(scaled.std(axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(scaled, step.standard_scale(flux), atol=1e-5)
+
+
+@given(st.floats(-1e6, 1e6))
+def test_a_constant_star_is_scaled_to_0(value):
+    np.testing.assert_allclose(step.standard_scale(np.full((1, 64), value)), 0, atol=1e-6)
+
 
 # ------------------------------------------------------------------------- the whole step
 SAVE_FIGURE = step.save_figure

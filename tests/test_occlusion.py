@@ -57,6 +57,21 @@ def test_transits_are_the_cadences_nearest_to_their_middles_and_none_in_a_gap():
     assert len(find_transits(times, np.nan, np.nan, np.nan)) == 0
 
 
+def test_as_many_cadences_are_hidden_at_every_place():
+    asked = []
+
+    def score(curves):
+        asked.append(curves)
+        return np.full(len(curves), 0.5)
+
+    found = Search(*[np.nan] * len(Search._fields))
+    for n, width in ((200, 13), (201, 15), (64, 7)):
+        occlusion.measure_occlusion(score, np.ones(n), np.arange(n), found, step=1, width=width)
+        whole, *hidden = asked.pop()
+        assert (whole == 1).all() and len(hidden) == n - width + 1
+        assert [np.sum(curve == 0) for curve in hidden] == [width] * len(hidden)
+
+
 def test_hiding_a_stretch_hides_it_and_nothing_far_away():
     hidden = hide_stretches(np.ones(100), [50])[0]
     assert np.sum(hidden == 0) == occlusion.HIDDEN

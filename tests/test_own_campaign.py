@@ -7,7 +7,8 @@ import pytest
 
 from exoplanets.files import DataError
 from exoplanets.lightcurves import own_campaign
-from exoplanets.lightcurves.own_campaign import OwnCampaign, learn_own_campaign
+from exoplanets.lightcurves.equalise import LONGEST_GAP
+from exoplanets.lightcurves.own_campaign import FEWEST_STARS, OwnCampaign, learn_own_campaign
 from exoplanets.sources.own_stars import Star
 from exoplanets.stars import CADENCE_DAYS
 
@@ -100,6 +101,10 @@ def test_long_gaps_part_a_campaign_and_long_stretches_are_cut(monkeypatch):
     parts = own_campaign.find_parts(kept, 3000)
     assert parts == [(0, 900), (1000, 2000), (2000, 3000)]
     assert own_campaign.find_parts(kept[1:], 3000) == []
+    for n_gap, n_parts in ((LONGEST_GAP, 1), (LONGEST_GAP + 1, 2)):
+        columns = np.delete(np.arange(900), np.s_[450 : 450 + n_gap])
+        some = [(columns, np.zeros(len(columns)))] * FEWEST_STARS
+        assert len(own_campaign.find_parts(some, 900)) == n_parts
 
 
 def test_a_campaign_is_the_same_after_it_was_kept_in_a_file(systematics, tmp_path):

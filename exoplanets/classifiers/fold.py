@@ -323,7 +323,8 @@ def find_ephemerides(events, measured, n_best):
         more = 3 * (last - first) // 4 + 1
         first, last = np.maximum(first - more, 0), np.minimum(last + more, n - 1)
         ends = find_ends(measured, star, first, last)
-        farther = (ends[1] - ends[0]) / np.maximum(latest - earliest, 1)
+        # A candidate of nothing but gaps is known from nothing, and no drift makes it known.
+        farther = (ends[1] - ends[0]) / np.where(latest > earliest, latest - earliest, np.inf)
         n_drifts = np.ceil(DRIFTS_PER_RATIO * farther).astype(int).clip(N_DRIFTS, MOST_DRIFTS)
         middle = np.where(farther > USUAL, earliest + latest, first + last) / 2
         followed = follow(laid, star, period, epoch, first, last, middle, n_drifts)
