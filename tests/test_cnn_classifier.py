@@ -14,7 +14,7 @@ from exoplanets.classifiers import keras_tools, registry
 from exoplanets.classifiers.base import Classifier
 from exoplanets.classifiers.box import BoxLeastSquares
 from exoplanets.classifiers.repeats import RepeatCount
-from exoplanets.evaluation import metrics, runs, vetting
+from exoplanets.evaluation import evaluate, metrics, runs, vetting
 from exoplanets.evaluation.calibration import measure_calibration
 from exoplanets.evaluation.comparison import Compared, select_values
 from exoplanets.figures import style
@@ -201,6 +201,32 @@ def test_the_calibration_that_is_saved_is_the_one_that_is_drawn_and_used(with_to
     np.testing.assert_allclose(predicted["main_equalised_probability"], expected)
     thresholds = [r["threshold"] for r in content["results"] if r["network"] == "main"]
     assert thresholds[:3] == [saved["threshold"]] * 3
+
+
+def test_a_cross_validated_star_is_called_by_the_fold_that_scored_it(tmp_path, monkeypatch):
+    asked = {}
+
+    def turn(*args):
+        rows, summary, out_of_fold = cross_validate(*args)
+        for key, (score, called) in out_of_fold.items():
+            asked[key] = score, ~called  # no threshold gives these calls
+        return rows, summary, asked
+
+    write_split(tmp_path)
+    cross_validate = evaluate.cross_validate
+    monkeypatch.setattr(evaluate, "cross_validate", turn)
+    monkeypatch.setattr(registry, "CLASSIFIERS", [Main, BoxLeastSquares, RepeatCount])
+    monkeypatch.setattr(style, "write_figure", lambda *_: None)
+    monkeypatch.setattr(step.Published, "fit", build_only)
+    dirs = ["--data-dir", str(tmp_path), "--plots-dir", str(tmp_path / "plots")]
+    step.main([*dirs, *QUICK, "--cross-validate", "2", "--repetitions", "1", "--vet", "none"])
+    listed = pd.read_csv(tmp_path / "stars.csv")
+    score, called = asked["main", "equalised"]
+    order = np.argsort(score, kind="stable")
+    listed = listed.sort_values("score", kind="stable")
+    np.testing.assert_allclose(listed["score"], score[order])
+    assert listed["called"].sum() == called.sum()
+    np.testing.assert_array_equal(listed["called"], called[order])
 
 
 def test_suspects_are_the_same_in_every_result(with_toy):
