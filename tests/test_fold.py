@@ -154,19 +154,19 @@ def test_a_gap_is_no_event_and_no_noise(n_gap):
     assert found.snr[3].max() == pytest.approx(np.sqrt(2) * first.snr[3].max(), rel=0.15)
 
 
-@pytest.mark.parametrize("gap_days", [100, 400, 700])
+@pytest.mark.parametrize("gap_days", [100, 400, 700, 1100])
 def test_a_period_is_sharp_enough_to_bridge_a_gap(gap_days):
     """Each of two stretches of 40 days tells the period to a cadence; a gap makes that ten."""
     rng, n, n_gap = np.random.default_rng(11), 1960, round(gap_days / CADENCE_DAYS)
-    measured = np.ones((6, 2 * n + n_gap), bool)
+    measured = np.ones((5, 2 * n + n_gap), bool)
     measured[:, n : n + n_gap] = False
-    periods = np.array([61.23, 97.7, 151.31, 211.47, 333.3, 411.9])
+    periods = np.array([61.23, 97.7, 151.31, 211.47, 333.3])
     curves = np.zeros(measured.shape)
-    curves[measured] = make_coloured(rng, 6, 2 * n).ravel()
+    curves[measured] = make_coloured(rng, 5, 2 * n).ravel()
     for curve, period in zip(curves, periods, strict=True):
-        dig(curve, period, 0.6 * period, depth=3.5)
+        dig(curve, period, 0.6 * period, depth=3.0)
     curves[~measured] = 0
     found, _ = fold.find_ephemerides(find_events(curves, measured), measured, 6)
     # The true period is among the candidates that the network is shown.
-    off = np.abs(found.period.reshape(6, 6) / periods[:, None] - 1).min(axis=1)
+    off = np.abs(found.period.reshape(5, 6) / periods[:, None] - 1).min(axis=1)
     np.testing.assert_array_less(off, 4 / measured.shape[1])
