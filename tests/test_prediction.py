@@ -247,6 +247,19 @@ def test_a_gap_takes_nothing_from_a_planet_and_gives_nothing_to_noise(shipped, g
     assert int(planet["n_cadences"]) == 2 * n
 
 
+@pytest.mark.parametrize("period", [80.3, 250.7])
+def test_a_planet_of_months_is_called_in_four_years_and_noise_is_not(shipped, period):
+    flux = 1e4 + np.random.default_rng(6).normal(size=round(4 * 365.25 / CADENCE_DAYS))
+    in_transit = (np.arange(len(flux)) * CADENCE_DAYS - 30.0) % period < 0.3
+    stars = [Star("noise", flux), Star("planet", flux - 8.0 * in_transit)]
+    noise, planet = (
+        cells for cells, _ in prediction.score_block(stars, shipped, prediction.Job(), {})
+    )
+    assert noise["called"] == "0" and float(noise["score"]) < 0.2
+    assert planet["called"] == "1" and float(planet["score"]) > 0.7
+    assert float(planet["period_days"]) == pytest.approx(period, rel=1e-3)
+
+
 def test_only_rows_of_a_table_are_put_on_the_clock_of_the_campaign(tmp_path, shipped):
     n = shipped.campaign.n_cadences
     flux = 1e4 + np.random.default_rng(7).normal(size=n)

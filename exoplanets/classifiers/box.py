@@ -25,9 +25,11 @@ from scipy.optimize import minimize
 from exoplanets.classifiers.base import Classifier
 from exoplanets.stars import CADENCE_DAYS
 
+MONTHS = 22.0  # days: from this period on, what was measured counts, without the gaps
 SEARCHES = (  # shortest and longest period (d), box widths (h)
     (0.6, 3.0, (1.5, 3.0)),
-    (3.0, 22.0, (2.5, 4.0, 7.0)),
+    (3.0, MONTHS, (2.5, 4.0, 7.0)),
+    (MONTHS, np.inf, (4.0, 8.0, 12.0)),
 )
 FEWEST_TRANSITS = 3  # in the baseline, at the longest period
 DRIFT = 1.5  # trial periods in which a transit drifts by its own duration over the baseline
@@ -144,7 +146,7 @@ def _find_peaks(time, binned, near):
     model = BoxLeastSquaresModel(time, binned, dy=np.ones(len(time)))
     peaks = [np.empty((6, 0))]
     for shortest, longest, hours in SEARCHES:
-        longest = min(longest, baseline / FEWEST_TRANSITS)
+        longest = min(longest, (baseline if shortest < MONTHS else measured) / FEWEST_TRANSITS)
         if longest <= shortest:
             continue
         periods = trial_periods(shortest, longest, baseline)
@@ -156,7 +158,9 @@ def _find_peaks(time, binned, near):
         durations = np.array(hours) / 24
         power = model.power(periods, durations, objective="snr", oversample=3)
         scatter = np.array([_box_scatter(binned, d / (BIN * CADENCE_DAYS)) for d in durations])
-        scatter = scatter[np.searchsorted(durations, power.duration - 1e-9)]
+        # Where no box fits, Astropy leaves the duration unset.
+        width = np.searchsorted(durations, power.duration - 1e-9)
+        scatter = scatter[np.minimum(width, len(durations) - 1)]
         snr = power.depth / scatter * np.sqrt(measured / periods)
         peaks.append((snr, periods, power.transit_time, power.duration, scatter, plain))
     peaks = np.nan_to_num(np.concatenate(peaks, axis=1)).T

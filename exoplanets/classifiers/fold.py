@@ -27,6 +27,7 @@ class PeriodRange(NamedTuple):
     shortest: float  # trial period, days
     longest: float
     durations: tuple  # places in `DURATIONS`: a transit lasts the longer, the longer its period
+    fewest: int = 2  # transits in the light curve, at the longest trial period
 
 
 SEARCHES = (
@@ -34,6 +35,9 @@ SEARCHES = (
     PeriodRange(4, 2.2, 8.0, (0, 1, 2)),
     PeriodRange(5, 8.0, 33.0, (1, 2, 3)),
 )
+# Of light curves that are longer than `LONGEST`: no window of theirs holds two such periods.
+RARE = (PeriodRange(8, 33.0, np.inf, (2, 3), fewest=3),)
+N_RARE_DRIFTS = 5  # as `N_DRIFTS`, for these periods: their steps are longer
 DRIFT = 2.5  # steps by which two neighbouring trial periods differ over the light curve
 MOST = 3.5  # of an event in the search: no lone dip makes a period
 APART = 0.012  # relative: candidates nearer than this in period are one
@@ -64,13 +68,18 @@ class Plan(NamedTuple):
     periods: np.ndarray  # steps
     lags: list  # one and two periods, rounded so that the second holds
     cycles: list  # ndarrays, the first steps of all cycles, four after four
-    scales: list  # ndarrays, per phase: 1 / sqrt(number of events), 0 for fewer than two
+    # 1 / sqrt(number of events), 0 for fewer than two, and at how many phases, from the first on.
+    scales: list
+
+    def find_scale(self, i):
+        """1 / sqrt(number of events) at every phase of trial period i, ndarray of float32."""
+        return np.repeat(*self.scales[i])
 
 
 @functools.lru_cache(maxsize=32)
-def _plan(n_steps, shortest, longest):
+def _plan(n_steps, shortest, longest, fewest=2):
     """The `Plan` for trial periods from `shortest` to `longest` steps; None if there are none."""
-    longest = min(longest, n_steps / 2)
+    longest = min(longest, n_steps / fewest)
     if longest <= shortest:
         return None
     n_periods = int(np.ceil(np.log(longest / shortest) / np.log1p(DRIFT / n_steps)))
@@ -80,11 +89,15 @@ def _plan(n_steps, shortest, longest):
         two = round(2 * period)
         fours = np.rint(np.arange(0, n_steps, 4 * period)).astype(int)
         cycles = (fours[:, None] + [0, two // 2, two, two + two // 2]).ravel()
-        n_events = np.searchsorted(np.sort(cycles), n_steps - np.arange(int(period) + 1))
+        cycles = cycles[cycles < n_steps]
+        n_phases = int(period) + 1
+        ends = np.sort(n_steps - cycles)  # the first phase at which each cycle is over
+        ends = ends[ends < n_phases]
+        n_events = len(cycles) - np.arange(len(ends) + 1)
         scale = np.where(n_events > 1, 1 / np.sqrt(np.maximum(n_events, 1)), 0)
         plan.lags.append((two // 2, two))
-        plan.cycles.append(cycles[cycles < n_steps])
-        plan.scales.append(scale.astype(np.float32)[:, None])
+        plan.cycles.append(cycles)
+        plan.scales.append((scale.astype(np.float32), np.diff([0, *ends, n_phases])))
     return plan
 
 
@@ -112,8 +125,8 @@ def fold_series(series, plan):
     sums = np.empty((width, n_stars), series.dtype)
     strength = np.empty((len(plan.periods), n_stars), series.dtype)
     lags_now, n_fours = None, 0
-    for i, (lags, cycles, scale) in enumerate(zip(*plan[1:], strict=True)):
-        firsts = cycles[::4].tolist()
+    for i, (lags, cycles) in enumerate(zip(plan.lags, plan.cycles, strict=True)):
+        firsts, scale = cycles[::4].tolist(), plan.find_scale(i)[:, np.newaxis]
         n_needed = n_steps if len(firsts) > 1 else len(scale)
         if lags != lags_now or n_needed > n_fours:
             n_twos = min(n_needed + lags[1], n_steps)
@@ -133,12 +146,12 @@ def _find_phase(series, plan, i):
 
     `series` shows the star's series from each of its steps on.
     """
-    scale = plan.scales[i][:, 0]
+    scale = plan.find_scale(i)
     return np.argmax(series[plan.cycles[i], : len(scale)].sum(axis=0) * scale)
 
 
-def search_periods(events, measured, n_best):
-    """Search the events of light curves of up to `LONGEST` cadences for periods.
+def search_periods(events, measured, n_best, searches=SEARCHES):
+    """Search the events of light curves for periods.
 
     Parameters
     ----------
@@ -147,6 +160,7 @@ def search_periods(events, measured, n_best):
     measured : ndarray of bool of shape (n_stars, n_cadences)
     n_best : int
         Candidates per star.
+    searches : tuple of PeriodRange
 
     Returns
     -------
@@ -158,9 +172,9 @@ def search_periods(events, measured, n_best):
     n_stars, _, n = events.shape
     gappy = np.flatnonzero(~measured.all(axis=1))
     strengths, grids = [], []
-    for step, shortest, longest, durations in SEARCHES:
-        n_steps = n // step
-        plan = _plan(n_steps, shortest / CADENCE_DAYS / step, longest / CADENCE_DAYS / step)
+    for step, shortest, longest, durations, fewest in searches:
+        n_steps, unit = n // step, step * CADENCE_DAYS
+        plan = _plan(n_steps, shortest / unit, longest / unit, fewest)
         if plan is None:
             continue
         best = functools.reduce(np.maximum, [events[:, d, : n_steps * step] for d in durations])
@@ -279,9 +293,8 @@ def follow(laid, star, period, epoch, first, last, middle, n_drifts):
 def find_ephemerides(events, measured, n_best):
     """The strongest ephemerides of each light curve, of any length.
 
-    Light curves longer than `LONGEST` are searched in windows. What a window finds is followed
-    through about twice as much of the light curve, the stronger half of it through twice as much
-    again, and so on: noise weakens on the way, and a planet that is weak in each window does not.
+    Light curves longer than `LONGEST` are searched in windows, and as a whole for the periods that
+    are too long for a window.
 
     Parameters
     ----------
@@ -296,8 +309,46 @@ def find_ephemerides(events, measured, n_best):
     -------
     candidates : Candidates
         `n_best` rows per star, strongest first, stars in order.
-    noise : ndarray of shape (n_stars, 3)
-        See `search_periods`; the mean over windows, each as if it had no gaps.
+    noise : ndarray of shape (n_stars * n_best, 3)
+        Of the search that found each of them; see `search_periods`.
+    """
+    n_stars, _, n = events.shape
+    laid = lay_side_by_side(events, measured)
+    candidates, noise = _search_windows(events, measured, laid, n_best)
+    if n > LONGEST and has_rare(measured).any():
+        rare, rare_noise = _search_rare(events, measured, laid, n_best)
+        order = np.argsort(np.concatenate([candidates.star, rare.star]), kind="stable")
+        both = map(np.concatenate, zip(candidates, rare, strict=True))
+        candidates = Candidates(*(column[order] for column in both))
+        noise = np.concatenate([noise, rare_noise])[order]
+    chosen = _choose_best(candidates, noise, n_stars, n_best)
+    return Candidates(*(column[chosen] for column in candidates)), noise[chosen]
+
+
+def _search_rare(events, measured, laid, n_best):
+    """Candidates of a period too long for a window, and the noise of their search."""
+    n_stars, _, n = events.shape
+    period, epoch, noise = search_periods(events, measured, n_best, RARE)
+    star = np.repeat(np.arange(n_stars), n_best)
+    first, last = np.zeros(len(star), int), np.full(len(star), n - 1)
+    few = np.full(len(star), N_RARE_DRIFTS)
+    found = follow(laid, star, period.ravel(), epoch.ravel(), first, last, last / 2, few)
+    noise /= np.sqrt(measured.mean(axis=1, keepdims=True))  # as if it had no gaps
+    noise[~has_rare(measured)] = np.inf  # no candidate is above that
+    return found, noise[star]
+
+
+def has_rare(measured):
+    """Whether each light curve was measured long enough for periods of `RARE`, (n_stars,)."""
+    return measured.sum(axis=1) * CADENCE_DAYS > RARE[0].fewest * RARE[0].shortest
+
+
+def _search_windows(events, measured, laid, n_best):
+    """Candidates that show in a window of each light curve, and the noise of their search.
+
+    What a window finds is followed through about twice as much of the light curve, the stronger
+    half of it through twice as much again, and so on: noise weakens on the way, and a planet that
+    is weak in each window does not. The noise is the mean over windows, each as if it had no gaps.
     """
     n_stars, _, n = events.shape
     n_windows = -(-n // LONGEST)
@@ -314,7 +365,6 @@ def find_ephemerides(events, measured, n_best):
     star = np.repeat(np.arange(n_stars), n_windows * n_best)
     first = np.tile(np.repeat(firsts, n_best), n_stars)
     epoch, last = epoch.ravel() + first, first + length - 1
-    laid = lay_side_by_side(events, measured)
     few = np.full(len(star), N_DRIFTS)
     followed = follow(laid, star, period, epoch, first, last, (first + last) / 2, few)
     while not np.all((first == 0) & (last == n - 1)):
@@ -338,7 +388,7 @@ def find_ephemerides(events, measured, n_best):
     share = seen.mean(axis=2)
     noise = noise.reshape(n_stars, n_windows, -1) * np.sqrt(share)[:, :, np.newaxis]
     noise = noise.sum(axis=1) / share.sum(axis=1, keepdims=True)
-    return _choose_best(followed, n_stars, n_best), noise
+    return followed, noise[followed.star]
 
 
 def find_ends(measured, star, first, last):
@@ -351,9 +401,13 @@ def find_ends(measured, star, first, last):
     return earliest, latest
 
 
-def _choose_best(candidates, n_stars, n_best):
-    """The strongest candidates of each star, of different periods."""
-    strength = candidates.snr.max(axis=1).reshape(n_stars, -1)
+def _choose_best(candidates, noise, n_stars, n_best):
+    """Rows of the strongest candidates of each star, of different periods.
+
+    Where many periods are tried some are strong by chance: what counts is how far a candidate is
+    above the noise of its own search.
+    """
+    strength = (candidates.snr.max(axis=1) - noise[:, -1]).reshape(n_stars, -1)
     period = candidates.period.reshape(strength.shape)
     chosen = np.empty((n_stars, n_best), int)
     for k in range(n_best):
@@ -362,4 +416,4 @@ def _choose_best(candidates, n_stars, n_best):
         near = np.abs(np.log(period / np.take_along_axis(period, best, axis=1))) < APART
         strength[near] -= 1e6  # of use only where there are too few other periods
         np.put_along_axis(strength, best, -np.inf, axis=1)
-    return Candidates(*(column[chosen.ravel()] for column in candidates))
+    return chosen.ravel()
