@@ -8,7 +8,7 @@ import itertools
 import os
 from pathlib import Path
 
-from exoplanets.commands.options import ROOT, add_directories, make_reader, read_number
+from exoplanets.commands.options import ROOT, add_directories, make_reader
 from exoplanets.files import DataError, atomic_write, say
 
 SHIPPED_MODEL = ROOT / "exoplanets" / "classifiers" / "pretrained" / "transit.keras"
@@ -35,8 +35,7 @@ Exit code: 0 all stars were scored, 1 some stars, or all, could not be, 2 the co
 carried out, 130 interrupted.
 """
 
-
-parse_share = make_reader(read_number, lambda x: 0 < x < 1, "share between 0 and 1, such as 0.01")
+parse_share = make_reader(float, lambda x: 0 < x < 1, "share between 0 and 1, such as 0.01")
 
 
 def is_wanted(argv):
