@@ -53,13 +53,8 @@ def map_on_cluster(address, function, tasks, *shared):
     """Yield `function(task, *shared)` of each task, in their order.
 
     `address` is that of a Dask scheduler; the function is one of a module of this package, and what
-    is shared is sent to each worker once.
-
-    Raises
-    ------
-    DataError
-        If nothing answers, no worker is there, a worker has other versions of what scores depend
-        on, or too many workers were lost.
+    is shared is sent to each worker once. DataError if nothing answers, no worker is there, one has
+    other versions of what scores depend on, or too many were lost.
     """
     import distributed  # here, for few have it
 

@@ -199,13 +199,8 @@ def search_curve(prepared):
 def score_block(stars, network, job, known):
     """Rows of the file of scores for stars that were read together, in their order.
 
-    `stars` are `own_stars.Star` or `Unreadable`; `known` is as in `score_file.Scores`.
-
-    Returns
-    -------
-    list of (dict, bool) or Unreadable
-        Per star the texts of its cells by column, and whether it was measured now; or why it could
-        not be scored.
+    `stars` are `own_stars.Star` or `Unreadable`; `known` is as in `score_file.Scores`. Returns per
+    star the texts of its cells by column, and whether it was measured now; or an `Unreadable`.
     """
     rows, measured, wanted = list(stars), {}, []
     readable = [i for i, star in enumerate(stars) if not isinstance(star, Unreadable)]
@@ -303,8 +298,8 @@ def make_tasks(targets):
 
 def read_task(targets, job):
     """Stars of several targets, in lists of at most `BLOCK`."""
-    read = functools.partial(own_stars.read_stars, magnitudes=job.magnitudes)
-    stars = itertools.chain.from_iterable(map(read, targets))
+    read = (own_stars.read_stars(target, job.magnitudes) for target in targets)
+    stars = itertools.chain.from_iterable(read)
     return iter(lambda: list(itertools.islice(stars, BLOCK)), [])
 
 

@@ -122,11 +122,7 @@ def open_scores(path, network, campaign):
     it is first copied to `scores.previous.csv`.
 
     Only rows of this `network` and this `campaign` (the columns of these names) are used again.
-
-    Raises
-    ------
-    DataError
-        If the path is another file's or cannot be written, or if another run is writing it.
+    DataError if the path is another file's or cannot be written, or if another run is writing it.
     """
     path = Path(path)
     unfinished, previous = name_beside(path)

@@ -57,10 +57,7 @@ PARTS = {"QUARTER": "quarter", "CAMPAIGN": "campaign", "SECTOR": "sector"}
 def read_fits(path):
     """Yield the `Samples` of a FITS file, flagged where the archive advises to drop a cadence.
 
-    Raises
-    ------
-    DataError
-        If it is damaged or no light curve.
+    DataError if it is damaged or no light curve.
     """
     with (
         open_bytes(path) as stream,

@@ -59,29 +59,14 @@ except Exception as error:
 
 
 def load(data_dir, simulated=False, *, first_step=False):
-    """Return the labelled stars of both tables.
+    """The labelled stars of both tables, each in the order of its file, and their provenance.
 
-    Parameters
-    ----------
-    data_dir : path
-        Where the tables are looked for, downloaded to, and kept as arrays.
-    simulated : bool
-        Use the simulated survey whatever else there is.
-    first_step : bool
-        True chooses the source, by a download if need be, and notes it. False takes the source
-        that was chosen, and never downloads.
+    In the data directory the tables are looked for, downloaded to, and kept as arrays; `simulated`
+    takes the simulated survey whatever else there is. The first step chooses the source, by a
+    download if need be, and notes it; later ones take that source, and never download.
 
-    Returns
-    -------
-    stars : Stars
-        Of the training table, then of the test table, each in the order of its file.
-    provenance : dict
-        See `stars.describe`; JSON-ready.
-
-    Raises
-    ------
-    DataError
-        If there are no stars, or a table that is there cannot be used.
+    Returns `Stars`, and a JSON-ready dict (see `stars.describe`). DataError if there are no stars,
+    or a table that is there cannot be used.
     """
     data_dir = Path(data_dir)
     if data_dir.exists() and not data_dir.is_dir():
