@@ -65,9 +65,7 @@ def check_writable(*paths):
     for path in map(Path, paths):
         if path.is_dir():
             raise DataError(f"'{path}' is a folder: a file is to be written there, remove it")
-        folder = path.parent
-        while not folder.exists():
-            folder = folder.parent
+        folder = next(parent for parent in path.parents if parent.exists())
         if not folder.is_dir():
             raise DataError(f"'{folder}' is a file: a folder is needed for '{path.name}'")
         if not os.access(folder, os.W_OK | os.X_OK):
