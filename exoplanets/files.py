@@ -22,13 +22,6 @@ def say(message):
     print(message, file=sys.stderr, flush=True)
 
 
-def accept_any_text():
-    """Let the console show every name of a file, escaped if it has no letters for it."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-
-
 def stop(*_):
     """End the process at an interrupt: one line, exit code 130. For the time before `run`."""
     name = Path(sys.argv[0]).name
@@ -39,7 +32,8 @@ def stop(*_):
 def run(main):
     """Exit with what `main` returns; a user's mistake becomes one line and exit code 2."""
     name = Path(sys.argv[0]).name
-    accept_any_text()
+    if hasattr(sys.stdout, "reconfigure"):  # names of files are shown escaped, as on stderr
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)  # from here on, clean up first
         code = main()

@@ -9,7 +9,7 @@ import math
 import signal
 from pathlib import Path
 
-from exoplanets.files import accept_any_text, stop
+from exoplanets.files import stop
 
 VERSION = "2.0.0"
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,7 +49,6 @@ def begin(make_command_line, knows_all=True):
     makes its parser; `knows_all` is False if more options come with the slow imports.
     """
     signal.signal(signal.SIGINT, stop)
-    accept_any_text()
     parser = make_command_line()
     parser.parse_args() if knows_all else parser.parse_known_args()
 

@@ -55,11 +55,11 @@ class Network(NamedTuple):
     trained_on: dict | None = None  # provenance of the light curves; None if not recorded
     campaign: Campaign | None = None  # of those light curves
 
-    def find_probability(self, score, prevalence=None):
+    def find_probability(self, score, prevalence):
         """Probability that a star of this score is a host, or None where that is not calibrated.
 
-        `prevalence` is the share of hosts among all such stars; that of the calibration unless
-        given. Another share changes the odds by the ratio of the prior odds (Bayes' theorem).
+        `prevalence` is the share of hosts among all such stars. Another one than that of the
+        calibration changes the odds by the ratio of the prior odds (Bayes' theorem).
         """
         if self.calibration is None:
             return None

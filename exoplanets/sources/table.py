@@ -110,11 +110,9 @@ def _find(archive, member):
 # ------------------------------------------------------------------------------------- tables
 def is_table(first_line):
     """Whether the first line of a file, as bytes, is the header of a table of this schema."""
-    try:
-        names = _split_header(first_line)
-    except DataError:
-        return False
-    return any(re.fullmatch(r"FLUX\.\d+", name) for name in names)
+    with contextlib.suppress(DataError):
+        return any(re.fullmatch(r"FLUX\.\d+", name) for name in _split_header(first_line))
+    return False
 
 
 def read_csv(stream, fewest=FEWEST_CADENCES):
