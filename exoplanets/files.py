@@ -22,13 +22,6 @@ def say(message):
     print(message, file=sys.stderr, flush=True)
 
 
-def accept_any_text():
-    """Let the console show every name of a file, escaped if it has no letters for it."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-
-
 def stop(*_):
     """End the process at an interrupt: one line, exit code 130. For the time before `run`."""
     name = Path(sys.argv[0]).name
@@ -39,7 +32,8 @@ def stop(*_):
 def run(main):
     """Exit with what `main` returns; a user's mistake becomes one line and exit code 2."""
     name = Path(sys.argv[0]).name
-    accept_any_text()
+    if hasattr(sys.stdout, "reconfigure"):  # names of files are shown escaped, as on stderr
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)  # from here on, clean up first
         code = main()
@@ -65,9 +59,7 @@ def check_writable(*paths):
     for path in map(Path, paths):
         if path.is_dir():
             raise DataError(f"'{path}' is a folder: a file is to be written there, remove it")
-        folder = path.parent
-        while not folder.exists():
-            folder = folder.parent
+        folder = next(parent for parent in path.parents if parent.exists())
         if not folder.is_dir():
             raise DataError(f"'{folder}' is a file: a folder is needed for '{path.name}'")
         if not os.access(folder, os.W_OK | os.X_OK):

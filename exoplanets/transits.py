@@ -86,12 +86,7 @@ def transit_flux(
     Returns
     -------
     ndarray of shape (n_cadences,)
-        Dimensionless; 1 out of transit.
-
-    Raises
-    ------
-    ValueError
-        If no transiting planet has these values; the message names the bad one.
+        Dimensionless; 1 out of transit. ValueError if no transiting planet has these values.
     """
     shape = radius_ratio, impact, stellar_density
     _check_transit(period, epoch, *shape, limb_darkening, exposure_days)

@@ -4,50 +4,39 @@ Nothing slow is imported here: `--help` and a mistyped option are answered at on
 """
 
 import argparse
+import contextlib
 import math
 import signal
 from pathlib import Path
 
-from exoplanets.files import accept_any_text, stop
+from exoplanets.files import stop
 
 VERSION = "2.0.0"
 ROOT = Path(__file__).resolve().parents[2]
+LARGEST = 10**18  # whole number, which fits 64 bits
 LARGEST_SEED = 2**32 - 1  # NumPy, scikit-learn and Keras take no larger one
-
-
-def read_whole(text):
-    """A whole number of at most 18 decimal digits; -1 for any other text."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else -1
-
-
-def read_number(text):
-    """A number; NaN for any other text."""
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
 
 
 def make_reader(read, is_right, what):
     """A function from the text of an option to its value, which is right, or says what is not."""
 
     def parse(text):
-        value = read(text)
-        if not is_right(value):
-            raise argparse.ArgumentTypeError(f"'{text}' is no {what}")
-        return value
+        with contextlib.suppress(ValueError):
+            if is_right(value := read(text)):
+                return value
+        raise argparse.ArgumentTypeError(f"'{text}' is no {what}")
 
     return parse
 
 
-parse_positive = make_reader(read_whole, lambda n: n >= 1, "whole number of at least 1")
-parse_folds = make_reader(read_whole, lambda n: n >= 2, "number of folds, 2 or more")
+parse_positive = make_reader(int, lambda n: 1 <= n <= LARGEST, "whole number of at least 1")
+parse_folds = make_reader(int, lambda n: 2 <= n <= LARGEST, "number of folds, 2 or more")
 parse_seed = make_reader(
-    read_whole, lambda n: 0 <= n <= LARGEST_SEED, f"whole number from 0 to {LARGEST_SEED}"
+    int, lambda n: 0 <= n <= LARGEST_SEED, f"whole number from 0 to {LARGEST_SEED}"
 )
-parse_positive_number = make_reader(read_number, lambda x: 0 < x < math.inf, "number above 0")
+parse_positive_number = make_reader(float, lambda x: 0 < x < math.inf, "number above 0")
 parse_rows = make_reader(
-    lambda text: [read_whole(part.strip()) for part in text.split(",")],
+    lambda text: [int(part) for part in text.split(",")],
     lambda rows: min(rows) >= 0,
     "list of row numbers such as 3,7,40",
 )
@@ -60,7 +49,6 @@ def begin(make_command_line, knows_all=True):
     makes its parser; `knows_all` is False if more options come with the slow imports.
     """
     signal.signal(signal.SIGINT, stop)
-    accept_any_text()
     parser = make_command_line()
     parser.parse_args() if knows_all else parser.parse_known_args()
 

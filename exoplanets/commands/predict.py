@@ -8,7 +8,7 @@ import itertools
 import os
 from pathlib import Path
 
-from exoplanets.commands.options import ROOT, add_directories, make_reader, read_number
+from exoplanets.commands.options import ROOT, add_directories, make_reader
 from exoplanets.files import DataError, atomic_write, say
 
 SHIPPED_MODEL = ROOT / "exoplanets" / "classifiers" / "pretrained" / "transit.keras"
@@ -35,8 +35,7 @@ Exit code: 0 all stars were scored, 1 some stars, or all, could not be, 2 the co
 carried out, 130 interrupted.
 """
 
-
-parse_share = make_reader(read_number, lambda x: 0 < x < 1, "share between 0 and 1, such as 0.01")
+parse_share = make_reader(float, lambda x: 0 < x < 1, "share between 0 and 1, such as 0.01")
 
 
 def is_wanted(argv):
@@ -66,7 +65,8 @@ def make_command_line():
     )
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--magnitudes", action="store_true", help="columns hold magnitudes")
-    kind.add_argument("--flux", action="store_true", help="columns hold flux")
+    kind.add_argument("--flux", action="store_false", dest="magnitudes", help="columns hold flux")
+    parser.set_defaults(magnitudes=None)  # neither
     add(
         "--campaign",
         metavar="learn|FILE",
@@ -124,10 +124,9 @@ def score_stars(args, model):
 
     network = prediction.load_network(model)
     output = args.output or args.data_dir / "scores.csv"
-    # Unlike Path.resolve, os.path.realpath does not stop at a link to itself.
-    ours = set(map(os.path.realpath, (output, *score_file.name_beside(output))))
     campaigns = filter(is_campaign, (args.data_dir / CAMPAIGN_FILE, args.campaign or ""))
-    ours.update(map(os.path.realpath, campaigns))
+    # Unlike Path.resolve, os.path.realpath does not stop at a link to itself.
+    ours = set(map(os.path.realpath, (output, *score_file.name_beside(output), *campaigns)))
     found, unreadable = own_stars.find_files(args.predict)
     files = [file for file in found if os.path.realpath(file) not in ours]
     if not files:
@@ -135,8 +134,7 @@ def score_stars(args, model):
         if found:
             reasons.append(f"'{found[0]}' was written by --predict itself: give light curves")
         raise DataError("; ".join(reasons))
-    magnitudes = True if args.magnitudes else False if args.flux else None
-    job = prediction.Job(args.search_all or args.plots, args.prevalence, magnitudes)
+    job = prediction.Job(args.search_all or args.plots, args.prevalence, args.magnitudes)
     targets = own_stars.group_files(files)
     if args.campaign:
         job = find_campaign(args, targets, job)

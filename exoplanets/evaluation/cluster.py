@@ -4,11 +4,13 @@ The code is sent to them, and what all tasks share is sent once. A lost worker's
 again by the others.
 """
 
+import hashlib
 import importlib.metadata
 import io
 import os
 import pickle
 import platform
+import sys
 import zipfile
 from collections import deque
 from pathlib import Path
@@ -32,28 +34,32 @@ def pack_code():
     return stream.getvalue()
 
 
+def find_version(name):
+    """The version of a package that is installed here, or of Python."""
+    if name == "python":
+        return platform.python_version().rpartition(".")[0]
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
 def find_versions():
     """Versions of what scores depend on, by name."""
-    versions = {"python": platform.python_version().rpartition(".")[0]}
-    return versions | {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {name: find_version(name) for name in ("python", *PACKAGES)}
 
 
 def map_on_cluster(address, function, tasks, *shared):
     """Yield `function(task, *shared)` of each task, in their order.
 
     `address` is that of a Dask scheduler; the function is one of a module of this package, and what
-    is shared is sent to each worker once.
-
-    Raises
-    ------
-    DataError
-        If nothing answers, no worker is there, a worker has other versions of what scores depend
-        on, or too many workers were lost.
+    is shared is sent to each worker once. DataError if nothing answers, no worker is there, one has
+    other versions of what scores depend on, or too many were lost.
     """
     import distributed  # here, for few have it
 
     # What is defined in here, Dask sends by value: neither the scheduler nor a worker has to be
-    # able to import this module before the plugin has been there.
+    # able to import this module before the plugin has been there. Only `work` may do so.
     code, here = pack_code(), (platform.node(), os.getpid())
     job = pickle.dumps((function, shared))
     own_versions = find_versions()
@@ -62,13 +68,6 @@ def map_on_cluster(address, function, tasks, *shared):
         """Gives each worker, also one that joins later, the code and what all tasks share."""
 
         def setup(self, worker):
-            import hashlib
-            import io
-            import os
-            import platform
-            import sys
-            import zipfile
-
             worker.exoplanets_job = job
             if here == (platform.node(), os.getpid()):
                 return  # a worker in the process that asks
@@ -80,22 +79,11 @@ def map_on_cluster(address, function, tasks, *shared):
                     del sys.modules[name]  # of an earlier version
 
     def work(task):
-        import importlib.metadata
-        import pickle
-        import platform
-
-        import distributed
+        from exoplanets.evaluation.cluster import find_version
 
         worker = distributed.get_worker()
         for name, wanted in own_versions.items():
-            if name == "python":
-                version = platform.python_version().rpartition(".")[0]
-            else:
-                try:
-                    version = importlib.metadata.version(name)
-                except importlib.metadata.PackageNotFoundError:
-                    version = "not installed"
-            if version != wanted:
+            if (version := find_version(name)) != wanted:
                 return None, f"worker {worker.address} has {name} {version}, not {wanted}"
         function, shared = pickle.loads(worker.exoplanets_job)
         return function(pickle.loads(task), *shared), None

@@ -55,11 +55,11 @@ class Network(NamedTuple):
     trained_on: dict | None = None  # provenance of the light curves; None if not recorded
     campaign: Campaign | None = None  # of those light curves
 
-    def find_probability(self, score, prevalence=None):
+    def find_probability(self, score, prevalence):
         """Probability that a star of this score is a host, or None where that is not calibrated.
 
-        `prevalence` is the share of hosts among all such stars; that of the calibration unless
-        given. Another share changes the odds by the ratio of the prior odds (Bayes' theorem).
+        `prevalence` is the share of hosts among all such stars. Another one than that of the
+        calibration changes the odds by the ratio of the prior odds (Bayes' theorem).
         """
         if self.calibration is None:
             return None
@@ -199,13 +199,8 @@ def search_curve(prepared):
 def score_block(stars, network, job, known):
     """Rows of the file of scores for stars that were read together, in their order.
 
-    `stars` are `own_stars.Star` or `Unreadable`; `known` is as in `score_file.Scores`.
-
-    Returns
-    -------
-    list of (dict, bool) or Unreadable
-        Per star the texts of its cells by column, and whether it was measured now; or why it could
-        not be scored.
+    `stars` are `own_stars.Star` or `Unreadable`; `known` is as in `score_file.Scores`. Returns per
+    star the texts of its cells by column, and whether it was measured now; or an `Unreadable`.
     """
     rows, measured, wanted = list(stars), {}, []
     readable = [i for i, star in enumerate(stars) if not isinstance(star, Unreadable)]
@@ -303,8 +298,8 @@ def make_tasks(targets):
 
 def read_task(targets, job):
     """Stars of several targets, in lists of at most `BLOCK`."""
-    read = functools.partial(own_stars.read_stars, magnitudes=job.magnitudes)
-    stars = itertools.chain.from_iterable(map(read, targets))
+    read = (own_stars.read_stars(target, job.magnitudes) for target in targets)
+    stars = itertools.chain.from_iterable(read)
     return iter(lambda: list(itertools.islice(stars, BLOCK)), [])
 
 

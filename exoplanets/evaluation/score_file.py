@@ -45,19 +45,11 @@ def read_whole_rows(stream):
 
     A row is a dict of texts by column. A last row that was cut off does not come.
     """
-    end = 0
-
-    def lines():
-        nonlocal end
-        for line in stream:
-            end += len(line)
-            if line.endswith(b"\n"):
-                yield line.decode("utf-8", "replace")
-
+    lines = (line.decode("utf-8", "replace") for line in stream if line.endswith(b"\n"))
     with contextlib.suppress(csv.Error):  # the file ends within a quoted cell
-        for cells in csv.reader(lines(), strict=True):
+        for cells in csv.reader(lines, strict=True):
             if len(cells) == len(COLUMNS) and tuple(cells) != COLUMNS:
-                yield dict(zip(COLUMNS, cells, strict=True)), end
+                yield dict(zip(COLUMNS, cells, strict=True)), stream.tell()
 
 
 def name_beside(path):
@@ -122,11 +114,7 @@ def open_scores(path, network, campaign):
     it is first copied to `scores.previous.csv`.
 
     Only rows of this `network` and this `campaign` (the columns of these names) are used again.
-
-    Raises
-    ------
-    DataError
-        If the path is another file's or cannot be written, or if another run is writing it.
+    DataError if the path is another file's or cannot be written, or if another run is writing it.
     """
     path = Path(path)
     unfinished, previous = name_beside(path)

@@ -57,10 +57,7 @@ PARTS = {"QUARTER": "quarter", "CAMPAIGN": "campaign", "SECTOR": "sector"}
 def read_fits(path):
     """Yield the `Samples` of a FITS file, flagged where the archive advises to drop a cadence.
 
-    Raises
-    ------
-    DataError
-        If it is damaged or no light curve.
+    DataError if it is damaged or no light curve.
     """
     with (
         open_bytes(path) as stream,
@@ -130,7 +127,8 @@ def find_star(path):
 
 def _find_table(hdus):
     """The primary header, the first table with columns of time and flux, and these columns."""
-    seen, tables = [], ((hdu, _match(hdu)) for hdu in hdus if isinstance(hdu, fits.BinTableHDU))
+    seen, binary = [], (hdu for hdu in hdus if isinstance(hdu, fits.BinTableHDU))
+    tables = ((hdu, match_columns(_names(hdu), hdu.columns.units)) for hdu in binary)
     for hdu, columns in tables:
         if not columns.missing():
             n_tables = 1
@@ -145,11 +143,6 @@ def _find_table(hdus):
         seen += _names(hdu)[:5]
     instead = f", but {seen}" if seen else ""
     raise DataError(f"has no table with columns of time and flux{instead}: fetch a light curve")
-
-
-def _match(table):
-    """`Columns` of a table."""
-    return match_columns(_names(table), table.columns.units)
 
 
 def _names(table):

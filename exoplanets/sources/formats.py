@@ -23,20 +23,9 @@ def find_suffix(path):
 def read_table(path, member=None, digest=None, fewest=table.FEWEST_CADENCES):
     """Yield the `table.RowBlock`s of a file of any of `TABLE_FORMATS`.
 
-    Parameters
-    ----------
-    path : path
-    member : str, optional
-        Name of the table in a zip archive, without folders.
-    digest : hashlib object, optional
-        Fed with all of the table's bytes, uncompressed.
-    fewest : int
-        Cadences that a star must have.
-
-    Raises
-    ------
-    DataError
-        If the file as a whole cannot be used; the text begins with the verb.
+    `member` is the table's name in a zip archive; see `table.open_bytes`. A `digest` of hashlib is
+    fed with all of the table's bytes, uncompressed. A star must have the `fewest` cadences.
+    DataError if the file as a whole cannot be used.
     """
     kind = find_suffix(member or path)
     if kind not in TABLE_FORMATS:

@@ -59,29 +59,14 @@ except Exception as error:
 
 
 def load(data_dir, simulated=False, *, first_step=False):
-    """Return the labelled stars of both tables.
+    """The labelled stars of both tables, each in the order of its file, and their provenance.
 
-    Parameters
-    ----------
-    data_dir : path
-        Where the tables are looked for, downloaded to, and kept as arrays.
-    simulated : bool
-        Use the simulated survey whatever else there is.
-    first_step : bool
-        True chooses the source, by a download if need be, and notes it. False takes the source
-        that was chosen, and never downloads.
+    In the data directory the tables are looked for, downloaded to, and kept as arrays; `simulated`
+    takes the simulated survey whatever else there is. The first step chooses the source, by a
+    download if need be, and notes it; later ones take that source, and never download.
 
-    Returns
-    -------
-    stars : Stars
-        Of the training table, then of the test table, each in the order of its file.
-    provenance : dict
-        See `stars.describe`; JSON-ready.
-
-    Raises
-    ------
-    DataError
-        If there are no stars, or a table that is there cannot be used.
+    Returns `Stars`, and a JSON-ready dict (see `stars.describe`). DataError if there are no stars,
+    or a table that is there cannot be used.
     """
     data_dir = Path(data_dir)
     if data_dir.exists() and not data_dir.is_dir():
@@ -93,47 +78,35 @@ def load(data_dir, simulated=False, *, first_step=False):
             f"data directory '{data_dir}' does not exist: create it, or correct --data-dir"
         )
     files = find_tables(data_dir)
-    if first_step:
-        stars, provenance = _choose(data_dir, files, simulated)
-        _note_source(data_dir, provenance["source"])
-        return stars, provenance
-
-    chosen = _read_source(data_dir)
-    if simulated and chosen in ("kaggle", "user"):
-        raise DataError(
-            f"step 1 used the stars of '{data_dir}': run {STEP_1[:-1]} --simulated` first"
-        )
-    if simulated or chosen == "simulated":
-        if files and not simulated:
+    if not first_step:
+        chosen = _read_source(data_dir)
+        if simulated and chosen in ("kaggle", "user"):
+            raise DataError(
+                f"step 1 used the stars of '{data_dir}': run {STEP_1[:-1]} --simulated` first"
+            )
+        if files and chosen == "simulated" and not simulated:
             say(f"keeping to the simulated survey, as step 1 did (not: run {STEP_1} again)")
-        return _load_simulated(data_dir)
-    if not files:
-        raise DataError(f"'{data_dir}' holds no light curves: run {STEP_1} first")
-    return _load_files(data_dir, files)
-
-
-def _choose(data_dir, files, simulated):
-    """The stars of the first source that has any."""
-    if simulated:
-        return _load_simulated(data_dir)
-    if not files:
+        simulated = simulated or chosen == "simulated"
+        if not (files or simulated):
+            raise DataError(f"'{data_dir}' holds no light curves: run {STEP_1} first")
+    elif not (files or simulated):
         try:
             _download(data_dir)
         except Exception as error:  # offline, refused, damaged: any failure means the next source
             reason = one_line(error)
             say(f"Kaggle gave no light curves ({reason}): using the simulated survey instead")
-            return _load_simulated(data_dir)
-        files = find_tables(data_dir)
-    return _load_files(data_dir, files)
+            simulated = True
+        else:
+            files = find_tables(data_dir)
 
-
-def _note_source(data_dir, source):
-    """Note which source the first step chose."""
-    try:
-        with atomic_write(data_dir / "source.json") as temporary:
-            temporary.write_text(json.dumps({"source": source}) + "\n")
-    except OSError as error:  # a read-only directory
-        say(f"the source of the stars is not noted in '{data_dir}' ({error.strerror or error})")
+    stars, provenance = _load_simulated(data_dir) if simulated else _load_files(data_dir, files)
+    if first_step:
+        try:
+            with atomic_write(data_dir / "source.json") as temporary:
+                temporary.write_text(json.dumps({"source": provenance["source"]}) + "\n")
+        except OSError as error:  # a read-only directory
+            say(f"the source of the stars is not noted in '{data_dir}' ({error.strerror or error})")
+    return stars, provenance
 
 
 def _read_source(data_dir):
@@ -188,7 +161,7 @@ def _load_files(data_dir, files):
 
 def _parse(files):
     """Labels and flux of both tables, and their provenance."""
-    tables, provenance = {}, {}
+    tables = {}
     for name, (path, member) in files.items():
         digest = hashlib.sha256()
         blocks = list(_read_labelled(path, member, digest))
@@ -197,35 +170,35 @@ def _parse(files):
         for label, kind in ((HOST, "hosts (LABEL 2)"), (NON_HOST, "non-hosts (LABEL 1)")):
             if not (labels == label).any():
                 raise DataError(f"'{path}' has no {kind}: both classes are needed")
-        tables[name] = labels, flux
-        provenance[name] = _describe_table(path.name, digest, labels, flux)
-    lengths = [provenance[name]["n_cadences"] for name in files]
+        tables[name] = path.name, digest, labels, flux
+    lengths = [flux.shape[1] for *_, flux in tables.values()]
     if lengths[0] != lengths[1]:
         (train, _), (test, _) = files.values()
         raise DataError(
             f"'{train}' has {lengths[0]} flux values a star and '{test}' has {lengths[1]}: both "
             "tables must have the same length"
         )
+    arrays, provenance = _join(tables)
     known = all(provenance[name]["sha256"] == KAGGLE_SHA256[csv] for name, csv in TABLES.items())
-    return _join(tables), {"source": "kaggle" if known else "user", **provenance}
-
-
-def _describe_table(file, digest, labels, flux):
-    """The provenance of one table."""
-    return {
-        "file": file,
-        "sha256": digest.hexdigest(),
-        "n_stars": len(labels),
-        "n_hosts": int((labels == HOST).sum()),
-        "n_cadences": flux.shape[1],
-        "n_missing": int(np.isnan(flux).sum()),
-    }
+    return arrays, {"source": "kaggle" if known else "user", **provenance}
 
 
 def _join(tables):
-    """The arrays that are kept of both tables, from labels and flux of each."""
-    labels, flux = map(np.concatenate, zip(*tables.values(), strict=True))
-    return {"is_host": labels == HOST, "flux": flux}
+    """The arrays that are kept of both tables, and the provenance of each."""
+    provenance = {
+        name: {
+            "file": file,
+            "sha256": digest.hexdigest(),
+            "n_stars": len(labels),
+            "n_hosts": int((labels == HOST).sum()),
+            "n_cadences": flux.shape[1],
+            "n_missing": int(np.isnan(flux).sum()),
+        }
+        for name, (file, digest, labels, flux) in tables.items()
+    }
+    _, _, labels, flux = zip(*tables.values(), strict=True)
+    is_host = np.concatenate(labels) == HOST
+    return {"is_host": is_host, "flux": np.concatenate(flux)}, provenance
 
 
 def _read_labelled(path, member, digest):
@@ -318,13 +291,10 @@ def _load_simulated(data_dir):
         say(f"simulating the survey (seed {SIMULATED_SEED}), once: about 20 s ...")
         made = survey.simulate(seed=SIMULATED_SEED)
         tables = {
-            "train": (made.train_labels, made.train_flux),
-            "test": (made.test_labels, made.test_flux),
+            name: (copy.name, hashlib.sha256(flux), labels, flux)
+            for name, (flux, labels) in zip(TABLES, (made[:2], made[2:4]), strict=True)
         }
-        provenance = {"source": "simulated"}
-        for name, (labels, flux) in tables.items():
-            digest = hashlib.sha256(np.ascontiguousarray(flux))
-            provenance[name] = _describe_table(copy.name, digest, labels, flux)
-        arrays, note = _join(tables), {"recipe": recipe, "provenance": provenance}
+        arrays, provenance = _join(tables)
+        note = {"recipe": recipe, "provenance": {"source": "simulated", **provenance}}
         write_copy(copy, arrays, note)
     return _make_stars(arrays, note["provenance"])

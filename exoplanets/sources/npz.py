@@ -19,12 +19,8 @@ def read_npz(path):
     """Yield the `Samples` of an archive's stars.
 
     It holds the arrays `flux` (n_samples,) or (n_stars, n_samples), and optional `time`
-    (n_samples,), days, and `names` (n_stars,).
-
-    Raises
-    ------
-    DataError
-        If an array is missing, damaged, of another type or shape, or holds Python objects.
+    (n_samples,), days, and `names` (n_stars,). DataError if an array is missing, damaged, of
+    another type or shape, or holds Python objects.
     """
     with open_bytes(path) as stream, zipfile.ZipFile(stream) as archive:
         shape, blocks = _open_array(archive, "flux", "fiu", (1, 2))

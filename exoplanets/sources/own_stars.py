@@ -108,12 +108,8 @@ def summarise_unreadable(unreadable):
 def find_files(patterns):
     """Expand files, folders (all known kinds below them) and globs.
 
-    Returns
-    -------
-    files : list of Path
-        Each file once; the order of the patterns, sorted within each.
-    unreadable : list of Unreadable
-        Patterns that match nothing.
+    Returns a list of paths, each file once, in the order of the patterns and sorted within each;
+    and a list of `Unreadable`, the patterns that match nothing.
     """
     files, unreadable = {}, []
     for pattern in map(os.fspath, patterns):
@@ -169,10 +165,7 @@ def _is_hidden(path, asked):
 
 
 def group_files(paths):
-    """Put the archive's files of one star together; every other file is a target of its own.
-
-    Returns a list of `Target`, in the order of their first files.
-    """
+    """A list of `Target`: the archive's files of one star together, every other file by itself."""
     targets = defaultdict(list)
     for path in map(Path, paths):
         find = STAR_OF_FILE.get(find_suffix(path))
@@ -197,21 +190,14 @@ class _Part(NamedTuple):
 
 
 def read_stars(target, magnitudes=None):
-    """Read the stars of a target, one after the other.
+    """Yield each `Star` of a `Target` or a path, in the file's order, or an `Unreadable` for it.
 
-    Parameters
-    ----------
-    target : Target or path
-    magnitudes : bool, optional
-        Whether columns that do not say what they are hold magnitudes. By default such a column is
-        flux, and refused if its values look like magnitudes: upside down, a flare is a transit.
-        False is also believed of columns that are named as magnitudes.
+    What is wrong with a row, or with one of a star's files, costs only that; a file that breaks off
+    gives the stars before the damage, then an `Unreadable`.
 
-    Yields
-    ------
-    Star or Unreadable
-        In the file's order. What is wrong with a row, or with one of a star's files, costs only
-        that; a file that breaks off gives the stars before the damage, then an `Unreadable`.
+    `magnitudes` tells whether columns that do not say what they are hold magnitudes. By default
+    such a column is flux, and refused if its values look like magnitudes: upside down, a flare is a
+    transit. False is also believed of columns that are named as magnitudes.
     """
     if not isinstance(target, Target):
         (target,) = group_files([target])
@@ -275,21 +261,16 @@ def _read_table_rows(path):
 def _prepare(samples, file, magnitudes):
     """Samples as flux at the long cadence; a DataError says what is wrong with them."""
     samples = _to_flux(samples, magnitudes)
-    if samples.time is None:
-        _check_size(samples.flux, None)
-        curve, dropped = Curve(None, samples.flux), Counter()
-    else:
-        *kept, dropped = sort_samples(samples.time, samples.flux, samples.flagged, samples.cadence)
-        _check_size(kept[1], kept[0])
-        curve = to_long_cadence(*kept)
-    return _Part(file, samples, curve, dropped)
-
-
-def _check_size(flux, time):
-    """Refuse a flux that no star can have."""
+    time, flux, cadence, dropped = None, samples.flux, None, Counter()
+    if samples.time is not None:
+        time, flux, cadence, dropped = sort_samples(
+            samples.time, flux, samples.flagged, samples.cadence
+        )
     for place in np.flatnonzero(np.abs(flux) > LARGEST_FLUX)[:1]:
         where = f"cadence {place}" if time is None else f"the time {time[place]:.10g}"
         raise DataError(f"has a flux of {flux[place]:g} at {where}: empty it")
+    curve = Curve(None, flux) if time is None else to_long_cadence(time, flux, cadence)
+    return _Part(file, samples, curve, dropped)
 
 
 def _to_flux(samples, magnitudes):
@@ -321,17 +302,17 @@ def _to_flux(samples, magnitudes):
 
 def _make_star(name, parts, n_unusable=0):
     """The star of one light curve, or of several that are joined; or the Unreadable."""
-    (file, samples, curve, _), n_parts, joined = parts[0], len(parts), []
+    (file, samples, curve, _), n_parts, joined = parts[0], len(parts), {}
     if n_parts > 1:
         file = f"{file} and {n_parts - 1} more"
         curve, used = join([part.curve for part in parts])
         parts = [parts[i] for i in used]
-        counts = {f"{samples.part}s joined": len(used), "copies left out": n_parts - len(used)}
-        joined = [f"{count} {what}" for what, count in counts.items() if count]
+        joined = {f"{samples.part}s joined": len(used), "copies left out": n_parts - len(used)}
     dropped = sum((part.dropped for part in parts), Counter())
+    counts = {f"{what} dropped": count for what, count in dropped.items()}
+    counts |= joined | {"files unusable": n_unusable}
     notes = [note for part in parts for note in (*part.samples.notes, part.curve.note) if note]
-    notes += [f"{count} {what} dropped" for what, count in dropped.items()] + joined
-    notes += [f"{n_unusable} files unusable"] if n_unusable else []
+    notes += [f"{count} {what}" for what, count in counts.items() if count]
     values = curve.flux[~np.isnan(curve.flux)]
     if values.size < SHORTEST:
         reason = f"has {values.size} cadences that are not missing: at least {SHORTEST} are needed"

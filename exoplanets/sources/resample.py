@@ -54,21 +54,8 @@ def to_long_cadence(time, flux, cadence=None):
     gives, so no beat between two clocks makes gaps; coarser sampling goes to the nearest cell.
     Nothing is interpolated but the times of gaps.
 
-    Parameters
-    ----------
-    time : ndarray of shape (n_samples,)
-        Days, strictly increasing, finite.
-    flux, cadence : ndarray of shape (n_samples,)
-        See `sort_samples`; cadence may be None.
-
-    Returns
-    -------
-    Curve
-
-    Raises
-    ------
-    DataError
-        If the samples are too far apart for a transit to be seen, or the times are no days.
+    Arrays are those of `sort_samples`: times in days, finite and increasing. Returns a `Curve`;
+    DataError if the samples are too far apart for a transit to be seen, or the times are no days.
     """
     if time.size < 2:
         raise DataError("has fewer than 2 cadences with a time: a light curve is needed")

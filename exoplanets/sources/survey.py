@@ -161,25 +161,11 @@ def simulate(
     seed=0,
     leaks=True,
 ):
-    """Simulate both tables: a `Survey`.
+    """Simulate both tables: a `Survey` of so many stars, and hosts among them.
 
-    The same arguments give the same bytes. Another size gives other stars; `leaks` changes only
-    how the same stars are written.
-
-    Parameters
-    ----------
-    n_train, n_test, n_train_hosts, n_test_hosts : int
-        Stars per table, and hosts among them.
-    n_cadences : int
-        Length of a light curve, at least 48 (one day).
-    seed : int
-    leaks : bool
-        Write hosts and non-hosts differently, as in the real file, or alike.
-
-    Raises
-    ------
-    ValueError
-        If a table would lack a class, or a light curve be shorter than a day.
+    With `leaks`, hosts and non-hosts are written differently, as in the real file; without, the
+    same stars are written alike. The same arguments give the same bytes, another size other stars.
+    ValueError if a table would lack a class, or a light curve be shorter than a day.
     """
     if n_cadences < 48:
         raise ValueError(f"n_cadences must be at least 48 (one day), not {n_cadences}")

@@ -50,12 +50,8 @@ def open_bytes(path, member=None):
     """Open a file as a binary stream; what ends in `.gz` or `.zip` is uncompressed.
 
     `member` names the file in a zip archive, without folders; without it there has to be just one.
-
-    Raises
-    ------
-    DataError
-        If the file is empty, a Git LFS pointer, damaged, or cannot be read; also when the damage
-        is found while the stream is read.
+    DataError if the file is empty, a Git LFS pointer, damaged, or cannot be read; also when the
+    damage is found while the stream is read.
     """
     path = Path(path)
     try:
@@ -114,27 +110,15 @@ def _find(archive, member):
 # ------------------------------------------------------------------------------------- tables
 def is_table(first_line):
     """Whether the first line of a file, as bytes, is the header of a table of this schema."""
-    try:
-        names = _split_header(first_line)
-    except DataError:
-        return False
-    return any(re.fullmatch(r"FLUX\.\d+", name) for name in names)
+    with contextlib.suppress(DataError):
+        return any(re.fullmatch(r"FLUX\.\d+", name) for name in _split_header(first_line))
+    return False
 
 
 def read_csv(stream, fewest=FEWEST_CADENCES):
-    """Yield the `RowBlock`s of a table.
+    """Yield the `RowBlock`s of a table: of a binary stream of the CSV, uncompressed.
 
-    Parameters
-    ----------
-    stream : binary stream
-        The CSV from its first byte, uncompressed.
-    fewest : int
-        Flux columns that the table must have.
-
-    Raises
-    ------
-    DataError
-        If the file is no table of this schema, or has no rows.
+    DataError if it is no table of this schema, has no rows, or fewer flux columns than `fewest`.
     """
     line = stream.readline(LONGEST_LINE)
     _check_start(line)
@@ -188,13 +172,12 @@ def _read_lines(stream):
 def _read_rows(lines, names):
     """Numbers of some rows, (n_rows, n_columns), and per row that cannot be used why."""
     cells = np.full((len(lines), len(names)), np.nan)
-    n_cells = [line.count(b",") + 1 for line in lines]
-    whole = [row for row, n in enumerate(n_cells) if n == len(names)]
-    problems = {
-        row: f"has {n} cells, the header {len(names)}: fetch the file again"
-        for row, n in enumerate(n_cells)
-        if n != len(names)
-    }
+    whole, problems = [], {}
+    for row, n_cells in enumerate(line.count(b",") + 1 for line in lines):
+        if n_cells == len(names):
+            whole.append(row)
+        else:
+            problems[row] = f"has {n_cells} cells, the header {len(names)}: fetch the file again"
 
     def parse(rows):
         cells[rows] = _read_cells([lines[row] for row in rows]).reshape(-1, len(names))
@@ -227,11 +210,7 @@ def _read_cells(lines):
     """
     text = b"\n".join([*lines, b""]).replace(b",", b"\n")
     frame = pd.read_csv(
-        io.BytesIO(text),
-        names=["cell"],  # not from the first line, which may be empty
-        dtype=np.float64,
-        skip_blank_lines=False,
-        low_memory=False,
+        io.BytesIO(text), names=["cell"], dtype=np.float64, skip_blank_lines=False, low_memory=False
     )
     if len(frame) != text.count(b"\n"):
         raise ValueError("a cell breaks the line")

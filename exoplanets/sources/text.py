@@ -24,10 +24,7 @@ BLANKS = r"\s+"
 def read_text(path):
     """Yield the `Samples` of a text file.
 
-    Raises
-    ------
-    DataError
-        If it has no columns of time and flux, or a cell that is no number.
+    DataError if it has no columns of time and flux, or a cell that is no number.
     """
     with open_bytes(path) as stream:
         start = stream.read(4096)
