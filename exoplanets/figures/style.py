@@ -58,7 +58,7 @@ def write_figure(figure, path):
 
 
 def house_style():
-    """Context in which a figure has the looks of `house.mplstyle`."""
+    """Context or decorator that gives figures the looks of `house.mplstyle`."""
     return plt.style.context(STYLE)
 
 
