@@ -94,7 +94,8 @@ def score_alike(curves, y, seed):
     chosen = np.random.default_rng(seed).permutation(others)[:MOST_OTHERS]
     learnt = np.sort(np.concatenate([hosts, chosen]))
     rest = np.setdiff1d(others, chosen)
-    score, times = np.zeros(len(y)), np.ones(len(y))  # that a star is scored by both models
+    score = np.zeros(len(y))
+    times = np.ones(len(y))  # that a star is scored: who was never learnt from, by every fold
     times[rest] = n_folds
     folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
     for fit, held_out in folds.split(numbers[learnt], y[learnt]):

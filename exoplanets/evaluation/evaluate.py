@@ -48,8 +48,8 @@ def evaluate_all(compared, main, box, test_stars, seed, folds, repetitions, leve
     cross_validation = None
     if folds:
         classifiers, seeds = [c.classifier for c in scored], range(seed, seed + repetitions)
-        found = cross_validate(classifiers, stars, propensity, folds, seeds)
-        pooled, cross_validation, out_of_fold = found
+        validated = cross_validate(classifiers, stars, propensity, folds, seeds)
+        pooled, cross_validation, out_of_fold = validated
         rows += pooled
         (score, called), unseen = out_of_fold[main.classifier.key], np.ones(len(stars), bool)
 
@@ -62,7 +62,8 @@ def evaluate_all(compared, main, box, test_stars, seed, folds, repetitions, leve
         name = "_".join(c.classifier.key)
         predictions[name] = c.at(test_stars)  # NaN for a star that it was not given
         if c.classifier.file:
-            known, prevalence = c.stars.select(c.is_unseen()), stars.is_host.mean()
+            known = c.stars.select(c.is_unseen())
+            prevalence = stars.is_host.mean()
             measured, probability = measure_calibration(known.y, c.at(known), prevalence, seed)
             calibration[" on ".join(c.classifier.key)] = measured
             predictions[f"{name}_probability"] = select_values(known, probability, test_stars)

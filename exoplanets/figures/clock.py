@@ -44,9 +44,11 @@ def draw_clock(alignment, folds, name):
     axis.set_xlim(days[0], days[-1])
     axis.set_xlabel("time since the start of the campaign (days)")
     figure.axes[0].legend(loc="upper right", ncols=2)
-    axis, edges = None, np.linspace(-0.5, 0.5, FOLD_BINS + 1)
+    axis = None
+    edges = np.linspace(-0.5, 0.5, FOLD_BINS + 1)
     for i, (period, phase, flux) in enumerate(folds):
-        axis, hours = figure.add_subplot(grid[2, i], sharey=axis), 24 * period
+        hours = 24 * period
+        axis = figure.add_subplot(grid[2, i], sharey=axis)
         axis.plot(phase * hours, flux, ".", ms=3, mew=0, color="#999999", rasterized=True)
         mean = np.nan_to_num(binned_statistic(phase, flux, "mean", edges).statistic)
         axis.plot((edges[:-1] + edges[1:]) / 2 * hours, mean, color="#CC79A7", lw=1.6)

@@ -127,8 +127,8 @@ def draw_history(history, network):
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.set(xlabel="epoch", ylabel=label, ylim=(low, high))
     axes[0].legend(fontsize=8)
-    best_of_all = f"lowest validation loss in epoch {best} of {len(history)} (dotted line)"
-    title_figure(figure, f"{network}: {best_of_all}")
+    title = f"{network}: lowest validation loss in epoch {best} of {len(history)} (dotted line)"
+    title_figure(figure, title)
     return figure
 
 
@@ -196,6 +196,6 @@ def draw_candidates(curves, times, stars):
     for axis in axes[-1]:  # the figure's own label is its signature; see `save_figure`
         axis.set_xlabel("hours from mid-dip")
     figure.supylabel("equalised flux (robust standard deviations)", fontsize=9)
-    found = f"{stars['label'].sum()} of the {len(curves)} highest-scored test stars are labelled"
-    title_figure(figure, f"{found} hosts; each folded at its period")
+    title = f"{stars['label'].sum()} of the {len(curves)} highest-scored test stars are labelled"
+    title_figure(figure, f"{title} hosts; each folded at its period")
     return figure
