@@ -44,7 +44,6 @@ from exoplanets.sources import kaggle
 from exoplanets.stars import LIGHT_CURVES, TABLES, describe
 
 FEW_HOSTS = 10  # below, a bootstrap interval of the AUC says little
-MOST_OTHERS = 600  # non-hosts that the adversary is tried on; more would change little
 FIGURES = ("pairplot", "pairplot_out", "kde1plot", "leaks", "clock")
 
 
@@ -52,11 +51,10 @@ FIGURES = ("pairplot", "pairplot_out", "kde1plot", "leaks", "clock")
 def audit(stars, seed):
     """Measure every probe on all labelled stars, as distributed and equalised.
 
-    The stars are those of both tables, with curves, in the order of the files. The seed sets the
-    bootstrap. Returns the content of `leaks.json`, a dict: `n_hosts`, `n_non_hosts`; `probes`, per
-    probe what it is and, for each kind of light curve, how well it tells the label
-    (`describe_probe`); `adversary` (`try_adversary`); `without_learning`, what the worst leak alone
-    would score on the test table (`score_leak`).
+    The stars are those of both tables, with curves, in the order of the files. Returns the content
+    of `leaks.json`, a dict: `probes`, what each is and how well it tells the label as distributed
+    and equalised (`describe_probe`); `adversary` (`try_adversary`); `without_learning`, what the
+    worst leak alone would score on the test table (`score_leak`).
     """
     rng = np.random.default_rng(seed)
     rows = [np.flatnonzero(stars.table == name) for name in TABLES]
@@ -67,12 +65,12 @@ def audit(stars, seed):
         "distributed": probes.measure_all([flux[part[0] : part[-1] + 1] for part in rows]),
         "equalised": probes.measure_all([stars.curves[part] for part in mixed]),
     }
-    described = {}
-    for probe in probes.PROBES:
-        about = ("name", "leak", "meaning", "reference", "of_file")
-        described[probe.name] = {name: getattr(probe, name) for name in about} | {
-            kind: describe_probe(y[kind], values[kind][probe.name], rng) for kind in LIGHT_CURVES
-        }
+    about = ("name", "leak", "meaning", "reference", "of_file")
+    described = [
+        {name: getattr(probe, name) for name in about}
+        | {kind: describe_probe(y[kind], values[kind][probe.name], rng) for kind in LIGHT_CURVES}
+        for probe in probes.PROBES
+    ]
     # The worst leak is one that a network can see: in a single star, and in its light curve.
     seen = [probe.name for probe in probes.PROBES if probe.of_file and probe.of_one_star]
     train = stars.table == "train"  # the test stars are only scored with it
@@ -83,7 +81,7 @@ def audit(stars, seed):
     return {
         "n_hosts": int(stars.is_host.sum()),
         "n_non_hosts": int((~stars.is_host).sum()),
-        "probes": list(described.values()),
+        "probes": described,
         "adversary": try_adversary(stars.curves, stars.y, seed),
         "without_learning": score_leak(stars, worst, values["distributed"][worst]),
     }
@@ -96,7 +94,7 @@ def try_adversary(curves, y, seed):
     with fewer than two stars of a class.
     """
     rng = np.random.default_rng(seed)
-    others = rng.permutation(np.flatnonzero(y == 0))[:MOST_OTHERS]
+    others = rng.permutation(np.flatnonzero(y == 0))[: adversary.MOST_OTHERS]
     chosen = np.sort(np.append(np.flatnonzero(y == 1), others))
     score = adversary.score_alike(curves[chosen], y[chosen], seed)
     return None if score is None else describe_probe(y[chosen], score, rng)

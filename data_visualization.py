@@ -48,15 +48,6 @@ def print_shapes(stars):
         )
 
 
-def choose_stars_to_show(rows, n_stars, is_host, file):
-    """Rows of the training table to draw: those asked for, or the first of each class."""
-    if rows is None:
-        return first_of_each(is_host, n_stars)
-    if max(rows) >= len(is_host):
-        raise DataError(f"row {max(rows)} is not in '{file}': its rows are 0 to {len(is_host) - 1}")
-    return np.array(rows)
-
-
 def main(argv=None):
     args = make_command_line().parse_args(argv)
     path = args.plots_dir / "starfluxspectra.png"
@@ -66,7 +57,10 @@ def main(argv=None):
     print(f"data: {describe(provenance)}")
     print_shapes(stars)
     train = stars.select(stars.table == "train")
-    rows = choose_stars_to_show(args.rows, args.stars, train.is_host, provenance["train"]["file"])
+    rows = np.array(args.rows) if args.rows else first_of_each(train.is_host, args.stars)
+    if max(rows) >= len(train):
+        file = provenance["train"]["file"]
+        raise DataError(f"row {max(rows)} is not in '{file}': its rows are 0 to {len(train) - 1}")
     title = "Light curves as distributed"
     figure = draw_light_curves(train.flux[rows], train.is_host[rows], rows, title)
     save_figure(figure, path, provenance)

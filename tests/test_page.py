@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import matplotlib.pyplot as plt
 import pytest
 
-from exoplanets.figures.page import Card, make_cards, make_page, make_table
+from exoplanets.figures.page import make_card, make_cards, make_page, make_table
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 needs_browser = pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed")
@@ -54,7 +54,7 @@ def browse(path, script, folder):
 
 
 def test_text_stays_text_wherever_it_stands():
-    cards = [Card(HOSTILE, (HOSTILE,), "a.png", "b c.html", (("MAST", 'x"onclick="y'),))]
+    cards = [make_card(HOSTILE, (HOSTILE,), "a.png", "b c.html", (("MAST", 'x"onclick="y'),))]
     table = make_table([HOSTILE], [[HOSTILE], [(HOSTILE, "é#?.png")], [None], [1.5]])
     page = Reader(make_page(HOSTILE, [HOSTILE], make_cards(cards) + table, HOSTILE))
     assert page.text.count(HOSTILE) == 9
@@ -70,7 +70,7 @@ def test_text_stays_text_wherever_it_stands():
 
 def test_a_page_loads_nothing_but_its_pictures():
     links = (("MAST", "https://mast.stsci.edu/"),)
-    card = Card("a star", (), "thumbnails/a.png", "a.png", links, is_host=True)
+    card = make_card("a star", (), "thumbnails/a.png", "a.png", links, is_host=True)
     text = make_page("Stars", ["One."], make_cards([card]))
     page = Reader(text)
     assert [image["src"] for image in page.every("img")] == ["thumbnails/a.png"]
@@ -90,7 +90,7 @@ def test_chromium_shows_the_pictures_and_sorts_the_table(tmp_path):
     figure, _ = plt.subplots(figsize=(1, 1))
     for name in ("a", "b"):
         figure.savefig(tmp_path / f"{name}.png")
-    cards = make_cards([Card(name, (), f"{name}.png", f"{name}.png") for name in ("a", "b")])
+    cards = make_cards([make_card(name, (), f"{name}.png", f"{name}.png") for name in ("a", "b")])
     rows = [["star 10", 0.5, None], ["star 9", 12, 7], [("star 1", "a.png"), "1e-3", -1]]
     path = tmp_path / "index.html"
     path.write_text(make_page("Stars", [], cards + make_table(["name", "score", "depth"], rows)))

@@ -1,13 +1,13 @@
 """An adversary that learns hosts from non-hosts by all that is not a dip, taken together.
 
 Single probes at chance do not mean that all of them together are. A random forest and a logistic
-regression are shown sixty-six numbers of every light curve, of its brightenings alone, and learn
-the labels; each star is scored by models that did not see it. What they reach is how far the stars
-differ otherwise than by transits: by how the files were made, or by what hosts are. A classifier
-that sees transits must not need that: see `metrics.matched_auc`.
+regression learn the labels from sixty-six numbers of every light curve, of its brightenings alone.
+What they reach is how far the stars differ otherwise than by transits: by how the files were made,
+or by what hosts are. A classifier that sees transits must not need that: see
+`metrics.matched_auc`.
 
-What it reaches is an upper bound. A light curve's noise is measured with its dips clipped, so deep
-transits leave a trace between them, and it learns that too.
+It is an upper bound. A light curve's noise is measured with its dips clipped, so deep transits
+leave a trace between them, and that is learnt too.
 """
 
 from itertools import pairwise
@@ -43,14 +43,11 @@ def describe_brightenings(curves):
     bands and at lines of the spectrum, autocorrelation, quantiles, and mean and spread in
     stretches. From ndarray of shape (n_stars, n_cadences) to ndarray of shape (n_stars, 66).
     """
-
-    def describe(rows):
-        return _describe_block(np.asarray(curves[rows], np.float64))
-
-    return np.concatenate(map_blocks(describe, len(curves)))
+    return np.concatenate(map_blocks(lambda rows: _describe_block(curves[rows]), len(curves)))
 
 
 def _describe_block(curves):
+    curves = np.asarray(curves, np.float64)
     curves = curves - find_median(curves)
     bright = np.clip(curves / find_spread(curves), 0, HIGHEST)
     rest = bright - bright.mean(axis=1, keepdims=True)
@@ -82,16 +79,11 @@ def _describe_block(curves):
 
 
 def score_alike(curves, y, seed):
-    """How much each star looks like a host to the adversary, dips aside.
+    """How much each star looks like a host to the adversary, dips aside: (n_stars,), or None.
 
-    Takes light curves of one kind without NaN, ndarray of shape (n_stars, n_cadences), and their
-    labels, 1 for a host.
-
-    Returns
-    -------
-    ndarray of shape (n_stars,) or None
-        Sum of the log-odds of both models, which never learnt from the star itself. None with
-        fewer than two stars of a class.
+    It is the sum of the log-odds of both models, which never learnt from the star itself. None with
+    fewer than two stars of a class. The light curves, (n_stars, n_cadences), are without NaN; `y`
+    is 1 for a host.
     """
     y = np.asarray(y) == 1
     n_folds = min(N_FOLDS, np.sum(y), np.sum(~y))
@@ -103,14 +95,15 @@ def score_alike(curves, y, seed):
     learnt = np.sort(np.concatenate([hosts, chosen]))
     rest = np.setdiff1d(others, chosen)
     score = np.zeros(len(y))
+    times = np.ones(len(y))  # that a star is scored: who was never learnt from, by every fold
+    times[rest] = n_folds
     folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
     for fit, held_out in folds.split(numbers[learnt], y[learnt]):
-        held_out = learnt[held_out]
+        unseen = np.append(learnt[held_out], rest)
         for model in make_models(seed):
             model.fit(numbers[learnt[fit]], y[learnt[fit]])
-            score[held_out] += find_log_odds(model, numbers[held_out])
-            if len(rest):
-                score[rest] += find_log_odds(model, numbers[rest]) / n_folds
+            probability = np.clip(model.predict_proba(numbers[unseen])[:, 1], LEAST, 1 - LEAST)
+            score[unseen] += logit(probability) / times[unseen]
     return score
 
 
@@ -124,8 +117,3 @@ def make_models(seed):
             StandardScaler(), LogisticRegression(C=0.03, class_weight="balanced", max_iter=2000)
         ),
     )
-
-
-def find_log_odds(model, numbers):
-    """Log-odds that a model gives each star, ndarray of shape (n_stars,)."""
-    return logit(np.clip(model.predict_proba(numbers)[:, 1], LEAST, 1 - LEAST))

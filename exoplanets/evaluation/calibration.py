@@ -49,14 +49,9 @@ def measure_calibration(y, score, prevalence, seed):
     labelled stars. The bins and the Brier score (Brier 1950, Monthly Weather Review 78, 1) "after"
     are cross-validated: no star's own label calibrates it. Scores lie between 0 and 1.
 
-    Returns
-    -------
-    dict
-        `slope` and `offset` (of all stars), `hosts`, `non_hosts`, `prevalence`, `brier_before`,
-        `brier_after`, `brier_of_prevalence` (which knows nothing), `bins_before`, `bins_after`;
-        those "after" are None and empty where there are too few stars.
-    ndarray of shape (n_stars,)
-        The cross-validated probability of each star, NaN where there are too few.
+    Returns a dict, in which `slope` and `offset` are of all stars, `brier_of_prevalence` knows
+    nothing, and what is "after" is None or empty where there are too few stars; and each star's
+    cross-validated probability, ndarray of shape (n_stars,), NaN where there are too few.
     """
     y = np.asarray(y)
     hosts, others = int(np.sum(y == 1)), int(np.sum(y == 0))

@@ -48,10 +48,9 @@ def find_suspects(stars, found):
 def list_stars(stars, score, called, out_of_fold, found):
     """The table of `stars.csv`, a row per star, in the order of the stars.
 
-    `called` is True where the `score` reaches the threshold of the network that gave it.
-    `out_of_fold` is True for a star whose label was not used to train that network. `found` is a
-    `Search` of the same stars. In the table, `depth_sigma` is in robust standard deviations of the
-    equalised light curve.
+    `called` is True where the `score` reaches the threshold of the network that gave it,
+    `out_of_fold` where the star's label was not used to train that network. `found` is a `Search`
+    of the stars; `depth_sigma` is in robust standard deviations of the equalised light curve.
     """
     return pd.DataFrame(
         {

@@ -115,12 +115,8 @@ def measure_completeness(threshold, score, found, injections, suspect):
     false-positive rate; `found` is that of the injections. `suspect`, ndarray of bool of shape
     (n_stars,), marks non-hosts whose label is suspect: a third threshold is set without them.
 
-    Returns
-    -------
-    dict
-        Per threshold (`tuned`, `false_positives_1_percent` and the same `_without_suspects`):
-        threshold, false positives of how many non-hosts; `bins` of SNR, `all`, and `above_20`;
-        and `grid`, rows of cells of period and radius ratio.
+    Returns a dict per threshold: what it calls of the non-hosts, and `count_recovered` in bins of
+    SNR, of `all`, `above_20`, and in a `grid`, rows of cells of period and radius ratio.
     """
     strict, trusted = "false_positives_1_percent", score[~suspect]
     cuts = {

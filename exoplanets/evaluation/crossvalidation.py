@@ -15,8 +15,8 @@ def cross_validate(classifiers, stars, propensity, n_folds, seeds):
 
     Within each fold's other stars, some are held out again to stop the training and to tune the
     threshold; every star is scored exactly once per repetition. The stars have both kinds of light
-    curves; `propensity` is as in `metrics.matched_auc`. Each repetition has a
-    seed, for its folds, for what is held out and for the training.
+    curves; `propensity` is as in `metrics.matched_auc`. Each repetition has a seed, for its folds,
+    for what is held out and for the training. A class with too few stars raises a DataError.
 
     Returns
     -------
@@ -24,15 +24,10 @@ def cross_validate(classifiers, stars, propensity, n_folds, seeds):
         Per classifier, the pooled out-of-fold figures of the first repetition; its counts are made
         with each fold's own threshold.
     summary : dict
-        `folds`, `seeds`, and `results`: per classifier and metric, see `summarise`.
+        `metrics.json["cross_validation"]`; see `summarise`.
     out_of_fold : dict of (ndarray, ndarray), each of shape (n_stars,)
         Per classifier's key, the scores of the first repetition, and whether each reaches the
         threshold of its fold.
-
-    Raises
-    ------
-    DataError
-        If a class has too few stars for so many folds.
     """
     y = stars.y
     fewest = int(min(np.sum(y == 1), np.sum(y == 0)))

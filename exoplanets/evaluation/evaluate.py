@@ -27,22 +27,11 @@ class Evaluation(NamedTuple):
 
 
 def evaluate_all(compared, main, box, test_stars, seed, folds, repetitions, level):
-    """Test, calibrate, cross-validate and vet classifiers.
+    """Test, calibrate, cross-validate and vet some `Compared`: an `Evaluation`.
 
-    Parameters
-    ----------
-    compared : sequence of Compared
-    main : Compared
-        One of them, on stars that have both kinds of light curves.
-    box : exoplanets.classifiers.box.BoxLeastSquares
-        It finds the periods.
-    test_stars : Stars
-        In the order of `test_predictions.csv`.
-    seed : int
-    folds, repetitions : int
-        Of the cross-validation; without folds there is none.
-    level : {"quick", "full", "none"}
-        Of the vetting.
+    `main` is one of them, on stars that have both kinds of light curves; a `BoxLeastSquares` finds
+    the periods. The test stars are in the order of `test_predictions.csv`. Without folds there is
+    no cross-validation. The level of the vetting is "quick", "full" or "none".
     """
     scored = [c for c in compared if c.score is not None]
     stars, score, unseen = main.stars, main.score, main.is_unseen()
@@ -59,27 +48,25 @@ def evaluate_all(compared, main, box, test_stars, seed, folds, repetitions, leve
     cross_validation = None
     if folds:
         classifiers, seeds = [c.classifier for c in scored], range(seed, seed + repetitions)
-        found_rows, cross_validation, out_of_fold = cross_validate(
-            classifiers, stars, propensity, folds, seeds
-        )
-        rows += found_rows
+        validated = cross_validate(classifiers, stars, propensity, folds, seeds)
+        pooled, cross_validation, out_of_fold = validated
+        rows += pooled
         (score, called), unseen = out_of_fold[main.classifier.key], np.ones(len(stars), bool)
 
     chosen = candidates.choose_stars(stars, main.score, main.classifier.threshold) | called
     found = candidates.search_stars(box, stars, chosen)
     listed = candidates.list_stars(stars, score, called, unseen, found)
     suspect = listed["suspect_label"].to_numpy()
-    calibration, probability = {}, {}
+    calibration, predictions = {}, {"row": test_stars.row, "label": test_stars.y}
     for c in scored:
+        name = "_".join(c.classifier.key)
+        predictions[name] = c.at(test_stars)  # NaN for a star that it was not given
         if c.classifier.file:
-            known = c.is_unseen()
-            measured, of_known = measure_calibration(
-                c.stars.y[known], c.score[known], stars.is_host.mean(), seed
-            )
+            known = c.stars.select(c.is_unseen())
+            prevalence = stars.is_host.mean()
+            measured, probability = measure_calibration(known.y, c.at(known), prevalence, seed)
             calibration[" on ".join(c.classifier.key)] = measured
-            probability[c.classifier.key] = select_values(
-                c.stars.select(known), of_known, test_stars
-            )
+            predictions[f"{name}_probability"] = select_values(known, probability, test_stars)
     vetted = drawn = None
     if level != "none":
         say(f"vetting ({level}) ...")
@@ -96,29 +83,7 @@ def evaluate_all(compared, main, box, test_stars, seed, folds, repetitions, leve
         "cross_validation": cross_validation,
         "vetting": vetted,
     }
-    predictions = predict_stars(scored, probability, test_stars)
-    return Evaluation(content, predictions, join_histories(compared), listed, main, drawn)
-
-
-def predict_stars(scored, probability, stars):
-    """The table of `test_predictions.csv`; NaN for a star that a classifier was not given.
-
-    `probability` holds, per classifier's key, that of each star.
-    """
-    columns = {"row": stars.row, "label": stars.y}
-    for c in scored:
-        name = "_".join(c.classifier.key)
-        columns[name] = c.at(stars)
-        if c.classifier.key in probability:
-            columns[f"{name}_probability"] = probability[c.classifier.key]
-    return pd.DataFrame(columns)
-
-
-def join_histories(compared):
-    """A row per classifier that was trained, and epoch."""
-    parts = []
-    for classifier, *_ in compared:
-        if classifier.history is not None:
-            names = {"network": classifier.name, "light_curves": classifier.light_curves}
-            parts.append(classifier.history.assign(**names)[[*names, *classifier.history]])
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["network"])
+    histories = {c.classifier.key: c.classifier.history for c in compared}
+    history = pd.concat(histories, names=["network", "light_curves"])  # leaves out what is None
+    history = history.reset_index(["network", "light_curves"])
+    return Evaluation(content, pd.DataFrame(predictions), history, listed, main, drawn)

@@ -130,13 +130,8 @@ def evaluate(y, score, threshold, seed, called=None):
 
     Proportions (accuracy, precision, recall) have Wilson intervals, the others those of a
     stratified bootstrap. In cross-validation every fold has a threshold of its own: then `called`
-    is given, and the threshold is None.
-
-    Returns
-    -------
-    dict
-        JSON-ready: `tp`, `fp`, `fn`, `tn`, each of METRICS and its `<metric>_interval`,
-        `recall_at_precision_0.9` and `threshold`; None where undefined.
+    is given, and the threshold is None. Returns a JSON-ready dict: the counts, each of METRICS and
+    its `<metric>_interval`, `recall_at_precision_0.9` and `threshold`; None where undefined.
     """
     y, score = np.asarray(y), np.asarray(score, float)
     called = score >= threshold if called is None else called

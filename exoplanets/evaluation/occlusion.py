@@ -58,9 +58,9 @@ def measure_occlusion(score, curve, times, found, step=4, width=HIDDEN):
         From light curves, ndarray of shape (n, n_cadences), to scores between 0 and 1.
     curve, times : ndarray of shape (n_cadences,)
         Dimensionless, and days.
-    found : exoplanets.classifiers.box.Search
-        Of this one star: numbers, NaN if nothing was found. A stretch is in transit if any of its
-        hidden cadences is.
+    found : box.Search
+        Of this one star; NaN if nothing was found. A stretch is in transit if any of its hidden
+        cadences is.
     step, width : int
         Cadences from one stretch to the next, and cadences that are hidden at a time: an odd
         number, so that a stretch has a middle.
@@ -68,8 +68,7 @@ def measure_occlusion(score, curve, times, found, step=4, width=HIDDEN):
     Returns
     -------
     result : dict
-        `score`, `transits`, `share_in_transit` (None if no stretch matters),
-        `share_of_any_fall`, `share_by_chance`, `ordinary_fall` (log-odds).
+        Numbers; the shares are None if no stretch matters, `ordinary_fall` is in log-odds.
     panel : dict
         What is drawn: `curve`, the `days` of its cadences, `centres` (cadences) and `falls`
         (log-odds) of the stretches, and `middles` of the transits (cadences).
@@ -103,14 +102,8 @@ def occlude_clearest(classifier, stars, score, found, n_hosts, n_others, step):
 
     Clear: hosts in which a box search sees the transits too (its statistic is at least
     `VISIBLE_STATISTIC`), in the order of the score. The classifier's scores lie between 0 and 1;
-    `found` is a `box.Search` of all stars, NaN where none was searched.
-
-    Returns
-    -------
-    rows : list of dict
-        See `measure_occlusion`; and `star`, `label`, and what the box search found.
-    panels : list of dict
-        See `measure_occlusion`.
+    `found` is a `box.Search` of all stars, NaN where none was searched. Returns two lists, of the
+    results (to which are added `star`, `label` and what the box search found) and of the panels.
     """
     kind = classifier.light_curves
     rows, drawn = [], []

@@ -107,14 +107,9 @@ def treat_stars(stars, seed):
 def measure_reliability(y, scored, seed, n_resamples=metrics.N_RESAMPLES):
     """ROC AUC of hosts against equally treated non-hosts, and what share of the skill it is.
 
-    `scored` holds the stars' scores per treatment, `original` among them.
-
-    Returns
-    -------
-    dict
-        `hosts`, `non_hosts`, and per treatment `roc_auc`, its bootstrapped `interval` and
-        `surviving_share`: (AUC - 0.5) / (AUC of the original - 0.5), at least 0; None if there was
-        no skill.
+    `scored` holds the stars' scores per treatment, `original` among them. Returns a dict, in which
+    each treatment has its `roc_auc`, bootstrapped `interval` and `surviving_share`: (AUC - 0.5) /
+    (AUC of the original - 0.5), at least 0; None if there was no skill.
     """
     rng = np.random.default_rng([seed, 3])
     auc = {name: metrics.find_roc_auc(y, score) for name, score in scored.items()}

@@ -41,30 +41,19 @@ LEVELS = {
 
 
 def vet(compared, found, suspect, seed=0, level="quick"):
-    """Vet classifiers; the first of them also by occlusion.
+    """Vet some `Compared`; the first of them also by occlusion.
 
-    Parameters
-    ----------
-    compared : sequence of exoplanets.evaluation.comparison.Compared
-        With tuned thresholds. The first one's scores lie between 0 and 1, and its stars have both
-        kinds of light curves: all are vetted with these.
-    found : exoplanets.classifiers.box.Search
-        Of those stars; NaN where none was searched.
-    suspect : ndarray of bool of shape (n_stars,)
-        Non-hosts among them whose label is suspect.
-    seed : int
-    level : {"quick", "full"}
+    The first one's scores lie between 0 and 1, and its stars have both kinds of light curves: all
+    are vetted with these. Of those stars, `found` is a `box.Search`, NaN where none was searched,
+    and `suspect`, ndarray of bool of shape (n_stars,), marks non-hosts whose label is suspect.
 
-    Returns
-    -------
-    content : dict
-        JSON-ready; `metrics.json["vetting"]`. `level`, `seed`, `network`, `injections`,
-        `held_out_non_hosts`, `suspects`, and the lists of the parts; `verdicts` in words.
-    drawn : dict
-        Arrays that the figures need beside it.
+    Returns `metrics.json["vetting"]`, a dict, and a dict of arrays that the figures need beside it.
     """
     settings, main = LEVELS[level], compared[0]
-    chosen = _choose_vetted(main.stars, settings.n_others, seed)
+    # All hosts, and held-out non-hosts in random order, so that the first are a sample of all.
+    others = np.flatnonzero(~main.stars.is_host & (main.stars.split != "train"))
+    others = np.random.default_rng([seed, 0]).permutation(others)[: settings.n_others]
+    chosen = np.append(np.flatnonzero(main.stars.is_host), others)
     stars, found, suspect = main.stars.select(chosen), found.select(chosen), suspect[chosen]
     quiet, is_suspect = stars.select(~stars.is_host), suspect[~stars.is_host]
     treated = treat_stars(stars, seed)
@@ -107,14 +96,6 @@ def vet(compared, found, suspect, seed=0, level="quick"):
     return content, drawn
 
 
-def _choose_vetted(stars, n_others, seed):
-    """Indices of all hosts, then of so many held-out non-hosts."""
-    others = np.flatnonzero(~stars.is_host & (stars.split != "train"))
-    # Non-hosts in random order, so that the first are a sample of all.
-    others = np.random.default_rng([seed, 0]).permutation(others)[:n_others]
-    return np.concatenate([np.flatnonzero(stars.is_host), others])
-
-
 def _choose_samples(classifier, stars):
     """Masks of the stars that its reliability is measured on, by name; the larger sample first."""
     samples = {"held-out stars": stars.split != "train"}
@@ -125,18 +106,17 @@ def _choose_samples(classifier, stars):
 
 
 def judge(content):
-    """What was found, test by test and classifier by classifier.
+    """What was found, test by test and classifier by classifier, each in a dict.
 
-    Per verdict a dict of `network`, `light_curves`, `test`, `value` and `passed` (None where
-    undefined), `limit` and `sentence`; `content` is what `vet` returns, but for the verdicts.
+    `value` and `passed` are None where undefined. `content` is that of `vet`, but for the verdicts.
     """
     verdicts = []
 
     def add(row, test, value, limit, passed, sentence):
-        names = {name: row[name] for name in ("network", "light_curves")}
         passed = None if value is None else bool(passed(value, limit))
-        rest = {"value": value, "limit": limit, "passed": passed, "sentence": sentence}
-        verdicts.append(names | {"test": test} | rest)
+        found = {"value": value, "limit": limit, "passed": passed, "sentence": sentence}
+        names = {"network": row["network"], "light_curves": row["light_curves"], "test": test}
+        verdicts.append(names | found)
 
     rows = {}
     for row in content["reliability"]:  # the larger of a classifier's samples comes first

@@ -49,30 +49,22 @@ def make_gallery(drawn, network):
     trained_on = trained_on[0].upper() + trained_on[1:]
     if not is_simulated:
         about.append(trained_on)
-    table = page.make_table(["name", "called", *COLUMNS], map(_list_cells, drawn))
-    body = f"{page.make_cards(map(_describe_star, drawn))}\n<h2>All stars</h2>\n{table}"
+    cards, rows = zip(*map(_show_star, drawn), strict=True)
+    table = page.make_table(["name", "called", *COLUMNS], rows)
+    body = f"{page.make_cards(cards)}\n<h2>All stars</h2>\n{table}"
     return page.make_page("Scored stars", about, body, trained_on if is_simulated else "")
 
 
-def _describe_star(drawn):
-    cells, shown = drawn.cells, _show_cells(drawn.cells)
-    is_host = cells["called"] == "1"
-    lines = [f"score {shown['score']}: {'' if is_host else 'not '}called a host"]
-    if cells["period_days"]:
-        lines.append(f"period {shown['period_days']} d, SNR {shown['snr']}")
-    picture, links = f"{THUMBNAILS}/{drawn.page}", find_links(drawn.target)
-    return page.Card(cells["name"], lines, picture, drawn.page, links, is_host)
-
-
-def _list_cells(drawn):
-    cells = drawn.cells
-    called = "host" if cells["called"] == "1" else "no"
-    return [(cells["name"], drawn.page), called, *_show_cells(cells).values()]
-
-
-def _show_cells(cells):
-    """The cells of `COLUMNS` with few digits; None where nothing is known."""
-    return {
+def _show_star(drawn):
+    """The card of a star, and its row in the table."""
+    cells, is_host = drawn.cells, drawn.cells["called"] == "1"
+    shown = {
         column: f"{float(cells[column]):.{digits}f}" if cells[column] else None
         for column, digits in COLUMNS.items()
     }
+    lines = [f"score {shown['score']}: {'' if is_host else 'not '}called a host"]
+    if cells["period_days"]:
+        lines.append(f"period {shown['period_days']} d, SNR {shown['snr']}")
+    name, picture, links = cells["name"], f"{THUMBNAILS}/{drawn.page}", find_links(drawn.target)
+    card = page.make_card(name, lines, picture, drawn.page, links, is_host)
+    return card, [(name, drawn.page), "host" if is_host else "no", *shown.values()]

@@ -15,6 +15,7 @@ def first_of_each(is_host, n_stars):
     return np.concatenate([np.flatnonzero(is_host)[:n_stars], np.flatnonzero(~is_host)[:n_stars]])
 
 
+@house_style()
 def draw_light_curves(flux, is_host, rows, title, unit="e$^-$/s"):
     """Draw light curves, one a panel, hosts in the left column where both classes are drawn.
 
@@ -28,25 +29,22 @@ def draw_light_curves(flux, is_host, rows, title, unit="e$^-$/s"):
         order, n_columns = np.arange(len(rows)), 1 if len(rows) < 4 else 2
     n_panel_rows = math.ceil(len(rows) / n_columns)
     days = np.arange(flux.shape[1]) * CADENCE_DAYS
-    with house_style():
-        size = (5.5 * n_columns, 0.9 + 1.9 * n_panel_rows)
-        figure, axes = plt.subplots(
-            n_panel_rows, n_columns, figsize=size, sharex=True, squeeze=False
-        )
-        for axis, i in zip(axes.flat, order, strict=False):
-            name = name_class(is_host[i])
-            axis.plot(days, flux[i], ".", ms=2.2, mew=0, color=COLORS[name], rasterized=True)
-            axis.set_title(f"row {rows[i]}, {name}", color=COLORS[name])
-            axis.set_xlim(days[0], days[-1])
-            axis.ticklabel_format(axis="y", style="sci", scilimits=(-3, 5))
-        for axis in axes.flat[len(rows) :]:
-            axis.set_axis_off()
-        for column in axes.T:
-            drawn = [axis for axis in column if axis.axison]
-            drawn[-1].set_xlabel("time since the first cadence (days)")
-            drawn[-1].xaxis.set_tick_params(labelbottom=True)
-        figure.supylabel(f"flux ({unit})", fontsize=10)
-        title_figure(figure, title, 12)
+    size = (5.5 * n_columns, 0.9 + 1.9 * n_panel_rows)
+    figure, axes = plt.subplots(n_panel_rows, n_columns, figsize=size, sharex=True, squeeze=False)
+    for axis, i in zip(axes.flat, order, strict=False):
+        name = name_class(is_host[i])
+        axis.plot(days, flux[i], ".", ms=2.2, mew=0, color=COLORS[name], rasterized=True)
+        axis.set_title(f"row {rows[i]}, {name}", color=COLORS[name])
+        axis.set_xlim(days[0], days[-1])
+        axis.ticklabel_format(axis="y", style="sci", scilimits=(-3, 5))
+    for axis in axes.flat[len(rows) :]:
+        axis.set_axis_off()
+    for column in axes.T:
+        drawn = [axis for axis in column if axis.axison]
+        drawn[-1].set_xlabel("time since the first cadence (days)")
+        drawn[-1].xaxis.set_tick_params(labelbottom=True)
+    figure.supylabel(f"flux ({unit})", fontsize=10)
+    title_figure(figure, title, 12)
     return figure
 
 
@@ -63,8 +61,8 @@ def find_reach(period, duration):
 def draw_medians(axis, x, flux, edges, points, medians):
     """Draw the samples of a fold as points and the median of each bin; returns the medians.
 
-    `points` and `medians` are the looks of the two, as `Axes.plot` takes them. A bin without a
-    sample has the median NaN and is not drawn.
+    `points` and `medians` are their looks, as `Axes.plot` takes them. The median of a bin without a
+    sample is NaN and not drawn.
     """
     from scipy.stats import binned_statistic  # here: it takes most of a second to import
 
@@ -90,9 +88,8 @@ def draw_dip(axis, days, flux, period, epoch, duration, color):
 def draw_occluded(axis, panel, ordinary_fall, size, colors):
     """Draw one light curve coloured by how far the score falls when each stretch is hidden.
 
-    The panel is that of `evaluation.occlusion.measure_occlusion`. The colours, a Matplotlib colour
-    map, reach at least as far as the ordinary fall (log-odds). Returns the points, for a colour
-    bar.
+    The panel is that of `occlusion.measure_occlusion`. The colours, a Matplotlib colour map, reach
+    at least as far as the ordinary fall (log-odds). Returns the points, for a colour bar.
     """
     days, curve, middles = panel["days"], panel["curve"], panel["middles"]
     fall = np.interp(np.arange(len(days)), panel["centres"], panel["falls"])

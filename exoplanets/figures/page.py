@@ -5,7 +5,6 @@ or put on a server as it is.
 """
 
 from html import escape
-from typing import NamedTuple
 from urllib.parse import quote
 
 STYLE = """
@@ -47,17 +46,6 @@ for (const table of document.querySelectorAll("table")) {
 """
 
 
-class Card(NamedTuple):
-    """One picture of a page, with words."""
-
-    title: str
-    lines: list  # of str, said below the picture, a paragraph each
-    picture: str  # path from the page
-    target: str  # path from the page: what a click on the picture opens
-    links: tuple = ()  # of (name, address)
-    is_host: bool = False  # a star that is called a host: the card has its colour
-
-
 def make_page(title, about, body, warning=""):
     """The text of a whole page.
 
@@ -86,18 +74,22 @@ def make_page(title, about, body, warning=""):
 
 
 def make_cards(cards):
-    """HTML of some cards, side by side as the window allows; see `Card`."""
-    return '<div class="cards">\n' + "\n".join(map(_make_card, cards)) + "\n</div>"
+    """HTML of some cards, side by side as the window allows; see `make_card`."""
+    return '<div class="cards">\n' + "\n".join(cards) + "\n</div>"
 
 
-def _make_card(card):
-    lines = "".join(f"<p>{escape(line)}</p>" for line in card.lines)
-    links = " &middot; ".join(_link(*link) for link in card.links)
+def make_card(title, lines, picture, target, links=(), is_host=False):
+    """HTML of one picture with words; it has the colour of hosts if a star is called one.
+
+    `picture` and `target`, what a click on it opens, are paths from the page. The lines stand
+    below, a paragraph each; links are pairs of a name and an address.
+    """
+    lines = "".join(f"<p>{escape(line)}</p>" for line in lines)
+    links = " &middot; ".join(_link(*link) for link in links)
     return (
-        f'<div class="card{" host" if card.is_host else ""}">'
-        f'<a href="{quote(card.target)}"><img src="{quote(card.picture)}" loading="lazy" '
-        f'alt="{escape(card.title)}"></a>'
-        f"<p><strong>{escape(card.title)}</strong></p>{lines}"
+        f'<div class="card{" host" if is_host else ""}">'
+        f'<a href="{quote(target)}"><img src="{quote(picture)}" loading="lazy" '
+        f'alt="{escape(title)}"></a><p><strong>{escape(title)}</strong></p>{lines}'
         f"{f'<p>{links}</p>' if links else ''}</div>"
     )
 

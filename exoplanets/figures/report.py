@@ -39,8 +39,9 @@ def format_cell(row, name):
     return row[name] if name in NAMES else format_metric(row, name)
 
 
-def make_rows(rows):
-    """Cells of each result row, in the order of `COLUMNS`, for a report."""
+def make_rows(content):
+    """Cells of a report's rows, of `COLUMNS`: stars that no threshold and no training has seen."""
+    rows = [row for row in content["results"] if row["split"] in ("test", "cross-validation")]
     return [[format_cell(row, name).replace("_", " ") for name in COLUMNS] for row in rows]
 
 
@@ -131,11 +132,6 @@ def describe_verdict(verdict):
     return f"{name}, {verdict['test']}: {outcome}: {verdict['sentence']}"
 
 
-def choose_rows(content):
-    """The result rows of a report: stars that no threshold and no training has seen."""
-    return [row for row in content["results"] if row["split"] in ("test", "cross-validation")]
-
-
 def make_markdown(content, data, provenance):
     """The results as Markdown, `plots/results.md`.
 
@@ -143,7 +139,7 @@ def make_markdown(content, data, provenance):
     """
     lines = ["# Results", ""]
     lines += [f"| {' | '.join(COLUMNS.values())} |", "|" + "---|" * len(COLUMNS)]
-    lines += [f"| {' | '.join(cells)} |" for cells in make_rows(choose_rows(content))]
+    lines += [f"| {' | '.join(cells)} |" for cells in make_rows(content)]
     lines += ["", make_caption(content, data, provenance), ""]
     if content["cross_validation"]:
         seeds = summarise_seeds(content["cross_validation"])
@@ -158,8 +154,7 @@ def make_markdown(content, data, provenance):
 def make_latex(content, data, provenance):
     """The table as LaTeX (booktabs), `plots/results.tex`; see `make_markdown`."""
     head = " & ".join(COLUMNS.values())
-    rows = make_rows(choose_rows(content))
-    body = "\n".join(" & ".join(map(_escape, cells)) + r" \\" for cells in rows)
+    body = "\n".join(" & ".join(map(_escape, cells)) + r" \\" for cells in make_rows(content))
     return rf"""\begin{{table*}}
 \centering\footnotesize
 \caption{{{_escape(make_caption(content, data, provenance))}}}

@@ -6,8 +6,8 @@ It needs no network: any browser opens it from the disk.
 import os
 
 from exoplanets.figures.captions import CAPTIONS
-from exoplanets.figures.page import Card, make_cards, make_page, make_table
-from exoplanets.figures.report import COLUMNS, choose_rows, describe_verdict, make_rows
+from exoplanets.figures.page import make_card, make_cards, make_page, make_table
+from exoplanets.figures.report import COLUMNS, describe_verdict, make_rows
 from exoplanets.files import write_text
 from exoplanets.stars import describe
 
@@ -22,14 +22,13 @@ def make_run_page(content, provenance, figures, links):
     beside the page, without `.png`; `links` holds, per results file, its path from the page.
     """
     data = provenance["data"]
-    rows, vetting = make_rows(choose_rows(content)), content.get("vetting")
-    body = ["<h2>Results</h2>", make_table(list(COLUMNS.values()), rows)]
-    if vetting:
+    body = ["<h2>Results</h2>", make_table(COLUMNS.values(), make_rows(content))]
+    if vetting := content.get("vetting"):
         lines = [[describe_verdict(verdict)] for verdict in vetting["verdicts"]]
         body += ["<h2>Vetting</h2>", make_table(["verdict"], lines)]
     for title, captions in CAPTIONS.items():
         cards = [
-            Card(name, [caption], f"{name}.png", f"{name}.png")
+            make_card(name, [caption], f"{name}.png", f"{name}.png")
             for name, caption in captions.items()
             if name in figures
         ]

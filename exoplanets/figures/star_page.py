@@ -43,7 +43,7 @@ BINARY = ": an eclipsing binary?"
 DARK, PALE, FAINT = "#333333", "#8c8c8c", "#bbbbbb"
 # Dark where nothing falls: near-white points would not be seen on white.
 FALLS = LinearSegmentedColormap.from_list("falls", ["#0072B2", "#5a5a5a", "#FF7A00"])
-ZERO_TIMES = {"BKJD": "BJD − 2454833", "BTJD": "BJD − 2457000"}
+ZERO_TIMES = {"BKJD": " = BJD − 2454833", "BTJD": " = BJD − 2457000"}
 
 
 def name_page(name):
@@ -57,6 +57,7 @@ def name_page(name):
     return f"{plain or 'star'}-{digest}.png"
 
 
+@house_style()
 def draw_star(examined, network):
     """Draw the page: light curve, occlusion, fold, odd against even transits, whole orbit.
 
@@ -64,55 +65,54 @@ def draw_star(examined, network):
     """
     days = examined.panel["days"]
     n_rows = int(np.clip(np.ceil((days[-1] - days[0]) / ROW_DAYS), 1, MOST_ROWS))
-    with house_style():
-        figure = plt.figure(figsize=(WIDTH, HEIGHT + 1.3 * (n_rows - 1)))
-        ratios = (1.0, *[1.2 if n_rows == 1 else 0.9] * n_rows, 1.35)
-        grid = figure.add_gridspec(n_rows + 2, 3, height_ratios=ratios)
-        top = figure.add_subplot(grid[0, :])
-        rows = [figure.add_subplot(grid[k + 1, :]) for k in range(n_rows)]
-        below = [figure.add_subplot(grid[-1, k]) for k in range(3)]
+    figure = plt.figure(figsize=(WIDTH, HEIGHT + 1.3 * (n_rows - 1)))
+    ratios = (1.0, *[1.2 if n_rows == 1 else 0.9] * n_rows, 1.35)
+    grid = figure.add_gridspec(n_rows + 2, 3, height_ratios=ratios)
+    top = figure.add_subplot(grid[0, :])
+    rows = [figure.add_subplot(grid[k + 1, :]) for k in range(n_rows)]
+    below = [figure.add_subplot(grid[-1, k]) for k in range(3)]
 
-        _draw_as_read(top, examined)
-        if n_rows == 1:
-            top.tick_params(labelbottom=False)  # the row below has the same days
-        top.set_title(_list_numbers(examined, network), fontsize=8.5, parse_math=False)
-        points = _draw_occluded(rows, examined)
-        bar = figure.colorbar(points, ax=[top, *rows], shrink=0.5, anchor=(0, 0), pad=0.01)
-        bar.set_label("fall in score (log-odds)", fontsize=9)
-        bar.ax.tick_params(labelsize=8)
-        if examined.found:
-            _draw_folds(below, examined)
-        else:
-            for axis in below:
-                axis.set_axis_off()
-            below[1].text(0.5, 0.5, "the box search found no period to fold at", ha="center")
-        title = f"{shorten(examined.star.name)}\n{describe_call(examined, network)}"
-        color = COLORS[name_class(examined.cells["called"] == "1")]
-        title_figure(figure, title, 12, color=color, parse_math=False)
+    _draw_as_read(top, examined)
+    if n_rows == 1:
+        top.tick_params(labelbottom=False)  # the row below has the same days
+    top.set_title(_list_numbers(examined, network), fontsize=8.5, parse_math=False)
+    points = _draw_occluded(rows, examined)
+    bar = figure.colorbar(points, ax=[top, *rows], shrink=0.5, anchor=(0, 0), pad=0.01)
+    bar.set_label("fall in score (log-odds)", fontsize=9)
+    bar.ax.tick_params(labelsize=8)
+    if examined.found:
+        _draw_folds(below, examined)
+    else:
+        for axis in below:
+            axis.set_axis_off()
+        below[1].text(0.5, 0.5, "the box search found no period to fold at", ha="center")
+    title = f"{shorten(examined.star.name)}\n{describe_call(examined, network)}"
+    color = COLORS[name_class(examined.cells["called"] == "1")]
+    title_figure(figure, title, 12, color=color, parse_math=False)
     sign_figure(figure, *describe_training(network))
     return figure
 
 
+@house_style()
 def draw_thumbnail(examined):
     """A small picture of a star for a gallery: its fold, or its light curve without a period."""
     panel = examined.panel
-    with house_style():
-        figure, axis = plt.subplots(figsize=(3.2, 1.9))
-        if examined.found:
-            _draw_transits(axis, *_find_detrended(examined), examined.found)
-            axis.set_xlabel("hours from mid-transit", fontsize=8)
-        else:
-            axis.plot(panel["days"], panel["curve"], ".", ms=1.5, mew=0, color=DARK)
-            axis.set_xlabel("time (days)", fontsize=8)
-        axis.tick_params(labelsize=7)
+    figure, axis = plt.subplots(figsize=(3.2, 1.9))
+    if examined.found:
+        _draw_transits(axis, examined)
+        axis.set_xlabel("hours from mid-transit", fontsize=8)
+    else:
+        axis.plot(panel["days"], panel["curve"], ".", ms=1.5, mew=0, color=DARK)
+        axis.set_xlabel("time (days)", fontsize=8)
+    axis.tick_params(labelsize=7)
     return figure
 
 
 def describe_call(examined, network):
     """Decision, score and probability in words."""
     cells = examined.cells
-    call = "called a host" if cells["called"] == "1" else "not called a host"
-    text = f"{call}: score {float(cells['score']):.3f} (threshold {network.threshold:.3f})"
+    call = "called" if cells["called"] == "1" else "not called"
+    text = f"{call} a host: score {float(cells['score']):.3f} (threshold {network.threshold:.3f})"
     if np.isfinite(examined.masked_score):
         n = len(examined.panel["middles"])
         which = "its transit" if n == 1 else f"all {n} transits"
@@ -160,18 +160,6 @@ def _unit(star):
     return "unit of the file" if star.level is None else "ppm"
 
 
-def _label_time(axis, star):
-    system = star.time_system
-    if star.time is None:
-        label = "time since the first cadence (days)"
-    elif system in ZERO_TIMES:
-        label = f"time ({system} = {ZERO_TIMES[system]}, days)"
-    else:
-        label = f"time ({system}, days)"
-    axis.set_xlabel(label)
-    axis.ticklabel_format(axis="x", style="plain", useOffset=False)
-
-
 def _limit(axis, values, shown):
     """Limits that show all but a few values, and the median of some; how many lie beyond."""
     low, high = np.percentile(values, [0.2, 99.8])
@@ -183,10 +171,9 @@ def _limit(axis, values, shown):
 
 def _draw_as_read(axis, examined):
     """The light curve as it was read; a missing cadence is a gap."""
-    star = examined.star
+    star, used_days = examined.star, examined.panel["days"]
     days = find_days(star)
     flux = star.flux if star.level is None else 1e6 * (star.flux / star.level - 1)
-    used_days = examined.panel["days"]
     used = np.isin(days, used_days)
     size = np.clip(150 / np.sqrt(len(days)), 1.2, 2.6)
     for which, color in ((~used, PALE), (used, DARK)):
@@ -206,7 +193,7 @@ def _draw_as_read(axis, examined):
 
 def _draw_occluded(axes, examined):
     """The equalised light curve in rows, coloured by how far the score falls; its points."""
-    days, found = find_days(examined.star), examined.occlusion
+    star, found, days = examined.star, examined.occlusion, find_days(examined.star)
     size = np.clip(15_000 / len(examined.panel["days"]) * len(axes), 1.5, 6)
     edges = np.linspace(days[0], days[-1], len(axes) + 1)
     for axis, start, end in zip(axes, edges[:-1], edges[1:], strict=True):
@@ -214,7 +201,9 @@ def _draw_occluded(axes, examined):
         axis.set_xlim(start, end)
         axis.ticklabel_format(axis="x", style="plain", useOffset=False)
     axes[len(axes) // 2].set_ylabel("equalised flux\n(robust std. deviations)")
-    _label_time(axes[-1], examined.star)
+    system = star.time_system + ZERO_TIMES.get(star.time_system, "")
+    label = "since the first cadence (days)" if star.time is None else f"({system}, days)"
+    axes[-1].set_xlabel(f"time {label}")
     hours = 24 * examined.hidden_days
     hidden = f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.1f} d"
     share = "the box search found no period"
@@ -224,24 +213,23 @@ def _draw_occluded(axes, examined):
     return points
 
 
-def _draw_transits(axis, days, flux, found):
-    """All transits on one another, in the flux as read less its trend, and medians of bins."""
+def _draw_transits(axis, examined):
+    """All transits on one another, in the flux as read less its trend, and medians of bins.
+
+    Returns the days and the flux of the cadences that were measured.
+    """
+    found, known = examined.found, np.isfinite(examined.detrended)
+    days, flux = find_days(examined.star)[known], examined.detrended[known]
     near, medians = draw_dip(axis, days, flux, found.period, found.epoch, found.duration, PALE)
     _limit(axis, near, [np.nanmin(medians)])
     axis.ticklabel_format(axis="y", style="sci", scilimits=(-3, 6))
-
-
-def _find_detrended(examined):
-    """Times and flux of the cadences that were measured, in the flux as read less its trend."""
-    known = np.isfinite(examined.detrended)
-    return find_days(examined.star)[known], examined.detrended[known]
+    return days, flux
 
 
 def _draw_folds(axes, examined):
     """All transits on one another, odd against even ones, and the whole orbit."""
     star, found, depths = examined.star, examined.found, examined.depths
-    days, flux = _find_detrended(examined)
-    _draw_transits(axes[0], days, flux, found)
+    days, flux = _draw_transits(axes[0], examined)
     clear = found.statistic >= occlusion.VISIBLE_STATISTIC
     doubt = "" if clear else f" (below {occlusion.VISIBLE_STATISTIC:g}: may well be noise)"
     axes[0].set_title(

@@ -50,7 +50,6 @@ def describe_training(network):
 
 def write_figure(figure, path):
     """Write a figure, at once or not at all, and close it."""
-    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as temporary:
         figure.savefig(temporary, metadata={"Software": None})  # the same bytes on every run
@@ -58,7 +57,7 @@ def write_figure(figure, path):
 
 
 def house_style():
-    """Context in which a figure has the looks of `house.mplstyle`."""
+    """Context or decorator that gives figures the looks of `house.mplstyle`."""
     return plt.style.context(STYLE)
 
 

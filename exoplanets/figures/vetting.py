@@ -34,48 +34,48 @@ AT_RATE = "false_positives_1_percent"
 SCORES = {"non-host": (-0.19, ".", 4.0, 0.45), "host": (0.19, "D", 2.8, 0.9)}
 
 
+@house_style()
 def draw_injection_recovery(content, colors):
     """Share of injected planets recovered, against SNR and over period and radius."""
     rows = content["completeness"]
     main = next(row for row in rows if row["network"] == content["network"])
     name, legend = _name(main["network"]), LEGEND_LINE * (len(rows) + 1)
-    with house_style():
-        figure, axes = plt.subplot_mosaic(
-            [["left", "right"], ["legend", "legend"]], figsize=(7.5, 4.6 + legend),
-            width_ratios=(1.2, 1), height_ratios=(3.7, legend),
-        )  # fmt: skip
-        left, right = axes["left"], axes["right"]
-        shift = 0.97 ** np.linspace(-(len(rows) - 1), len(rows) - 1, len(rows))
-        for row, factor in zip(rows, shift, strict=True):
-            color, cut = colors[row["network"]], row[AT_RATE]
-            line = "-" if row["light_curves"] == "equalised" else "--"
-            _draw_recovery(left, cut["bins"], factor, color, _label(row, cut), line)
-            if row is main:
-                label = _label(row, row["tuned"], ", tuned threshold")
-                _draw_recovery(left, row["tuned"]["bins"], 1 / factor, color, label, ":", "white")
-        edges = completeness.SNR_EDGES
-        for edge in edges:
-            left.axvline(edge, color="#eeeeee", lw=0.8, zorder=0)
-        left.axhline(vetting.LEAST_RECOVERED, color="#888888", lw=0.8, ls="--")
-        left.text(edges[0], 0.905, "nine in ten", fontsize=8, color="#666666", va="bottom")
-        left.set_xscale("log")
-        left.set_xlim(edges[0] * 0.96, edges[-1] * 1.04)
-        left.set_xticks(edges, [f"{edge:g}" for edge in edges])
-        left.minorticks_off()
-        left.set_ylim(-0.02, 1.02)
-        left.set_xlabel("signal-to-noise ratio of the injected transits")
-        left.set_ylabel("fraction recovered (95 % Wilson intervals)")
+    figure, axes = plt.subplot_mosaic(
+        [["left", "right"], ["legend", "legend"]], figsize=(7.5, 4.6 + legend),
+        width_ratios=(1.2, 1), height_ratios=(3.7, legend),
+    )  # fmt: skip
+    left, right = axes["left"], axes["right"]
+    shift = 0.97 ** np.linspace(-(len(rows) - 1), len(rows) - 1, len(rows))
+    for row, factor in zip(rows, shift, strict=True):
+        color, cut = colors[row["network"]], row[AT_RATE]
+        line = "-" if row["light_curves"] == "equalised" else "--"
+        _draw_recovery(left, row, cut, factor, color, line)
+        if row is main:
+            which = ", tuned threshold"
+            _draw_recovery(left, row, row["tuned"], 1 / factor, color, ":", "white", which)
+    edges = completeness.SNR_EDGES
+    for edge in edges:
+        left.axvline(edge, color="#eeeeee", lw=0.8, zorder=0)
+    left.axhline(vetting.LEAST_RECOVERED, color="#888888", lw=0.8, ls="--")
+    left.text(edges[0], 0.905, "nine in ten", fontsize=8, color="#666666", va="bottom")
+    left.set_xscale("log")
+    left.set_xlim(edges[0] * 0.96, edges[-1] * 1.04)
+    left.set_xticks(edges, [f"{edge:g}" for edge in edges])
+    left.minorticks_off()
+    left.set_ylim(-0.02, 1.02)
+    left.set_xlabel("signal-to-noise ratio of the injected transits")
+    left.set_ylabel("fraction recovered (95 % Wilson intervals)")
 
-        cut = main[AT_RATE]
-        _draw_grid(right, cut)
-        right.set_title(f"{name}: recovered of injected planets", fontsize=9)
-        title_figure(
-            figure,
-            f"The {name} network recovers {cut['all']['recovered']} of {cut['all']['n']} planets "
-            f"injected into {content['held_out_non_hosts']} unseen non-hosts,\n"
-            f"at a threshold that calls {cut['false_positives']} of {cut['non_hosts']} non-hosts",
-        )
-        draw_legend(axes["legend"], left)
+    cut = main[AT_RATE]
+    _draw_grid(right, cut)
+    right.set_title(f"{name}: recovered of injected planets", fontsize=9)
+    title_figure(
+        figure,
+        f"The {name} network recovers {cut['all']['recovered']} of {cut['all']['n']} planets "
+        f"injected into {content['held_out_non_hosts']} unseen non-hosts,\n"
+        f"at a threshold that calls {cut['false_positives']} of {cut['non_hosts']} non-hosts",
+    )
+    draw_legend(axes["legend"], left)
     return figure
 
 
@@ -84,18 +84,14 @@ def _name(network):
     return network.replace("_", " ")
 
 
-def _label(row, cut, which=""):
-    """Entry of the legend: how many planets are recovered, and how many non-hosts are called."""
-    return (
+def _draw_recovery(axis, row, cut, factor, color, ls, face=None, which=""):
+    """One curve with its intervals, at the geometric middle of each bin, and its numbers."""
+    label = (
         f"{name_classifier(row['network'], row['light_curves'])}{which}: {cut['all']['recovered']} "
         f"of {cut['all']['n']} planets where {cut['false_positives']} of {cut['non_hosts']} "
         "non-hosts are called"
     )
-
-
-def _draw_recovery(axis, bins, factor, color, label, ls="-", face=None):
-    """One curve with its intervals, at the geometric middle of each bin."""
-    bins = [b for b in bins if b["n"]]
+    bins = [b for b in cut["bins"] if b["n"]]
     middle = [factor * np.sqrt(b["snr"][0] * b["snr"][1]) for b in bins]
     fraction = np.array([b["fraction"] for b in bins])
     low, high = np.array([b["interval"] for b in bins]).T
@@ -109,9 +105,7 @@ def _draw_recovery(axis, bins, factor, color, label, ls="-", face=None):
 
 def _draw_grid(axis, cut):
     """Counts over period and radius ratio; the colour is the fraction, from none to all."""
-    fractions = np.array(
-        [[np.nan if cell["n"] == 0 else cell["fraction"] for cell in line] for line in cut["grid"]]
-    )
+    fractions = np.array([[cell["fraction"] for cell in line] for line in cut["grid"]], float)
     axis.imshow(fractions, origin="lower", aspect="auto", vmin=0, vmax=1, cmap="cividis")
     for (i, j), fraction in np.ndenumerate(fractions):
         cell = cut["grid"][i][j]
@@ -126,29 +120,29 @@ def _draw_grid(axis, cut):
     axis.spines[:].set_visible(False)
 
 
+@house_style()
 def draw_reliability(content, drawn, colors):
     """Scores of hosts and non-hosts, as they are and where no transit or no period is left."""
     rows = content["reliability"]
     shown = next(row for row in rows if row["network"] == content["network"])
     legend = LEGEND_LINE * len(rows)
-    with house_style():
-        figure, (top, bottom, below) = plt.subplots(
-            3, 1, figsize=(7.5, 7.6 + legend), height_ratios=(3.4, 3.0, legend)
-        )
-        _draw_scores(top, drawn, shown)
-        top.set_title(
-            f"Scores of the {_name(shown['network'])} network; {shown['stars']}; bars: median and "
-            "quartiles",
-            fontsize=9, pad=16,
-        )  # fmt: skip
-        _draw_aucs(bottom, rows, colors)
-        bottom.set_title(
-            "Hosts against equally treated non-hosts, 95 % bootstrap intervals; above the red line "
-            "skill is\nleft where no transit is: a leak",
-            fontsize=9,
-        )
-        draw_legend(below, bottom)
-        title_figure(figure, _survival(shown))
+    figure, (top, bottom, below) = plt.subplots(
+        3, 1, figsize=(7.5, 7.6 + legend), height_ratios=(3.4, 3.0, legend)
+    )
+    _draw_scores(top, drawn, shown)
+    top.set_title(
+        f"Scores of the {_name(shown['network'])} network; {shown['stars']}; bars: median and "
+        "quartiles",
+        fontsize=9, pad=16,
+    )  # fmt: skip
+    _draw_aucs(bottom, rows, colors)
+    bottom.set_title(
+        "Hosts against equally treated non-hosts, 95 % bootstrap intervals; above the red line "
+        "skill is\nleft where no transit is: a leak",
+        fontsize=9,
+    )
+    draw_legend(below, bottom)
+    title_figure(figure, _survival(shown))
     return figure
 
 
@@ -225,38 +219,38 @@ def _survival(row):
     )
 
 
+@house_style()
 def draw_occlusion(content, drawn):
     """Light curves coloured by how far the score falls when a stretch is hidden."""
     rows, panels = content["occlusion"], drawn["occluded"]
     n_panels = max(len(rows), 1)
     hours = 24 * HIDDEN * CADENCE_DAYS
-    with house_style():
-        figure, axes = plt.subplots(
-            n_panels, 1, figsize=(7.5, 1.2 + 1.35 * n_panels), sharex=True, squeeze=False
-        )
-        axes = axes[:, 0]
-        if not rows:
-            axes[0].text(0.5, 0.5, "no star is clear enough to be occluded", ha="center")
-        for axis, row, panel in zip(axes, rows, panels, strict=False):
-            size = np.clip(15_000 / len(panel["days"]), 1, 5)
-            points = draw_occluded(axis, panel, row["ordinary_fall"], size, "PuOr_r")
-            axis.set_xlim(0, max(other["days"][-1] for other in panels))
-            name = name_class(row["label"])
-            found = f"score {row['score']:.2f}, period {row['period']:.2f} d"
-            title = f"{row['star']}, {name}, {found}: {describe_share(row)}"
-            axis.set_title(title, fontsize=8, color=COLORS[name])
-            bar = figure.colorbar(points, ax=axis, aspect=8, pad=0.01)
-            bar.ax.tick_params(labelsize=7)
-        axes[-1].set_xlabel("time since the first cadence (days)")
-        figure.supylabel("equalised flux (robust standard deviations)", fontsize=9)
-        verdict = next(v for v in content["verdicts"] if v["test"] == "occlusion")
-        share = "" if verdict["value"] is None else f", {verdict['value']:.0%} of it in transit"
-        title_figure(
-            figure,
-            f"{_name(content['network'])} network, clear hosts: where the score falls{share}\n"
-            f"colour: fall in score (log-odds) when {hours:.0f} h are hidden; triangles: transits "
-            "of the box search",
-        )
+    figure, axes = plt.subplots(
+        n_panels, 1, figsize=(7.5, 1.2 + 1.35 * n_panels), sharex=True, squeeze=False
+    )
+    axes = axes[:, 0]
+    if not rows:
+        axes[0].text(0.5, 0.5, "no star is clear enough to be occluded", ha="center")
+    for axis, row, panel in zip(axes, rows, panels, strict=False):
+        size = np.clip(15_000 / len(panel["days"]), 1, 5)
+        points = draw_occluded(axis, panel, row["ordinary_fall"], size, "PuOr_r")
+        axis.set_xlim(0, max(other["days"][-1] for other in panels))
+        name = name_class(row["label"])
+        found = f"score {row['score']:.2f}, period {row['period']:.2f} d"
+        title = f"{row['star']}, {name}, {found}: {describe_share(row)}"
+        axis.set_title(title, fontsize=8, color=COLORS[name])
+        bar = figure.colorbar(points, ax=axis, aspect=8, pad=0.01)
+        bar.ax.tick_params(labelsize=7)
+    axes[-1].set_xlabel("time since the first cadence (days)")
+    figure.supylabel("equalised flux (robust standard deviations)", fontsize=9)
+    verdict = next(v for v in content["verdicts"] if v["test"] == "occlusion")
+    share = "" if verdict["value"] is None else f", {verdict['value']:.0%} of it in transit"
+    title_figure(
+        figure,
+        f"{_name(content['network'])} network, clear hosts: where the score falls{share}\n"
+        f"colour: fall in score (log-odds) when {hours:.0f} h are hidden; triangles: transits "
+        "of the box search",
+    )
     return figure
 
 
@@ -268,37 +262,37 @@ def describe_share(row):
     return f"{share:.0%} of the fall in transit (by chance {by_chance:.0%})"
 
 
+@house_style()
 def draw_calibration(measured, network, color):
     """Reliability diagram before and after calibration; see `calibration.measure_calibration`."""
     panels = {"raw score": "before", "calibrated, out of fold": "after"}
-    with house_style():
-        figure, axes = plt.subplots(1, 2, figsize=(7.5, 4.3), sharey=True)
-        for axis, (title, when) in zip(axes, panels.items(), strict=True):
-            axis.plot([0, 1], [0, 1], color="#888888", lw=0.8)
-            for row in measured[f"bins_{when}"]:
-                x, fraction = row["probability"], row["fraction"]
-                axis.plot([x, x], row["interval"], color=color, lw=1.2)
-                axis.plot(x, fraction, "o", ms=6, color=color)
-                middle = (row["low"] + row["high"]) / 2
-                for height, name in ((1.075, "host"), (1.03, "non-host")):
-                    count = str(row[f"{name.replace('-', '_')}s"])
-                    looks = {"fontsize": 7.5, "color": COLORS[name]}
-                    axis.text(middle, height, count, ha="center", **looks)
-            axis.set_title(f"{title}: Brier score {_format(measured[f'brier_{when}'])}", fontsize=9)
-            ticks = np.linspace(0, 1, 6)
-            axis.set(xlim=(0, 1), ylim=(-0.02, 1.13), xticks=ticks, yticks=ticks)
-        axes[0].set_xlabel(f"score of the {_name(network)} network")
-        axes[1].set_xlabel("calibrated probability of a host")
-        axes[0].set_ylabel("fraction of hosts")
-        title_figure(
-            figure,
-            f"Calibration takes the Brier score of the {_name(network)} network from "
-            f"{_format(measured['brier_before'])} to {_format(measured['brier_after'])} "
-            f"(prevalence alone {_format(measured['brier_of_prevalence'])})\n"
-            f"{measured['hosts']} hosts and {measured['non_hosts']} non-hosts not trained on, "
-            f"non-hosts weighted to {measured['prevalence']:.1%} hosts\n"
-            "numbers at the top: hosts and non-hosts per bin",
-        )
+    figure, axes = plt.subplots(1, 2, figsize=(7.5, 4.3), sharey=True)
+    for axis, (title, when) in zip(axes, panels.items(), strict=True):
+        axis.plot([0, 1], [0, 1], color="#888888", lw=0.8)
+        for row in measured[f"bins_{when}"]:
+            x, fraction = row["probability"], row["fraction"]
+            axis.plot([x, x], row["interval"], color=color, lw=1.2)
+            axis.plot(x, fraction, "o", ms=6, color=color)
+            middle = (row["low"] + row["high"]) / 2
+            for height, name in ((1.075, "host"), (1.03, "non-host")):
+                count = str(row[f"{name.replace('-', '_')}s"])
+                looks = {"fontsize": 7.5, "color": COLORS[name]}
+                axis.text(middle, height, count, ha="center", **looks)
+        axis.set_title(f"{title}: Brier score {_format(measured[f'brier_{when}'])}", fontsize=9)
+        ticks = np.linspace(0, 1, 6)
+        axis.set(xlim=(0, 1), ylim=(-0.02, 1.13), xticks=ticks, yticks=ticks)
+    axes[0].set_xlabel(f"score of the {_name(network)} network")
+    axes[1].set_xlabel("calibrated probability of a host")
+    axes[0].set_ylabel("fraction of hosts")
+    title_figure(
+        figure,
+        f"Calibration takes the Brier score of the {_name(network)} network from "
+        f"{_format(measured['brier_before'])} to {_format(measured['brier_after'])} "
+        f"(prevalence alone {_format(measured['brier_of_prevalence'])})\n"
+        f"{measured['hosts']} hosts and {measured['non_hosts']} non-hosts not trained on, "
+        f"non-hosts weighted to {measured['prevalence']:.1%} hosts\n"
+        "numbers at the top: hosts and non-hosts per bin",
+    )
     return figure
 
 
