@@ -14,7 +14,6 @@ from scipy.fft import next_fast_len, rfft
 
 from exoplanets.lightcurves.detrend import find_median, find_spread, map_blocks
 
-BLOCK = 64  # stars measured at a time: 64 x 3197 float64 = 1.6 MB, about a processor's cache
 CUT = 4.0  # robust standard deviations of the differences beyond which a spectrum's input is cut
 LINE = 0.0012  # cycles per cadence, half width of a line (that of its smear)
 AROUND = 0.012  # cycles per cadence, half width of the surroundings it is held against
@@ -68,11 +67,6 @@ def measure_line(flux, frequencies):
     return excess
 
 
-def measure_no_line(flux):
-    """Weakness of the line at 1/11.2 cycles per cadence and its harmonics."""
-    return -measure_line(flux, np.arange(1, 5) / 11.2)
-
-
 def find_lag_one(flux):
     """Correlation of neighbouring cadences."""
     centred = flux - flux.mean(axis=1, keepdims=True, dtype=np.float64)
@@ -86,11 +80,6 @@ def find_smoothness(flux):
     spread = find_median(np.abs(flux - find_median(flux)))
     steps = find_median(np.abs(np.diff(flux, axis=1)))
     return (-steps / np.maximum(spread, 1e-100))[:, 0]
-
-
-def find_position(flux):
-    """Less the row's number in its table."""
-    return -np.arange(len(flux), dtype=float)
 
 
 class Probe(NamedTuple):
@@ -108,7 +97,7 @@ class Probe(NamedTuple):
         """The probe of every star of one table, ndarray of shape (n_stars,)."""
         if not self.of_one_star:
             return self.find(flux)
-        return np.concatenate(map_blocks(lambda rows: self.find(flux[rows]), len(flux), BLOCK))
+        return np.concatenate(map_blocks(lambda rows: self.find(flux[rows]), len(flux)))
 
 
 PROBES = (
@@ -125,7 +114,7 @@ PROBES = (
           THRUSTERS),
     Probe("line at 3/12", "L2", partial(measure_line, frequencies=[3 / 12]), LESS_REMOVED,
           THRUSTERS),
-    Probe("no line at 1/11.2", "L2", measure_no_line,
+    Probe("no line at 1/11.2", "L2", lambda flux: -measure_line(flux, np.arange(1, 5) / 11.2),
           "Cadences were dropped: the thrusters' 6 h are 11.2 cadences in one class only.",
           THRUSTERS),
     Probe("row median", "L3", find_median_offset,
@@ -133,7 +122,7 @@ PROBES = (
           "other."),
     Probe("clean decimals", "L4", find_clean_decimals,
           "One class went through an arithmetic that the other did not."),
-    Probe("row position", "L5", find_position,
+    Probe("row position", "L5", lambda flux: -np.arange(len(flux), dtype=float),
           "Hosts stand together in the file: a filter across rows blurs them into each other.",
           of_one_star=False),
     Probe("lag-1 autocorrelation", "L6", find_lag_one,
