@@ -142,9 +142,8 @@ def align(filled, other, lost):
     on_clock = np.interp(np.arange(len(lost)), kept, other[: len(kept)])
 
     def correlate(one):
-        windows = [kept[s : s + PROFILE_WINDOW] for s in range(0, len(kept), PROFILE_WINDOW)]
-        full = [window for window in windows if len(window) == PROFILE_WINDOW]
-        return np.array([np.corrcoef(one[window], filled[window])[0, 1] for window in full])
+        windows = kept[: len(kept) // PROFILE_WINDOW * PROFILE_WINDOW].reshape(-1, PROFILE_WINDOW)
+        return np.array([np.corrcoef(one[window], filled[window])[0, 1] for window in windows])
 
     profiles = np.stack([filled, other, on_clock]).astype(np.float32)
     return Alignment(correlate(other), correlate(on_clock), profiles)

@@ -248,17 +248,12 @@ def _make_block(flux, cadences, kinds, length, rng, snr_range, campaign):
     flux, cadences = (values[:, :, first : first + length] for values in (flux, cadences))
     cadences = cadences - cadences[:, :, :1]
     times = cadences * CADENCE_DAYS
-    raw = [
-        curve
-        for pair in zip(flux, times, kinds, strict=True)
-        for curve in make_pair(*pair, rng, snr_range)
-    ]
+    pairs = zip(flux, times, kinds, strict=True)
+    raw = np.concatenate([make_pair(*pair, rng, snr_range) for pair in pairs])
     clocks = np.where((kinds == "transits")[:, None, None], cadences[:, :1], cadences)
-    equalised = equalise_table(np.stack(raw), campaign, clocks.reshape(-1, length))
-    curves = np.zeros((len(raw), length), np.float32)
-    curves[equalised.rows] = equalised.curves
-    whole = np.isin(np.arange(len(raw)), equalised.rows).reshape(-1, 2).all(axis=1)
-    return curves.reshape(-1, 2, length)[whole], kinds[whole]
+    curves, rows, _ = equalise_table(raw, campaign, clocks.reshape(-1, length))
+    whole = np.isin(np.arange(len(raw)), rows).reshape(-1, 2).all(axis=1)
+    return curves[whole[rows // 2]].reshape(-1, 2, length), kinds[whole]
 
 
 def make_training_sample(flux, n_curves, rng, snr_range, campaign=None):

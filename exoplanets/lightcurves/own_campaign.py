@@ -92,10 +92,9 @@ class OwnCampaign:
                 and (np.diff(parts.ravel()) >= 0).all()
                 and parts.min() >= 0
                 and modes.dtype == scatter.dtype == np.float32
-                and (modes.shape[1:], scatter.shape) == ((n_columns,), (n_columns,))
+                and modes.shape[1:] == scatter.shape == (n_columns,)
                 and np.isfinite(modes).all()
-                and np.isfinite(scatter).all()
-                and (scatter > 0).all()
+                and ((scatter > 0) & np.isfinite(scatter)).all()
             )
         except FileNotFoundError:
             raise DataError(f"'{path}' is missing: make it with --campaign learn") from None
@@ -147,8 +146,8 @@ def learn_own_campaign(stars):
         raise DataError("--campaign learn needs stars of one campaign: these lie centuries apart")
     kept = [(columns - first, flux) for columns, flux in kept]
     zero += first if clock == CLOCKS[0] else first * CADENCE_DAYS
-    learnt = {part: _learn_part(kept, *part) for part in find_parts(kept, n_columns)}
-    learnt = {part: found for part, found in learnt.items() if found is not None}
+    parts = find_parts(kept, n_columns)
+    learnt = {part: found for part in parts if (found := _learn_part(kept, *part))}
     if not learnt:
         raise DataError(
             f"--campaign learn found no {SHORTEST} cadences that {FEWEST_STARS} of the "

@@ -111,12 +111,9 @@ def prepare(stars, provenance, data_dir, sigmas=None, min_cadences=None, *, deci
 
 def _digest_inputs(provenance):
     """What the result depends on: the content of both tables, and the code of this layer."""
-    digest = hashlib.sha256()
-    for name in TABLES:
-        digest.update(provenance[name]["sha256"].encode())
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+    content = [provenance[name]["sha256"].encode() for name in TABLES]
+    content += [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
+    return hashlib.sha256(b"".join(content)).hexdigest()
 
 
 def _equalise(stars):

@@ -3,7 +3,6 @@
 import json
 import pickle
 import re
-from typing import ClassVar
 
 import numpy as np
 from sklearn.model_selection import train_test_split
@@ -22,7 +21,7 @@ LAYOUT = 3  # raised whenever the pickle's layout changes
 VALIDATION_SHARE = 0.2
 PARTS = (*LIGHT_CURVES, "campaign", "stars")  # of the pickle that hold arrays
 DTYPES = ("f4", "f8", "i1", "i4", "i8", "b1")  # what an array passed on may hold, beside text
-TABLE_OF = {"train": "train", "validation": "train", "test": "test"}  # file of each split's stars
+TABLE_OF = {"train": "train", "validation": "train", "test": "test"}  # of each of `SPLITS`
 
 
 # --------------------------------------------------------------------------------- the split
@@ -49,15 +48,13 @@ def split_rows(is_host, seed):
 def split_stars(stars, is_outlier, seed):
     """Split the stars of both tables: train, validation and test; outliers are left out.
 
-    Returns `Stars` with `split`, and flux as float32; split after split, and in each in an order in
-    which the place of a star tells nothing (`equalise.spread_order`).
+    Returns `Stars` with `split`, and flux as float32; split after split, each in `spread_order`.
     """
-    rows = {"test": np.flatnonzero(stars.table == "test")}
     train = np.flatnonzero((stars.table == "train") & ~is_outlier)
     fit, held_out = split_rows(stars.is_host[train], seed)
-    rows["train"], rows["validation"] = train[fit], train[held_out]
-    order = np.concatenate([rows[name][spread_order(len(rows[name]))] for name in SPLITS])
-    names = np.repeat(SPLITS, [len(rows[name]) for name in SPLITS])
+    parts = train[fit], train[held_out], np.flatnonzero(stars.table == "test")
+    order = np.concatenate([rows[spread_order(len(rows))] for rows in parts])
+    names = np.repeat(SPLITS, [len(rows) for rows in parts])
     # Half the bytes from here on: every network takes float32.
     return stars.replace(flux=stars.flux.astype(np.float32)).select(order).replace(split=names)
 
@@ -93,27 +90,15 @@ def to_stars(split, kind):
     "equalised": flux as distributed (float32, NaN where missing), with `cadence` and `curves`.
     "distributed": `flux` is the view's, gaps filled and the train part balanced.
     """
+    parts = [[split[kind][f"{part}_{name}"] for name in SPLITS] for part in ("x", "y", "row")]
+    x, y, row = map(np.concatenate, parts)
     if kind == "equalised":
         campaign = Campaign.from_arrays(split["campaign"])
-        return Stars(
-            **split["stars"],
-            cadence=find_cadences(split["stars"]["flux"], campaign),
-            curves=_join_splits(split["equalised"], "x"),
-        )
-    view = split["distributed"]
-    lengths = [len(view[f"y_{name}"]) for name in SPLITS]
-    return Stars(
-        table=np.repeat([TABLE_OF[name] for name in SPLITS], lengths),
-        row=_join_splits(view, "row"),
-        is_host=_join_splits(view, "y") == 1,
-        flux=_join_splits(view, "x"),
-        split=np.repeat(SPLITS, lengths),
-    )
-
-
-def _join_splits(view, name):
-    """One kind of array of a view, of all splits."""
-    return np.concatenate([view[f"{name}_{split}"] for split in SPLITS])
+        cadence = find_cadences(split["stars"]["flux"], campaign)
+        return Stars(**split["stars"], cadence=cadence, curves=x)
+    lengths = [len(part) for part in parts[1]]
+    table = np.repeat(list(TABLE_OF.values()), lengths)
+    return Stars(table, row, is_host=y == 1, flux=x, split=np.repeat(SPLITS, lengths))
 
 
 # -------------------------------------------------------------------------------- the pickle
@@ -138,15 +123,11 @@ def _make_array(buffer, dtype, shape, order):
 class _PlainUnpickler(pickle.Unpickler):
     """Loads plain arrays and scalars; a pickle that names anything else runs nothing."""
 
-    known: ClassVar = {
-        ("numpy._core.numeric", "_frombuffer"): _make_array,
-        ("numpy", "dtype"): _DType,
-    }
-
     def find_class(self, module, name):
-        if (module, name) not in self.known:
+        known = {"numpy._core.numeric._frombuffer": _make_array, "numpy.dtype": _DType}
+        if f"{module}.{name}" not in known:
             raise pickle.UnpicklingError(f"it names {module}.{name}")
-        return self.known[module, name]
+        return known[f"{module}.{name}"]
 
 
 def save_split(path, provenance, settings, campaign, stars, distributed):
