@@ -27,9 +27,9 @@ def check_length(n_cadences):
         )
 
 
-def map_blocks(function, n_stars):
+def map_blocks(function, n_stars, block=BLOCK):
     """Call a function on slices of neighbouring rows, side by side, and list what it returns."""
-    blocks = [slice(start, start + BLOCK) for start in range(0, n_stars, BLOCK)]
+    blocks = [slice(start, start + block) for start in range(0, n_stars, block)]
     # NumPy and SciPy release the interpreter while they work. Threads of matrix products within
     # threads would wait for each other, busily.
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -14,6 +14,7 @@ from scipy.fft import next_fast_len, rfft
 
 from exoplanets.lightcurves.detrend import find_median, find_spread, map_blocks
 
+BLOCK = 64  # stars measured at a time: 64 x 3197 float64 = 1.6 MB, about a processor's cache
 CUT = 4.0  # robust standard deviations of the differences beyond which a spectrum's input is cut
 LINE = 0.0012  # cycles per cadence, half width of a line (that of its smear)
 AROUND = 0.012  # cycles per cadence, half width of the surroundings it is held against
@@ -97,7 +98,7 @@ class Probe(NamedTuple):
         """The probe of every star of one table, ndarray of shape (n_stars,)."""
         if not self.of_one_star:
             return self.find(flux)
-        return np.concatenate(map_blocks(lambda rows: self.find(flux[rows]), len(flux)))
+        return np.concatenate(map_blocks(lambda rows: self.find(flux[rows]), len(flux), BLOCK))
 
 
 PROBES = (
