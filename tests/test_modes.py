@@ -6,7 +6,7 @@ from threadpoolctl import threadpool_limits
 
 from exoplanets.files import DataError
 from exoplanets.lightcurves import modes
-from exoplanets.lightcurves.campaign import FEWEST_STARS, Campaign, learn_campaign
+from exoplanets.lightcurves.campaign import Campaign, learn_campaign
 from exoplanets.sources import survey
 
 N, N_STARS, N_SHARED = 1000, 200, 5
@@ -155,7 +155,7 @@ def test_a_campaign_is_learnt_without_labels_and_in_any_order(simulated, campaig
 
 
 def test_a_few_stars_teach_a_clock_but_no_modes(simulated):
-    campaign = learn_campaign(simulated.train_flux[: FEWEST_STARS - 1])
+    campaign = learn_campaign(simulated.train_flux[: modes.FEWEST_STARS - 1])
     assert campaign.lost.any()
     assert len(campaign.modes) == 0
     assert np.all(campaign.scatter == 1)

@@ -27,15 +27,12 @@ def check_setting(field, value):
 
     Its message is the rest of a sentence that begins with the setting's name.
     """
-    limits = field.metadata
-    if limits["choices"]:
-        if value not in limits["choices"]:
-            raise ValueError(f"must be {' or '.join(limits['choices'])}, not '{value}'")
-    # A NaN fails both comparisons.
-    elif not (limits["low"] <= value <= limits["high"] and math.isfinite(value)):
-        raise ValueError(
-            f"must lie between {limits['low']:g} and {limits['high']:g}, not {value:g}"
-        )
+    _, low, high, choices = field.metadata.values()
+    if choices:
+        if value not in choices:
+            raise ValueError(f"must be {' or '.join(choices)}, not '{value}'")
+    elif not (low <= value <= high and math.isfinite(value)):  # a NaN fails both comparisons
+        raise ValueError(f"must lie between {low:g} and {high:g}, not {value:g}")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,9 +8,8 @@ from exoplanets.classifiers.keras_tools import keras, tf
 class FoldedCandidates(keras.layers.Layer):
     """Light curves to the numbers and views of their best candidates; nothing is learnt here.
 
-    A matched filter and a search over trial periods, in NumPy: see `features.find_features`. From
-    (n_stars, n_cadences, 1), any n_cadences from 500, to (n_stars, n_best, len(NUMBERS)) and
-    (n_stars, n_best, POINTS, len(VIEWS)), with `n_best` candidates per light curve.
+    `features.find_features`, in NumPy. From (n_stars, n_cadences, 1), any n_cadences from 500, to
+    (n_stars, n_best, len(NUMBERS)) and (n_stars, n_best, POINTS, len(VIEWS)).
     """
 
     def __init__(self, n_best, **kwargs):

@@ -20,7 +20,7 @@ def quiet():
     """Keep from the user what libraries write to standard error, unless they raise an error.
 
     TensorFlow's messages about drivers and processors come from C++: only redirecting the file
-    descriptor stops them. They are shown after all if the block fails.
+    descriptor stops them.
     """
     console, handler = os.dup(2), signal.getsignal(signal.SIGINT)
     with tempfile.TemporaryFile() as kept:
@@ -51,8 +51,7 @@ with quiet():
     import tensorflow as tf
 from tqdm.keras import TqdmCallback
 
-# An operation's sums are split among its threads, so their number decides how they round: it is the
-# same on every machine, whatever its number of cores.
+# The number of an operation's threads decides how its sums round: it is the same on every machine.
 N_THREADS = 2
 BATCH = 256  # stars that a network scores at a time
 

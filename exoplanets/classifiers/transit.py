@@ -1,9 +1,9 @@
 """The transit network: how it is built, trained, saved and loaded.
 
-A search finds the few periods at which a light curve's dips repeat best (`fold.py`); what it finds
-is described by numbers and by the light curve folded at that period (`features.py`); the network
-weighs each candidate, and the star's score is that of its candidates together. So do the pipelines
-of Kepler [1]_ and the networks that vet their candidates [2]_; here both are one.
+A search finds the few periods at which a light curve's dips repeat best (`fold.py`); each is
+described by numbers and by the light curve folded at it (`features.py`); the network weighs these
+candidates, and the star's score is theirs together. So do the pipelines of Kepler [1]_ and the
+networks that vet their candidates [2]_; here both are one.
 
 It sees no host label: non-hosts teach it, half of them with injected transits
 (`lightcurves/injection.py`). Each planet is shown twice, with shallow and with deep transits, and
@@ -40,7 +40,6 @@ from exoplanets.lightcurves.campaign import Campaign
 from exoplanets.lightcurves.injection import make_training_sample
 
 layers = keras.layers
-
 MODEL_LAYOUT = 4  # raised whenever the network or what scoring needs changes
 CAMPAIGN = "campaign/"  # folder of the saved file that holds the campaign's arrays
 AT_ONCE = 64  # stars that the heads are given
@@ -134,20 +133,8 @@ def make_loss(order_weight):
 def train_transit(flux, settings, seed, campaign=None):
     """Train the transit network on the raw light curves of non-hosts alone.
 
-    Parameters
-    ----------
-    flux : ndarray of shape (n_stars, n_cadences)
-        Raw flux of non-hosts, e-/s; NaN where missing.
-    settings : TransitSettings
-    seed : int
-        Of the sample, the weights and the batches.
-    campaign : exoplanets.lightcurves.campaign.Campaign, optional
-        Of the table that the stars are from.
-
-    Returns
-    -------
-    model, history
-        See `train_on_sample`.
+    For the flux and the `Campaign` see `make_training_sample`, for what is returned
+    `train_on_sample`. The seed is that of the sample, the weights and the batches.
     """
     make_reproducible(seed)
     rng = np.random.default_rng(seed)
@@ -161,8 +148,7 @@ def train_on_sample(sample, settings, seed):
     """Train the transit network on a list of `injection.Pairs`, perhaps of several surveys.
 
     The seed sets the order of the batches; `make_reproducible` was given that of the weights.
-    Returns the model (see `make_transit_network`) and a DataFrame with the loss of each epoch, the
-    mean over heads.
+    Returns the model and a DataFrame with the loss of each epoch, the mean over heads.
     """
     numbers, views = find_pair_features(sample, settings.candidates)
     has = np.concatenate([pairs.kinds == "transits" for pairs in sample]).astype(np.float32)
@@ -184,11 +170,9 @@ def train_on_sample(sample, settings, seed):
 
 def find_pair_features(sample, n_best):
     """Numbers and views of all pairs of a sample, ndarrays of shape (n_pairs, 2, n_best, ...)."""
-    parts = []
-    for pairs in sample:
-        features = find_features(pairs.curves.reshape(-1, pairs.curves.shape[2]), n_best)
-        parts.append([array.reshape(-1, 2, *array.shape[1:]) for array in features])
-    return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+    parts = [find_features(np.concatenate(pairs.curves), n_best) for pairs in sample]
+    numbers, views = map(np.concatenate, zip(*parts, strict=True))
+    return [array.reshape(-1, 2, *array.shape[1:]) for array in (numbers, views)]
 
 
 def save_transit(model, path, scoring, campaign=None):
@@ -205,9 +189,8 @@ def save_transit(model, path, scoring, campaign=None):
 def load_transit(path):
     """Load what `save_transit` saved. Only numbers are read from the file: nothing in it is run.
 
-    Returns the model, built by this code, with the file's weights; and `scoring` as it was saved,
-    with `campaign`, a `Campaign` or None. DataError if the file is missing, damaged, or of another
-    layout.
+    Returns the model, and `scoring` as it was saved, with `campaign`, a `Campaign` or None.
+    DataError if the file is missing, damaged, or of another layout.
     """
     again = "train one with `python cnn_classifier.py`"
     try:
@@ -240,9 +223,9 @@ def load_transit(path):
 def make_scorer(model):
     """A function that several threads may call, from equalised light curves to their scores.
 
-    From ndarray of shape (n_stars, n_cadences) to ndarray of shape (n_stars,), float32. A star's
-    score is the same, bit for bit, whatever other stars are scored with it: the heads are always
-    given `AT_ONCE` stars, for a product of matrices rounds as the number of its rows has it.
+    From (n_stars, n_cadences) to (n_stars,), float32. A star's score is the same, bit for bit,
+    whatever other stars are scored with it: the heads are always given `AT_ONCE` stars, for a
+    product of matrices rounds as the number of its rows has it.
     """
     layer = model.get_layer("candidates")
     weigh = tf.function(keras.Model(layer.output, model.output), reduce_retracing=True)

@@ -12,9 +12,7 @@ from exoplanets.files import DataError
 from exoplanets.lightcurves import clock, modes
 from exoplanets.lightcurves.detrend import detrend, even_out, map_blocks
 
-FEWEST_STARS = 50  # of fewer, what is shared cannot be told from what each star does
 MOST_STARS = 2500  # that modes are learnt from; more would carry little more
-LEAST_MEASURED = 0.8  # of the cadences; a star with fewer teaches nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,9 +47,7 @@ class Campaign:
         lost, missing, modes, scatter, n_stars = (np.asarray(arrays[name]) for name in names)
         n = lost.size
         whole = (
-            lost.shape == missing.shape == scatter.shape == (n,)
-            and modes.ndim == 2
-            and modes.shape[1] == n
+            lost.shape == missing.shape == scatter.shape == modes.shape[1:] == (n,)
             and lost.dtype == missing.dtype == bool
             and n_stars.shape == ()
         )
@@ -70,20 +66,17 @@ def learn_campaign(flux, found=None):
     """
     n_stars, n = flux.shape
     found = clock.find_clock(flux) if found is None else found
-    nothing = np.empty((0, n), np.float32), np.ones(n, np.float32)
-    blank = Campaign(found.lost, found.missing, *nothing, n_stars)
+    least = clock.LEAST_MEASURED * np.count_nonzero(~found.missing)
     chosen = flux[:: -(-n_stars // MOST_STARS)]
 
     def prepare(rows):
-        curves = clock.put_on_grid(chosen[rows], clock.find_cadences(chosen[rows], blank), n)
-        curves[:, found.missing] = np.nan
-        measured = np.count_nonzero(np.isfinite(curves), axis=1)
-        enough = measured >= LEAST_MEASURED * np.count_nonzero(~found.missing)
-        return detrend(curves[enough])
+        curves, n_measured = clock.place(chosen[rows], found)
+        return detrend(curves[n_measured >= least])
 
     curves = np.concatenate(map_blocks(prepare, len(chosen)))
-    if len(curves) < FEWEST_STARS:
-        return blank
+    if len(curves) < modes.FEWEST_STARS:
+        nothing = np.empty((0, n), np.float32), np.ones(n, np.float32)
+        return Campaign(found.lost, found.missing, *nothing, n_stars)
     shared = modes.learn_modes(curves)
 
     def find_rests(rows):

@@ -1,12 +1,9 @@
 """The clock of a table: the true cadence of every column of every row.
 
 The public set lost its times, and lost them differently in the two classes. A cadence that the
-campaign lost (the thrusters fired, say) was filled with the value before it in some rows, and left
-out of all others, whose later columns moved up. Filled rows tell it by their many exact repeats:
-where all filled rows of a campaign repeat, the campaign lost that cadence. So
-
-* in a *filled* row, column k is cadence k;
-* in any other row, column k is the k-th cadence that the campaign did not lose.
+campaign lost (the thrusters fired, say) was filled with the value before it in some rows: column k
+is cadence k. It was left out of all others: column k is the k-th cadence that was not lost. Where
+all filled rows of a campaign repeat the value before, the campaign lost that cadence.
 
 Rows of other campaigns are filled where their own campaign lost something: they agree with each
 other, not with the rest. Which campaign the other rows belong to is told by their noise, which all
@@ -32,6 +29,7 @@ PROFILE_WINDOW = 300  # cadences (6 d) in which two profiles are compared
 MOST_PROFILED = 400  # rows; their mean is as good as that of all
 LEAST_ALIGNED = 0.3  # correlation of the profiles; on a wrong clock it is about 0
 HIGHEST = 4.0  # robust standard deviations; higher noise counts as this high
+LEAST_MEASURED = 0.8  # of the cadences that the campaign did not lose; a star with less is dropped
 
 
 def find_measured(flux):
@@ -58,9 +56,8 @@ def find_campaigns(flux):
     """
     if len(flux) < FEWEST_FILLED:
         return []
-    repeats, comparable = np.zeros((2, *flux.shape), bool)
-    repeats[:, 1:] = flux[:, 1:] == flux[:, :-1]
-    comparable[:, 1:] = np.isfinite(flux[:, 1:] + flux[:, :-1])
+    steps = np.diff(flux, axis=1, prepend=np.nan)
+    repeats, comparable = steps == 0, np.isfinite(steps)
     common = repeats.mean(axis=0) > COMMON
     if not common.any():
         return []
@@ -76,20 +73,11 @@ def find_campaigns(flux):
 
 
 def find_cadences(flux, campaign=None):
-    """True cadence of every column of every row.
+    """True cadence of every column of every row, ndarray of shape (n_stars, n_columns), int32.
 
-    Parameters
-    ----------
-    flux : ndarray of shape (n_stars, n_columns)
-        As distributed: an injection or another treatment may undo the repeats that tell a filled
-        row.
-    campaign : campaign.Campaign, optional
-        Without one, or without a clock in it, columns are cadences.
-
-    Returns
-    -------
-    ndarray of shape (n_stars, n_columns), int32
-        Times `stars.CADENCE_DAYS`, days since the start of the campaign.
+    Times `stars.CADENCE_DAYS`, days since the start of the campaign. The flux has to be as
+    distributed: a treatment may undo the repeats that tell a filled row. Without a campaign (or a
+    `Clock`), or without a lost cadence in it, columns are cadences.
     """
     n_stars, n_columns = flux.shape
     cadences = np.tile(np.arange(n_columns, dtype=np.int32), (n_stars, 1))
@@ -110,6 +98,20 @@ def put_on_grid(flux, cadences, n_grid):
     row, column = np.nonzero(find_measured(flux) & (cadences < n_grid))
     placed[row, cadences[row, column]] = flux[row, column]
     return placed
+
+
+def place(flux, campaign=None, cadences=None):
+    """Put a table on the grid of true time, without what any campaign of it lost.
+
+    The cadences, (n_stars, n_cadences) as the flux, are found from it unless given; `campaign` may
+    be a `Clock`. Returns the curves, NaN where nothing was measured, and how many cadences of each
+    star were, ndarray of shape (n_stars,).
+    """
+    cadences = find_cadences(flux, campaign) if cadences is None else cadences
+    curves = put_on_grid(flux, cadences, flux.shape[1])
+    if campaign is not None:
+        curves[:, campaign.missing] = np.nan
+    return curves, np.count_nonzero(np.isfinite(curves), axis=1)
 
 
 class Alignment(NamedTuple):
@@ -140,9 +142,8 @@ def align(filled, other, lost):
     on_clock = np.interp(np.arange(len(lost)), kept, other[: len(kept)])
 
     def correlate(one):
-        windows = [kept[s : s + PROFILE_WINDOW] for s in range(0, len(kept), PROFILE_WINDOW)]
-        full = [window for window in windows if len(window) == PROFILE_WINDOW]
-        return np.array([np.corrcoef(one[window], filled[window])[0, 1] for window in full])
+        windows = kept[: len(kept) // PROFILE_WINDOW * PROFILE_WINDOW].reshape(-1, PROFILE_WINDOW)
+        return np.array([np.corrcoef(one[window], filled[window])[0, 1] for window in windows])
 
     profiles = np.stack([filled, other, on_clock]).astype(np.float32)
     return Alignment(correlate(other), correlate(on_clock), profiles)

@@ -29,7 +29,7 @@ def check_length(n_cadences):
 
 def map_blocks(function, n_stars, block=BLOCK):
     """Call a function on slices of neighbouring rows, side by side, and list what it returns."""
-    blocks = [slice(start, min(start + block, n_stars)) for start in range(0, n_stars, block)]
+    blocks = [slice(start, start + block) for start in range(0, n_stars, block)]
     # NumPy and SciPy release the interpreter while they work. Threads of matrix products within
     # threads would wait for each other, busily.
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -52,10 +52,9 @@ def find_spread(curves):
 
 
 def join_lines(values, knots, n_positions):
-    """Join values at knots by straight lines, flat beyond the ends, for many rows at once.
+    """`np.interp` at 0, 1, ..., `n_positions` - 1, of many rows at once: (n_rows, n_positions).
 
-    Values have the shape (n_rows, n_knots); the knots increase and are at least two. The lines are
-    read at 0, 1, ..., `n_positions` - 1. Returns an ndarray of shape (n_rows, n_positions).
+    Values have the shape (n_rows, n_knots); the knots increase and are at least two.
     """
     place = np.interp(np.arange(n_positions), knots, np.arange(len(knots)))
     left = np.minimum(place.astype(int), len(knots) - 2)
@@ -72,13 +71,11 @@ def join_lines(values, knots, n_positions):
 def find_lone_outliers(curves, gaps):
     """True where one cadence alone stands out from its neighbours.
 
-    Cosmic rays and thruster firings last one cadence; a transit of 1.5 h lasts three. What decides
-    is the shape, not the height alone, so that no transit becomes an outlier by being deep: the
-    cadence must stand out by `LONE`, and neither neighbour by more than `LONE_SHARE` of that.
-
-    Curves, (n_stars, n_cadences), are without NaN. `gaps` is True where a straight line was drawn:
-    such a line may begin at the outlier, so it does not count as a neighbour. The two first and the
-    two last cadences are never outliers.
+    Cosmic rays and thruster firings last one cadence; a transit of 1.5 h lasts three, and is no
+    outlier, however deep: the cadence must stand out by `LONE`, and neither neighbour by more than
+    `LONE_SHARE` of that. Curves, (n_stars, n_cadences), are without NaN. `gaps` is True where a
+    straight line was drawn: such a line may begin at the outlier, so it does not count as a
+    neighbour. The two first and the two last cadences are never outliers.
     """
     margin = LONE * find_spread(np.diff(curves, axis=1))
     level = (curves[:, :-4] + curves[:, 4:]) / 2
@@ -103,17 +100,10 @@ def find_trend(curves):
 
 
 def detrend(curves):
-    """Fill gaps, take out the trend, and scale.
+    """Fill gaps, take out the trend, and scale: float32, robust standard deviation 1.
 
-    Parameters
-    ----------
-    curves : ndarray of shape (n_stars, n_cadences)
-        Any unit, NaN where nothing was measured; at least one value per star.
-
-    Returns
-    -------
-    ndarray of shape (n_stars, n_cadences), float32
-        Dimensionless: robust standard deviation 1.
+    Curves (n_stars, n_cadences) are in any unit, NaN where nothing was measured; at least one value
+    per star.
     """
     level = np.nanmean(curves, axis=1, keepdims=True)
     curves = fill_gaps((curves - level).astype(np.float32))
@@ -130,10 +120,7 @@ def replace_lone_outliers(curves, gaps):
 
 
 def even_out(curves):
-    """Divide each detrended light curve by its own running spread.
-
-    Its noise then has a robust standard deviation of about 1 in every `WINDOW`.
-    """
+    """Give the noise of each detrended light curve a robust spread of about 1 in every `WINDOW`."""
     running = 1.4826 * find_trend(np.abs(curves))
     # In a gap that outlasts the window there is no noise to divide by.
     return curves / np.maximum(running, LEAST_RUNNING * find_spread(curves))

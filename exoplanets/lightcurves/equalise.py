@@ -12,8 +12,8 @@ share, replace lone outliers, even out the noise, and give it one common colour.
   little but its edges; that of a typical detrended K2 star leaves it a box. The lines of the
   thrusters, every 12 cadences, are levelled to the noise around them.
 
-Every step is odd, `equalise(-flux) == -equalise(flux)`: an inverted curve is treated exactly as the
-upright one. Column k of an equalised light curve is k * `stars.CADENCE_DAYS` days.
+Every step is odd: `equalise(-flux) == -equalise(flux)`. Column k of an equalised light curve is
+k * `stars.CADENCE_DAYS` days.
 
 References
 ----------
@@ -26,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.fft import dct, idct, next_fast_len
 
-from exoplanets.lightcurves.clock import find_cadences, find_measured, put_on_grid
+from exoplanets.lightcurves.clock import LEAST_MEASURED, find_measured, place
 from exoplanets.lightcurves.detrend import (
     SHORTEST,
     WINDOW,
@@ -41,7 +41,6 @@ from exoplanets.lightcurves.detrend import (
 )
 from exoplanets.lightcurves.modes import find_shared
 
-LEAST_MEASURED = 0.8  # of the cadences that the campaign did not lose; a star with less is dropped
 LONGEST_GAP = 48  # cadences (1 d): a longer gap parts a light curve
 AT_A_TIME = 410_000  # cadences of stars that are treated side by side
 LONGEST = 4800  # cadences (98 d) that one noise spectrum may describe: about a Kepler quarter
@@ -67,9 +66,8 @@ class Equalised(NamedTuple):
 def common_colour(frequency):
     """Noise power that every equalised light curve has, at frequencies in cycles per cadence.
 
-    White noise plus red noise of a correlation time of a few hours: about the median spectrum of
-    detrended K2 Campaign 3 stars, without the lines of the thrusters. Below one cycle per `WINDOW`,
-    where the trend was taken out, the power is held constant.
+    About the median spectrum of detrended K2 Campaign 3 stars, without the lines of the thrusters;
+    constant below one cycle per `WINDOW`, where the trend was taken out.
     """
     frequency = np.maximum(frequency, 1 / WINDOW)
     return 1 + REDNESS / (1 + (frequency / CORNER) ** 2)
@@ -89,10 +87,7 @@ def recolour(curves):
     The noise power is the mean, in each of some forty bands, of the squared cosine transform of the
     curve clipped at `CLIP`; bands are wide, and dips clipped or left out, so that a transit and its
     harmonics are not taken for noise. The filter is linear, without phase, and mirrors the curve
-    at its ends.
-
-    Curves (n_stars, n_cadences) are detrended, in any unit; afterwards their median is 0 and their
-    robust standard deviation 1.
+    at its ends. Curves (n_stars, n_cadences) are detrended, in any unit; see `equalise`.
     """
     n_cadences = curves.shape[1]
     n = next_fast_len(n_cadences, real=True)
@@ -128,18 +123,10 @@ def recolour(curves):
 def equalise(curves, campaign=None):
     """Equalise light curves on the grid of true time.
 
-    Parameters
-    ----------
-    curves : ndarray of shape (n_stars, n_cadences)
-        Any unit, at least `SHORTEST` cadences. NaN where nothing was measured, and in what
-        `campaign.missing` names.
-    campaign : campaign.Campaign, optional
-        Of the stars; without one, nothing that stars share is taken out.
-
-    Returns
-    -------
-    ndarray of shape (n_stars, n_cadences), float32
-        Dimensionless: median 0, robust standard deviation 1, `common_colour`.
+    Curves (n_stars, n_cadences), at least `SHORTEST` cadences, are in any unit, NaN where nothing
+    was measured, and in what `campaign.missing` names. Without a campaign, nothing that stars share
+    is taken out. Returns float32, dimensionless: median 0, robust standard deviation 1,
+    `common_colour`.
     """
     return recolour(flatten(curves, campaign))
 
@@ -161,8 +148,8 @@ def find_stretches(flux):
 
     Gaps of more than `LONGEST_GAP` cadences part them, and what is no longer than a trend's window
     is left out. Neighbouring ones make groups of `SHORTEST` cadences, enough to measure noise.
-    Returns a tuple of groups. A group is a tuple of pairs: the first cadence of a stretch, and the
-    first after it. ValueError if there are fewer than `SHORTEST` cadences to equalise.
+    Returns a tuple of groups, tuples of pairs: the first cadence of a stretch, and the first after
+    it. ValueError if there are fewer than `SHORTEST` cadences to equalise.
     """
     measured = np.flatnonzero(find_measured(flux))
     stretches = []
@@ -190,19 +177,11 @@ def find_stretches(flux):
 def equalise_stars(stars):
     """Equalise light curves of any lengths, with gaps of any length, each by itself.
 
-    Gaps of more than `LONGEST_GAP` cadences, and stretches too short for a trend, stay NaN. Each
-    stretch is detrended by itself; neighbouring ones make `SHORTEST` cadences for their noise.
-    Light curves with the same stretches are treated side by side.
-
-    Parameters
-    ----------
-    stars : list of ndarray of shape (n_cadences,)
-        Flux in any unit, a value per cadence, NaN where nothing was measured.
-
-    Returns
-    -------
-    list of ndarray of shape (n_cadences,), float32, or ValueError
-        See `equalise`; the error, not raised, of a star with less than `SHORTEST` cadences.
+    `stars` is a list of ndarray of shape (n_cadences,): flux in any unit, a value per cadence, NaN
+    where nothing was measured. Returns a list of the like, see `equalise`; in place of a star with
+    less than `SHORTEST` cadences a ValueError, not raised. What is in no stretch stays NaN. Each
+    stretch is detrended by itself, and a group has one noise spectrum; see `find_stretches`. Light
+    curves with the same stretches are treated side by side.
     """
     equalised, alike = [None] * len(stars), defaultdict(list)
     for i, flux in enumerate(stars):
@@ -242,25 +221,11 @@ def spread_order(n_stars):
 
 
 def equalise_table(flux, campaign=None, cadences=None):
-    """Equalise all light curves of a table.
+    """Equalise all light curves of a table, in any unit, perhaps of a campaign: an `Equalised`.
 
-    Parameters
-    ----------
-    flux : ndarray of shape (n_stars, n_cadences)
-        Any unit: the scale is divided out. NaN where missing.
-    campaign : campaign.Campaign, optional
-        Of the table; see `campaign.learn_campaign`.
-    cadences : ndarray of int of shape (n_stars, n_cadences), optional
-        True cadence of every column; found from `flux` unless given.
-
-    Returns
-    -------
-    Equalised
-
-    Raises
-    ------
-    ValueError
-        If the table is too short to be equalised at all, or not as long as the campaign's.
+    The cadences are the true ones of every column, an ndarray of int of the shape of the flux,
+    (n_stars, n_cadences); they are found from the flux unless given. ValueError if the table is too
+    short to be equalised at all, or not as long as the campaign's.
     """
     n_stars, n_cadences = flux.shape
     check_length(n_cadences)
@@ -269,25 +234,16 @@ def equalise_table(flux, campaign=None, cadences=None):
             f"light curves of {n_cadences} cadences are not of a campaign of {campaign.n_cadences}"
         )
     n_known = n_cadences if campaign is None else np.count_nonzero(~campaign.missing)
+    least = LEAST_MEASURED * n_known
 
     def treat(rows):
-        block = flux[rows]
-        times = find_cadences(block, campaign) if cadences is None else cadences[rows]
-        curves = put_on_grid(block, times, n_cadences)
-        if campaign is not None:
-            curves[:, campaign.missing] = np.nan
-        n_measured = np.count_nonzero(np.isfinite(curves), axis=1)
-        enough = n_measured >= LEAST_MEASURED * n_known
-        row = np.arange(rows.start, rows.stop)
-        dropped = [
-            (int(i), f"only {n} of {n_known} cadences were measured")
-            for i, n in zip(row[~enough], n_measured[~enough], strict=True)
-        ]
-        made = np.empty((np.count_nonzero(enough), n_cadences), np.float32)
-        if len(made):
-            made[:] = equalise(curves[enough], campaign)
-        return made, row[enough], dropped
+        times = None if cadences is None else cadences[rows]
+        curves, n_measured = place(flux[rows], campaign, times)
+        return equalise(curves[n_measured >= least], campaign), n_measured
 
-    curves, rows, dropped = zip(*map_blocks(treat, n_stars), strict=True)
-    dropped = [pair for block in dropped for pair in block]
-    return Equalised(np.concatenate(curves), np.concatenate(rows), dropped)
+    curves, n_measured = map(np.concatenate, zip(*map_blocks(treat, n_stars), strict=True))
+    dropped = [
+        (int(i), f"only {n_measured[i]} of {n_known} cadences were measured")
+        for i in np.flatnonzero(n_measured < least)
+    ]
+    return Equalised(curves, np.flatnonzero(n_measured >= least), dropped)

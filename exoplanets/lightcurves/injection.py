@@ -1,9 +1,8 @@
 """Transits injected into real light curves, and what only looks like transits.
 
 A network taught by injections sees no host label, so it cannot learn how the files were made or
-what stars hosts are. *Where* the transit goes in decides everything: into the raw flux, before any
-cleaning, so that cleaning treats it as it treats a real one. *When* it goes in decides what is
-learnt: everything repeats in true time, which a table's columns are only after its clock is known
+what stars hosts are. A transit goes into the raw flux, so that cleaning treats it as it treats a
+real one; and it repeats in true time, which a table's columns are only after its clock is known
 (`clock.py`).
 """
 
@@ -97,21 +96,10 @@ def make_dips(times, period, epoch, duration, ingress, darkening):
     Simpler than the model of `transits.py` on purpose: completeness is measured with that one,
     and what is measured with the shapes that were trained on proves little.
 
-    Parameters
-    ----------
-    times : ndarray of shape (n_cadences,)
-        Middles of the exposures, days.
-    period, epoch, duration : float
-        Days; the epoch is the middle of any one transit, the duration from first to last contact.
-    ingress : float
-        Share of half the duration in which the dip deepens: 1 for a V.
-    darkening : float
-        By how much less the dip is deep at its ends than in its middle, before ingress.
-
-    Returns
-    -------
-    ndarray of shape (n_cadences,)
-        0 outside, at most 1 in the middle.
+    Times are the middles of the exposures, (n_cadences,), the epoch that of any one transit, the
+    duration from first to last contact, all in days. `ingress` is the share of half the duration in
+    which the dip deepens, 1 for a V; `darkening` by how much less the dip is deep at its ends than
+    in its middle, before ingress. Returns 0 outside, at most 1 in the middle, (n_cadences,).
     """
     dip = np.zeros(len(times))
     for offset in (np.arange(EXPOSURES) - (EXPOSURES - 1) / 2) / EXPOSURES * CADENCE_DAYS:
@@ -130,8 +118,8 @@ def count_dips(dip):
 def draw_transits(rng, times, known=slice(None)):
     """Transits of a planet drawn at random, between 0 and 1: ndarray of shape (n_cadences,).
 
-    Periods are log-uniform, from `PERIODS`; durations are log-uniform about that of a Sun-like
-    star's transit. At least two transits are in the `known` cadences (ndarray of bool; all unless
+    Periods, from `PERIODS`, and durations, about that of a Sun-like star's transit, are
+    log-uniform. At least two transits are in the `known` cadences (ndarray of bool; all unless
     given).
     """
     while True:
@@ -260,38 +248,20 @@ def _make_block(flux, cadences, kinds, length, rng, snr_range, campaign):
     flux, cadences = (values[:, :, first : first + length] for values in (flux, cadences))
     cadences = cadences - cadences[:, :, :1]
     times = cadences * CADENCE_DAYS
-    raw = [
-        curve
-        for pair in zip(flux, times, kinds, strict=True)
-        for curve in make_pair(*pair, rng, snr_range)
-    ]
+    pairs = zip(flux, times, kinds, strict=True)
+    raw = np.concatenate([make_pair(*pair, rng, snr_range) for pair in pairs])
     clocks = np.where((kinds == "transits")[:, None, None], cadences[:, :1], cadences)
-    equalised = equalise_table(np.stack(raw), campaign, clocks.reshape(-1, length))
-    curves = np.zeros((len(raw), length), np.float32)
-    curves[equalised.rows] = equalised.curves
-    whole = np.isin(np.arange(len(raw)), equalised.rows).reshape(-1, 2).all(axis=1)
-    return curves.reshape(-1, 2, length)[whole], kinds[whole]
+    curves, rows, _ = equalise_table(raw, campaign, clocks.reshape(-1, length))
+    whole = np.isin(np.arange(len(raw)), rows).reshape(-1, 2).all(axis=1)
+    return curves[whole[rows // 2]].reshape(-1, 2, length), kinds[whole]
 
 
 def make_training_sample(flux, n_curves, rng, snr_range, campaign=None):
-    """Draw a training sample from the raw light curves of non-hosts.
+    """Draw about `n_curves` training curves: a list of `Pairs`, one for each of `VARIANTS`.
 
-    Parameters
-    ----------
-    flux : ndarray of shape (n_stars, n_cadences)
-        e-/s; NaN where missing. Of fewer stars than curves each is used several times.
-    n_curves : int
-        About; shares are rounded.
-    rng : numpy.random.Generator
-    snr_range : (float, float)
-        Of the matched filter; see `inject`.
-    campaign : campaign.Campaign, optional
-        Of the table that the stars are from.
-
-    Returns
-    -------
-    list of Pairs
-        One for each of `VARIANTS`.
+    They are made of the raw flux of non-hosts, e-/s, (n_stars, n_cadences), NaN where missing; of
+    fewer stars than curves each is used several times. `snr_range` holds the least and the greatest
+    ratio of `inject`; `campaign` is that of the table that the stars are from.
     """
     n_cadences = flux.shape[1]
     cadences = find_cadences(flux, campaign)

@@ -5,7 +5,6 @@ The leading right singular vectors of a table of light curves are what they shar
 basis vectors of the Kepler pipeline [1]_ [2]_; of each light curve the part that they explain is
 taken out. What is left still has cadences that are bad for all: its scatter over stars tells them.
 
-* Nothing here knows a label.
 * No mode is one star's: light curves are clipped, and a mode has to hold more variance than noise
   gives it, which is more than that of a star.
 * A dip does not bend the fit: what the fit leaves is clipped, and fitted again.
@@ -24,6 +23,7 @@ from threadpoolctl import threadpool_limits
 
 from exoplanets.lightcurves.detrend import find_spread
 
+FEWEST_STARS = 50  # of fewer, what is shared cannot be told from what each star does
 MOST_MODES = 64
 CLIP = 4.0  # robust standard deviations of a light curve
 CLIP_REST = 3.0  # ... and of what the modes leave of it
@@ -35,21 +35,12 @@ PASSES = 6  # of the decomposition; after every second one the rests are clipped
 
 @threadpool_limits.wrap(1, "blas")
 def learn_modes(curves):
-    """Find the light curves that many stars share.
+    """Find the light curves that many stars share, orthonormal, (n_modes, n_cadences), float32.
 
-    The decomposition is by block power iteration [1]_ from random vectors. One thread is as fast
-    as several, and keeps the last digits from depending on the number of cores.
-
-    Parameters
-    ----------
-    curves : ndarray of shape (n_stars, n_cadences), float32
-        Detrended, robust standard deviation 1, all on one clock.
-
-    Returns
-    -------
-    ndarray of shape (n_modes, n_cadences), float32
-        Orthonormal: up to `MOST_MODES` singular vectors whose singular values exceed all that as
-        many stars of white noise would have [2]_.
+    They are up to `MOST_MODES` singular vectors whose singular values exceed all that as many stars
+    of white noise would have [2]_, by block power iteration [1]_ from random vectors. The curves,
+    (n_stars, n_cadences), float32, are detrended, of robust standard deviation 1, on one clock. One
+    thread is as fast as several, and keeps the last digits from depending on the number of cores.
 
     References
     ----------
@@ -80,10 +71,7 @@ def clip_rest(rest):
 
 
 def find_shared(curves, modes):
-    """The part of each light curve that the modes explain, ndarray of shape (n_stars, n_cadences).
-
-    Curves and modes are as in `learn_modes`.
-    """
+    """The part of each light curve that the modes explain; both are as in `learn_modes`."""
     modes = modes.astype(curves.dtype)
     clipped = curves.clip(-CLIP, CLIP)
     fitted = clipped @ modes.T

@@ -3,8 +3,7 @@
 Stars that were observed together drift together. Where their files have the mission's cadence
 numbers, or equal times, neither pixels nor pointing are needed to see it: the modes of a sample
 (`lightcurves/modes.py`) are learnt in parts of up to `LONGEST` cadences, about a quarter of Kepler,
-and kept in a file for the next stars of the same campaign. A star that shares nothing stays as it
-is.
+and kept in a file for the next stars of the same campaign.
 """
 
 import itertools
@@ -14,18 +13,16 @@ import numpy as np
 
 from exoplanets.files import DataError, atomic_write
 from exoplanets.lightcurves.detrend import even_out, find_spread, find_trend
-from exoplanets.lightcurves.equalise import LONGEST, LONGEST_GAP
+from exoplanets.lightcurves.equalise import LONGEST, LONGEST_GAP, SHORTEST
 from exoplanets.lightcurves.gaps import fill_gaps
-from exoplanets.lightcurves.modes import find_shared, find_shared_scatter, learn_modes
+from exoplanets.lightcurves.modes import FEWEST_STARS, find_shared, find_shared_scatter, learn_modes
 from exoplanets.stars import CADENCE_DAYS
 
 CLOCKS = ("cadence numbers", "times")  # in order of preference
-FEWEST_STARS = 50  # of fewer, what is shared cannot be told from what each star does
 MOST_STARS = 2000  # that modes are learnt from; more would carry little more
 MOST_VALUES = 32_000_000  # flux values that are kept for it: 256 MB with their columns
 MOST_COLUMNS = 1 << 22  # from the first to the last cadence of all stars: some 200 years
 LEAST_MEASURED = 0.5  # of a part's cadences; a star with fewer is not told in that part
-SHORTEST_PART = 500  # cadences
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +56,8 @@ class OwnCampaign:
     def _find_parts(self, star):
         """Yield each part that a star was measured in enough.
 
-        Its place in `modes`, its number of columns, and the star's cadences in it: True for them,
-        and their columns in the part.
+        Its place in `modes`, its number of columns, a mask of the star's cadences in it, and their
+        columns in the part.
         """
         columns = find_cells(star, self.clock, self.zero)
         if columns is None:
@@ -95,10 +92,9 @@ class OwnCampaign:
                 and (np.diff(parts.ravel()) >= 0).all()
                 and parts.min() >= 0
                 and modes.dtype == scatter.dtype == np.float32
-                and (modes.shape[1:], scatter.shape) == ((n_columns,), (n_columns,))
+                and modes.shape[1:] == scatter.shape == (n_columns,)
                 and np.isfinite(modes).all()
-                and np.isfinite(scatter).all()
-                and (scatter > 0).all()
+                and ((scatter > 0) & np.isfinite(scatter)).all()
             )
         except FileNotFoundError:
             raise DataError(f"'{path}' is missing: make it with --campaign learn") from None
@@ -119,22 +115,11 @@ def find_cells(star, clock, zero):
 
 
 def learn_own_campaign(stars):
-    """Learn what stars share that were observed together.
+    """Learn from an iterable of `own_stars.Star` what stars share that were observed together.
 
-    Parameters
-    ----------
-    stars : iterable of own_stars.Star
-        Read one after the other, until `MOST_STARS` stars or `MOST_VALUES` of flux are kept. The
-        first that has a clock tells which: those without it teach nothing.
-
-    Returns
-    -------
-    OwnCampaign
-
-    Raises
-    ------
-    files.DataError
-        If there are too few stars on one clock.
+    They are read one after the other, until `MOST_STARS` stars or `MOST_VALUES` of flux are kept.
+    The first that has a clock tells which: those without it teach nothing. DataError if there are
+    too few stars on one clock. Returns an `OwnCampaign`.
     """
     clock, zero, kept, n_values, n_read = None, 0.0, [], 0, 0
     for star in stars:
@@ -161,11 +146,11 @@ def learn_own_campaign(stars):
         raise DataError("--campaign learn needs stars of one campaign: these lie centuries apart")
     kept = [(columns - first, flux) for columns, flux in kept]
     zero += first if clock == CLOCKS[0] else first * CADENCE_DAYS
-    learnt = {part: _learn_part(kept, *part) for part in find_parts(kept, n_columns)}
-    learnt = {part: found for part, found in learnt.items() if found is not None}
+    parts = find_parts(kept, n_columns)
+    learnt = {part: found for part in parts if (found := _learn_part(kept, *part))}
     if not learnt:
         raise DataError(
-            f"--campaign learn found no {SHORTEST_PART} cadences that {FEWEST_STARS} of the "
+            f"--campaign learn found no {SHORTEST} cadences that {FEWEST_STARS} of the "
             f"{len(kept)} stars share by their {clock}: give stars of one campaign"
         )
     modes, scatters = zip(*learnt.values(), strict=True)
@@ -186,7 +171,7 @@ def find_parts(kept, n_columns):
     shared = np.flatnonzero(n_stars >= FEWEST_STARS)
     parts = []
     for run in np.split(shared, np.flatnonzero(np.diff(shared) > LONGEST_GAP + 1) + 1):
-        if len(run) and run[-1] + 1 - run[0] >= SHORTEST_PART:
+        if len(run) and run[-1] + 1 - run[0] >= SHORTEST:
             n_parts = -(-(run[-1] + 1 - run[0]) // LONGEST)
             edges = np.linspace(run[0], run[-1] + 1, n_parts + 1).astype(int)
             parts += itertools.pairwise(edges)

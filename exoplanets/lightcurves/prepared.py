@@ -71,25 +71,10 @@ def describe_clock(clock):
 def prepare(stars, provenance, data_dir, sigmas=None, min_cadences=None, *, decide=False):
     """Equalise all stars and find the outliers among the training stars, or read what was kept.
 
-    Parameters
-    ----------
-    stars, provenance
-        Of both tables; see `kaggle.load`.
-    data_dir : path
-        Where the result is kept for later steps.
-    sigmas, min_cadences : optional
-        Of the `OutlierRule`; by default those that were kept, or else the published study's.
-    decide : bool
-        Keep the rule for later steps even if another was kept before.
-
-    Returns
-    -------
-    Prepared
-
-    Raises
-    ------
-    DataError
-        If one class has no star that can be used.
+    Stars and provenance are those of both tables (see `kaggle.load`); the result, `Prepared`, is
+    kept in `data_dir` for later steps. Of the `OutlierRule`, what is None is as it was kept, or
+    else the published study's; with `decide` this rule is kept even if another was kept before.
+    DataError if one class has no star that can be used.
     """
     path = Path(data_dir) / FILE
     key = _digest_inputs(provenance)
@@ -126,12 +111,9 @@ def prepare(stars, provenance, data_dir, sigmas=None, min_cadences=None, *, deci
 
 def _digest_inputs(provenance):
     """What the result depends on: the content of both tables, and the code of this layer."""
-    digest = hashlib.sha256()
-    for name in TABLES:
-        digest.update(provenance[name]["sha256"].encode())
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+    content = [provenance[name]["sha256"].encode() for name in TABLES]
+    content += [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
+    return hashlib.sha256(b"".join(content)).hexdigest()
 
 
 def _equalise(stars):

@@ -68,11 +68,6 @@ def measure_line(flux, frequencies):
     return excess
 
 
-def measure_no_line(flux):
-    """Weakness of the line at 1/11.2 cycles per cadence and its harmonics."""
-    return -measure_line(flux, np.arange(1, 5) / 11.2)
-
-
 def find_lag_one(flux):
     """Correlation of neighbouring cadences."""
     centred = flux - flux.mean(axis=1, keepdims=True, dtype=np.float64)
@@ -86,11 +81,6 @@ def find_smoothness(flux):
     spread = find_median(np.abs(flux - find_median(flux)))
     steps = find_median(np.abs(np.diff(flux, axis=1)))
     return (-steps / np.maximum(spread, 1e-100))[:, 0]
-
-
-def find_position(flux):
-    """Less the row's number in its table."""
-    return -np.arange(len(flux), dtype=float)
 
 
 class Probe(NamedTuple):
@@ -125,7 +115,7 @@ PROBES = (
           THRUSTERS),
     Probe("line at 3/12", "L2", partial(measure_line, frequencies=[3 / 12]), LESS_REMOVED,
           THRUSTERS),
-    Probe("no line at 1/11.2", "L2", measure_no_line,
+    Probe("no line at 1/11.2", "L2", lambda flux: -measure_line(flux, np.arange(1, 5) / 11.2),
           "Cadences were dropped: the thrusters' 6 h are 11.2 cadences in one class only.",
           THRUSTERS),
     Probe("row median", "L3", find_median_offset,
@@ -133,7 +123,7 @@ PROBES = (
           "other."),
     Probe("clean decimals", "L4", find_clean_decimals,
           "One class went through an arithmetic that the other did not."),
-    Probe("row position", "L5", find_position,
+    Probe("row position", "L5", lambda flux: -np.arange(len(flux), dtype=float),
           "Hosts stand together in the file: a filter across rows blurs them into each other.",
           of_one_star=False),
     Probe("lag-1 autocorrelation", "L6", find_lag_one,

@@ -14,22 +14,11 @@ def balance(x, y, seed):
 
     SMOTE (Chawla et al. 2002, JAIR 16, 321) makes hosts up to 1 per 10 non-hosts, between a host
     and one of its five nearest; random under-sampling then drops non-hosts down to 5 per host. A
-    step whose aim is already met is skipped; both report what they could not do.
+    step whose aim is already met is skipped.
 
-    Parameters
-    ----------
-    x : ndarray of shape (n_stars, n_cadences)
-    y : ndarray of shape (n_stars,)
-        1 host, 0 non-host.
-    seed : int
-
-    Returns
-    -------
-    x, y : ndarray
-    source : ndarray of shape (n_balanced,)
-        Index into the input; -1 for a host that SMOTE made.
-    notes : list of str
-        What was skipped or lowered, and why.
+    Light curves `x` have the shape (n_stars, n_cadences), labels `y` (n_stars,), 1 for a host, 0
+    for a non-host. Returns both; of each star its index in the input, -1 for a host that SMOTE
+    made; and a list of str, what was skipped or lowered, and why.
     """
     notes = []
     source = np.arange(len(y))
@@ -47,10 +36,10 @@ def balance(x, y, seed):
         )
         x, y = smote.fit_resample(x, y)
         source = np.concatenate([source, np.full(len(y) - len(source), -1)])  # made ones come last
-    if np.sum(y == 1) >= np.sum(y == 0) * HOSTS_PER_NON_HOST:
+    n_hosts = np.sum(y == 1)
+    if n_hosts >= n_others * HOSTS_PER_NON_HOST:
         notes.append(
-            f"under-sampling skipped: {np.sum(y == 1)} hosts are already 1 per 5 of "
-            f"{np.sum(y == 0)} non-hosts"
+            f"under-sampling skipped: {n_hosts} hosts are already 1 per 5 of {n_others} non-hosts"
         )
     else:
         sampler = RandomUnderSampler(sampling_strategy=HOSTS_PER_NON_HOST, random_state=seed)

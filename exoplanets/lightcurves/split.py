@@ -3,7 +3,6 @@
 import json
 import pickle
 import re
-from typing import ClassVar
 
 import numpy as np
 from sklearn.model_selection import train_test_split
@@ -22,7 +21,7 @@ LAYOUT = 3  # raised whenever the pickle's layout changes
 VALIDATION_SHARE = 0.2
 PARTS = (*LIGHT_CURVES, "campaign", "stars")  # of the pickle that hold arrays
 DTYPES = ("f4", "f8", "i1", "i4", "i8", "b1")  # what an array passed on may hold, beside text
-TABLE_OF = {"train": "train", "validation": "train", "test": "test"}  # file of each split's stars
+TABLE_OF = {"train": "train", "validation": "train", "test": "test"}  # of each of `SPLITS`
 
 
 # --------------------------------------------------------------------------------- the split
@@ -49,15 +48,13 @@ def split_rows(is_host, seed):
 def split_stars(stars, is_outlier, seed):
     """Split the stars of both tables: train, validation and test; outliers are left out.
 
-    Returns `Stars` with `split`, and flux as float32; split after split, and in each in an order in
-    which the place of a star tells nothing (`equalise.spread_order`).
+    Returns `Stars` with `split`, and flux as float32; split after split, each in `spread_order`.
     """
-    rows = {"test": np.flatnonzero(stars.table == "test")}
     train = np.flatnonzero((stars.table == "train") & ~is_outlier)
     fit, held_out = split_rows(stars.is_host[train], seed)
-    rows["train"], rows["validation"] = train[fit], train[held_out]
-    order = np.concatenate([rows[name][spread_order(len(rows[name]))] for name in SPLITS])
-    names = np.repeat(SPLITS, [len(rows[name]) for name in SPLITS])
+    parts = train[fit], train[held_out], np.flatnonzero(stars.table == "test")
+    order = np.concatenate([rows[spread_order(len(rows))] for rows in parts])
+    names = np.repeat(SPLITS, [len(rows) for rows in parts])
     # Half the bytes from here on: every network takes float32.
     return stars.replace(flux=stars.flux.astype(np.float32)).select(order).replace(split=names)
 
@@ -65,34 +62,17 @@ def split_stars(stars, is_outlier, seed):
 def make_distributed(stars, seed):
     """The view `distributed`: flux as distributed, gaps filled, the train part balanced.
 
-    Parameters
-    ----------
-    stars : Stars
-        With `split`.
-    seed : int
-
-    Returns
-    -------
-    view : dict of ndarray
-        Per split `x_*`, float32, e-/s; `y_*`, int8, 1 for a host; `row_*`, int64, row in the
-        star's file, -1 for a host that SMOTE made.
-    notes : list of str
-        What the balancing did not do, and why.
+    A dict: per split `x_*`, float32, e-/s; `y_*`, int8, 1 for a host; `row_*`, int64, row in the
+    star's file, -1 for a host that SMOTE made. Also returns what the balancing did not do, and why,
+    a list of str.
     """
     # As in the study: within a split, the stars stand as in the file.
-    view = _make_view(stars, stars.flux, np.argsort(stars.row))
-    for name in SPLITS:
-        view[f"x_{name}"] = fill_gaps(view[f"x_{name}"])
+    view = _make_view(stars, fill_gaps(stars.flux), np.argsort(stars.row))
     view["x_train"], view["y_train"], source, notes = balance(
         view["x_train"], view["y_train"], seed
     )
     view["row_train"] = np.where(source >= 0, view["row_train"][source], -1)
     return view, notes
-
-
-def make_equalised(stars):
-    """The view `equalised`: as `distributed`, but of the equalised curves, none resampled."""
-    return _make_view(stars, stars.curves, np.arange(len(stars)))
 
 
 def _make_view(stars, x, order):
@@ -110,27 +90,15 @@ def to_stars(split, kind):
     "equalised": flux as distributed (float32, NaN where missing), with `cadence` and `curves`.
     "distributed": `flux` is the view's, gaps filled and the train part balanced.
     """
+    parts = [[split[kind][f"{part}_{name}"] for name in SPLITS] for part in ("x", "y", "row")]
+    x, y, row = map(np.concatenate, parts)
     if kind == "equalised":
         campaign = Campaign.from_arrays(split["campaign"])
-        return Stars(
-            **split["stars"],
-            cadence=find_cadences(split["stars"]["flux"], campaign),
-            curves=_join_splits(split["equalised"], "x"),
-        )
-    view = split["distributed"]
-    lengths = [len(view[f"y_{name}"]) for name in SPLITS]
-    return Stars(
-        table=np.repeat([TABLE_OF[name] for name in SPLITS], lengths),
-        row=_join_splits(view, "row"),
-        is_host=_join_splits(view, "y") == 1,
-        flux=_join_splits(view, "x"),
-        split=np.repeat(SPLITS, lengths),
-    )
-
-
-def _join_splits(view, name):
-    """One kind of array of a view, of all splits."""
-    return np.concatenate([view[f"{name}_{split}"] for split in SPLITS])
+        cadence = find_cadences(split["stars"]["flux"], campaign)
+        return Stars(**split["stars"], cadence=cadence, curves=x)
+    lengths = [len(part) for part in parts[1]]
+    table = np.repeat(list(TABLE_OF.values()), lengths)
+    return Stars(table, row, is_host=y == 1, flux=x, split=np.repeat(SPLITS, lengths))
 
 
 # -------------------------------------------------------------------------------- the pickle
@@ -155,19 +123,15 @@ def _make_array(buffer, dtype, shape, order):
 class _PlainUnpickler(pickle.Unpickler):
     """Loads plain arrays and scalars; a pickle that names anything else runs nothing."""
 
-    known: ClassVar = {
-        ("numpy._core.numeric", "_frombuffer"): _make_array,
-        ("numpy", "dtype"): _DType,
-    }
-
     def find_class(self, module, name):
-        if (module, name) not in self.known:
+        known = {"numpy._core.numeric._frombuffer": _make_array, "numpy.dtype": _DType}
+        if f"{module}.{name}" not in known:
             raise pickle.UnpicklingError(f"it names {module}.{name}")
-        return self.known[module, name]
+        return known[f"{module}.{name}"]
 
 
 def save_split(path, provenance, settings, campaign, stars, distributed):
-    """Pickle what step 4 needs; see `split_stars`, `make_distributed` and `load_split`."""
+    """Pickle what step 4 needs; `load_split` says what that is."""
     # Through JSON, and as views: the same content always gives the same bytes, whatever is shared.
     provenance, settings = json.loads(json.dumps([provenance, settings]))
     names = ("table", "row", "is_host", "split", "flux")
@@ -176,7 +140,7 @@ def save_split(path, provenance, settings, campaign, stars, distributed):
         "provenance": provenance,
         "settings": settings,
         "distributed": distributed,
-        "equalised": make_equalised(stars),
+        "equalised": _make_view(stars, stars.curves, np.arange(len(stars))),
         "campaign": campaign.to_arrays(),
         "stars": {name: getattr(stars, name) for name in names},
     }
@@ -194,20 +158,13 @@ def _find_digest(split):
 
 
 def load_split(path):
-    """Load and check what step 3 passes on.
+    """Load and check what step 3 passes on: a dict.
 
-    Returns
-    -------
-    dict
-        `layout`; `provenance` of the tables; `settings` of step 3; the views `distributed` and
-        `equalised` (`make_distributed`, `make_equalised`); `campaign`, the arrays of a `Campaign`;
-        and `stars`: `table`, `row`, `is_host`, `split` and `flux` (float32, NaN where missing)
-        of every star, in the order of `equalised`.
-
-    Raises
-    ------
-    DataError
-        If it is missing, damaged, of another layout, or holds anything but such arrays.
+    `layout`; `provenance` of the tables; `settings` of step 3; the views `distributed` (see
+    `make_distributed`) and `equalised`, the same of the equalised curves, none resampled;
+    `campaign`, the arrays of a `Campaign`; and `stars`: `table`, `row`, `is_host`, `split` and
+    `flux` (float32, NaN where missing) of every star, in the order of `equalised`. DataError if the
+    file is missing, damaged, of another layout, or holds anything but that.
     """
     again = "run `python data_preprocessing.py` first"
     try:
@@ -222,57 +179,43 @@ def load_split(path):
         raise DataError(f"'{path}' is not this project's pickle ({reason}): {again}") from error
     if not isinstance(split, dict) or split.get("layout") != LAYOUT:
         raise DataError(f"'{path}' has another layout than this version's: {again}")
-    if problem := _find_problem(split):
+    try:
+        problem = next(_find_problems(split), None)
+    except Exception as error:  # another type, a missing name: whatever the content makes of this
+        problem = one_line(f"{type(error).__name__} {error}", 120)
+    if problem:
         raise DataError(f"'{path}' is damaged ({problem}): {again}")
     return split
 
 
-def _find_problem(split):
-    """What is wrong with the content of a split, or None."""
-    try:
-        if split["sha256"] != _find_digest(split):
-            return "its content changed since it was written"
-        describe(split["provenance"])
-        for kind in LIGHT_CURVES:
-            if problem := _check_view(split[kind]):
-                return f"{kind}: {problem}"
-        campaign = Campaign.from_arrays(split["campaign"])
-        if campaign.n_cadences != split["equalised"]["x_test"].shape[1]:
-            return "the campaign is of another length than the curves"
-        return _check_stars(split)
-    except Exception as error:  # another type, a missing name: whatever the content makes of this
-        return one_line(f"{type(error).__name__} {error}", 120)
-
-
-def _check_view(view):
-    """What is wrong with a view, or None."""
-    width = view["x_test"].shape[1]
-    for name in SPLITS:
-        x, y, row = (view[f"{part}_{name}"] for part in ("x", "y", "row"))
-        if x.dtype != np.float32 or y.dtype != np.int8 or row.dtype != np.int64:
-            return f"{name} arrays of another type"
-        if x.shape != (len(y), width) or y.shape != row.shape or y.ndim != 1:
-            return f"{name} arrays of different lengths"
-        if not np.isfinite(x).all():
-            return f"x_{name} is not finite"
-        if not np.isin(y, (0, 1)).all():
-            return f"a label in y_{name} is neither 0 nor 1"
-        if len(np.unique(y)) < 2:
-            return f"{name} stars of one class only"
-    return None
-
-
-def _check_stars(split):
-    """What is wrong with the table of stars, or None."""
+def _find_problems(split):
+    """Yield what is wrong with the content of a split; each check relies on those before it."""
+    if split["sha256"] != _find_digest(split):
+        yield "its content changed since it was written"
+    describe(split["provenance"])
+    width = split["equalised"]["x_test"].shape[1]
+    for kind in LIGHT_CURVES:
+        for name in SPLITS:
+            x, y, row = (split[kind][f"{part}_{name}"] for part in ("x", "y", "row"))
+            if x.dtype != np.float32 or y.dtype != np.int8 or row.dtype != np.int64:
+                yield f"{kind}: {name} arrays of another type"
+            if x.shape != (len(y), width) or y.shape != row.shape or y.ndim != 1:
+                yield f"{kind}: {name} arrays of different lengths"
+            if not np.isfinite(x).all():
+                yield f"{kind}: x_{name} is not finite"
+            if not np.isin(y, (0, 1)).all():
+                yield f"{kind}: a label in y_{name} is neither 0 nor 1"
+            if len(np.unique(y)) < 2:
+                yield f"{kind}: {name} stars of one class only"
+    if Campaign.from_arrays(split["campaign"]).n_cadences != width:
+        yield "the campaign is of another length than the curves"
     stars, view = split["stars"], split["equalised"]
-    flux = stars["flux"]
-    if flux.dtype != np.float32 or np.isinf(flux).any():
-        return "an infinite flux"
+    if stars["flux"].dtype != np.float32 or np.isinf(stars["flux"]).any():
+        yield "an infinite flux"
     for name in SPLITS:
         mine = stars["split"] == name
         if not (stars["table"][mine] == TABLE_OF[name]).all():
-            return f"{name} stars of another table"
+            yield f"{name} stars of another table"
         same = np.array_equal(stars["row"][mine], view[f"row_{name}"])
         if not same or not np.array_equal(stars["is_host"][mine], view[f"y_{name}"] == 1):
-            return f"{name} stars differ between the views"
-    return None
+            yield f"{name} stars differ between the views"
