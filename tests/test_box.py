@@ -127,6 +127,20 @@ def test_of_years_a_period_is_not_given_as_its_quarter():
     assert found.depth == pytest.approx(6, rel=0.2)
 
 
+def test_a_trial_period_at_which_no_box_fits_is_no_peak(monkeypatch):
+    power = box.BoxLeastSquaresModel.power
+
+    def leave_unset(self, periods, *args, **kwargs):
+        found = power(self, periods, *args, **kwargs)
+        found.depth[5], found.duration[5] = -np.inf, 1e300  # as Astropy leaves it
+        return found
+
+    time = np.arange(3197) * CADENCE_DAYS
+    curve = noise(1, seed=17, n_cadences=3197)[0] + make_dips(4.3, 1.0, 4, 4.0, time)
+    monkeypatch.setattr(box.BoxLeastSquaresModel, "power", leave_unset)
+    assert box.search_star(curve).period == pytest.approx(4.3, rel=1e-3)
+
+
 def test_a_gap_is_no_transit_that_is_missing():
     """The statistic of a planet hardly depends on the gap between its two halves."""
     measured = [np.arange(1300), np.arange(1300) + 1300 + 34_000]  # 700 d apart
