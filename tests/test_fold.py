@@ -178,7 +178,23 @@ def test_a_period_too_long_for_a_window_is_found_in_years(days):
     period = days / CADENCE_DAYS
     curve = make_coloured(np.random.default_rng(8), 1, 4 * YEAR)
     dig(curve[0], period, 0.3 * period, duration=10, depth=5.0)
-    found, noise = fold.find_ephemerides(find_events(curve), whole(curve), 4)
+    events = find_events(curve)
+    found, noise = fold.find_ephemerides(events, whole(curve), 4)
     assert found.period[0] == pytest.approx(period, rel=2e-4)
-    assert noise.shape == (4, 3)
     assert (np.abs(found.period[1:] / period - 1) > fold.APART).all()
+    # A candidate is held against the noise of the search that found it.
+    is_rare = found.period * CADENCE_DAYS > 1.1 * fold.RARE[0].shortest
+    np.testing.assert_array_equal(
+        noise[is_rare] - fold.search_periods(events, whole(curve), 4, fold.RARE)[2], 0
+    )
+
+
+def test_a_star_measured_for_weeks_is_not_searched_for_months_beside_one_of_years():
+    curves = make_coloured(np.random.default_rng(9), 2, 2 * YEAR)
+    measured = whole(curves)
+    measured[0, 1300:-1300] = False
+    curves[~measured] = 0
+    events = find_events(curves, measured)
+    together, alone = (fold.find_ephemerides(events[:k], measured[:k], 3)[0] for k in (2, 1))
+    for one, other in zip(together, alone, strict=True):
+        np.testing.assert_array_equal(one[:3], other)

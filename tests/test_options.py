@@ -29,7 +29,7 @@ def test_every_default_runs_the_full_experiment():
 @pytest.mark.parametrize(
     ("option", "values"),
     [
-        ("--seed", ["-1", "4294967296", "1.5", "", "x", "²", "1" * 5000]),
+        ("--seed", ["-1", "4294967296", "1.5", "", "x", "²", "٣", "+5", "1_000", "1" * 5000]),
         ("--sigmas", ["nan", "inf", "-inf", "0", "-3", "1e999", "x", ""]),
         ("--min-cadences", ["0", "-1", "2.5", "x", "1" * 30]),
     ],

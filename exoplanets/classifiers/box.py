@@ -25,13 +25,13 @@ from scipy.optimize import minimize
 from exoplanets.classifiers.base import Classifier
 from exoplanets.stars import CADENCE_DAYS
 
-MONTHS = 22.0  # days: from this period on, what was measured counts, without the gaps
+MONTHS = 22.0  # days; `FEWEST_TRANSITS` of longer periods have to fit in what was measured
 SEARCHES = (  # shortest and longest period (d), box widths (h)
     (0.6, 3.0, (1.5, 3.0)),
     (3.0, MONTHS, (2.5, 4.0, 7.0)),
     (MONTHS, np.inf, (4.0, 8.0, 12.0)),
 )
-FEWEST_TRANSITS = 3  # in the baseline, at the longest period
+FEWEST_TRANSITS = 3  # in the baseline, with its gaps, at the longest period
 DRIFT = 1.5  # trial periods in which a transit drifts by its own duration over the baseline
 BIN = 2  # cadences averaged before the search
 FLARE = 4.0  # robust standard deviations; brightenings are cut there, dips are not

@@ -14,8 +14,6 @@ BLOCK = 820_000  # cadences at a time (256 stars of 65 days): more leave the pro
 POINTS, REACH = 24, 3  # of a view: points, and transit durations it reaches to either side
 DEEPEST, TALLEST = -12.0, 4.0  # of a light curve in a view, its standard deviations
 LEAST_PERIOD = 0.9  # of the shortest trial period: candidates were followed a little from there
-# Periods of years count as this one, days: the network is taught with light curves of 65 days.
-LONGEST_PERIOD = 1.01 * SEARCHES[-1].longest
 STRONG = 3.0  # scatters, of an event that is counted
 VIEWS = ("all", "even", "odd", "half")  # transits, every second, the others, and half-way between
 NUMBERS = (
@@ -154,7 +152,6 @@ def describe_candidates(curves, events, measured, candidates, noise):
             1e-3 + np.maximum(strong - own, 0) / np.maximum(measured.sum(axis=1), 1)[star]
         )
 
-    period = np.minimum(period, LONGEST_PERIOD / CADENCE_DAYS)
     numbers = [
         *of_events,
         np.log(n_events),

@@ -35,7 +35,7 @@ SEARCHES = (
     PeriodRange(4, 2.2, 8.0, (0, 1, 2)),
     PeriodRange(5, 8.0, 33.0, (1, 2, 3)),
 )
-# Of light curves that are longer than `LONGEST`: no window of theirs holds two such periods.
+# Periods too long for a window: for them, a light curve longer than `LONGEST` is searched whole.
 RARE = (PeriodRange(8, 33.0, np.inf, (2, 3), fewest=3),)
 N_RARE_DRIFTS = 5  # as `N_DRIFTS`, for these periods: their steps are longer
 DRIFT = 2.5  # steps by which two neighbouring trial periods differ over the light curve
@@ -315,13 +315,13 @@ def find_ephemerides(events, measured, n_best):
     n_stars, _, n = events.shape
     laid = lay_side_by_side(events, measured)
     candidates, noise = _search_windows(events, measured, laid, n_best)
-    if n > LONGEST and has_rare(measured).any():
+    if n > LONGEST and is_long(measured).any():
         rare, rare_noise = _search_rare(events, measured, laid, n_best)
         order = np.argsort(np.concatenate([candidates.star, rare.star]), kind="stable")
         both = map(np.concatenate, zip(candidates, rare, strict=True))
         candidates = Candidates(*(column[order] for column in both))
         noise = np.concatenate([noise, rare_noise])[order]
-    chosen = _choose_best(candidates, noise, n_stars, n_best)
+    chosen = _choose_best(candidates, n_stars, n_best)
     return Candidates(*(column[chosen] for column in candidates)), noise[chosen]
 
 
@@ -333,12 +333,11 @@ def _search_rare(events, measured, laid, n_best):
     first, last = np.zeros(len(star), int), np.full(len(star), n - 1)
     few = np.full(len(star), N_RARE_DRIFTS)
     found = follow(laid, star, period.ravel(), epoch.ravel(), first, last, last / 2, few)
-    noise /= np.sqrt(measured.mean(axis=1, keepdims=True))  # as if it had no gaps
-    noise[~has_rare(measured)] = np.inf  # no candidate is above that
+    found.snr[~is_long(measured)[star]] = -np.inf  # others are chosen
     return found, noise[star]
 
 
-def has_rare(measured):
+def is_long(measured):
     """Whether each light curve was measured long enough for periods of `RARE`, (n_stars,)."""
     return measured.sum(axis=1) * CADENCE_DAYS > RARE[0].fewest * RARE[0].shortest
 
@@ -401,13 +400,9 @@ def find_ends(measured, star, first, last):
     return earliest, latest
 
 
-def _choose_best(candidates, noise, n_stars, n_best):
-    """Rows of the strongest candidates of each star, of different periods.
-
-    Where many periods are tried some are strong by chance: what counts is how far a candidate is
-    above the noise of its own search.
-    """
-    strength = (candidates.snr.max(axis=1) - noise[:, -1]).reshape(n_stars, -1)
+def _choose_best(candidates, n_stars, n_best):
+    """Rows of the strongest candidates of each star, of different periods."""
+    strength = candidates.snr.max(axis=1).reshape(n_stars, -1)
     period = candidates.period.reshape(strength.shape)
     chosen = np.empty((n_stars, n_best), int)
     for k in range(n_best):

@@ -13,8 +13,14 @@ from exoplanets.files import stop
 
 VERSION = "2.0.0"
 ROOT = Path(__file__).resolve().parents[2]
-LARGEST = 10**18  # whole number, which fits 64 bits
 LARGEST_SEED = 2**32 - 1  # NumPy, scikit-learn and Keras take no larger one
+
+
+def read_whole(text):
+    """A whole number of at most 18 decimal digits, which fits 64 bits; ValueError otherwise."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise ValueError(text)
+    return int(text)
 
 
 def make_reader(read, is_right, what):
@@ -29,15 +35,15 @@ def make_reader(read, is_right, what):
     return parse
 
 
-parse_positive = make_reader(int, lambda n: 1 <= n <= LARGEST, "whole number of at least 1")
-parse_folds = make_reader(int, lambda n: 2 <= n <= LARGEST, "number of folds, 2 or more")
+parse_positive = make_reader(read_whole, lambda n: n >= 1, "whole number of at least 1")
+parse_folds = make_reader(read_whole, lambda n: n >= 2, "number of folds, 2 or more")
 parse_seed = make_reader(
-    int, lambda n: 0 <= n <= LARGEST_SEED, f"whole number from 0 to {LARGEST_SEED}"
+    read_whole, lambda n: n <= LARGEST_SEED, f"whole number from 0 to {LARGEST_SEED}"
 )
 parse_positive_number = make_reader(float, lambda x: 0 < x < math.inf, "number above 0")
 parse_rows = make_reader(
-    lambda text: [int(part) for part in text.split(",")],
-    lambda rows: min(rows) >= 0,
+    lambda text: [read_whole(part.strip()) for part in text.split(",")],
+    bool,
     "list of row numbers such as 3,7,40",
 )
 
