@@ -16,7 +16,7 @@ from exoplanets.stars import CADENCE_DAYS
 FINEST_STEP = 8  # cadences from one hidden stretch to the next, at least
 MOST_HIDDEN, LEAST_HIDDEN = 240, 60  # stretches hidden in turn; of longer curves fewer and longer
 CADENCES_IN_ALL = 4_000_000  # that the network is given of one star, about: some seconds
-CADENCES_AT_ONCE = 1 << 17  # that the network is given while stretches are hidden
+CADENCES_AT_ONCE = 1_640_000  # of these, at once: two blocks of `features.py`, for two cores
 TREND = 97  # cadences (2 d) of the running median that is taken out of the flux before it is folded
 
 
