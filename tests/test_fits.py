@@ -233,7 +233,7 @@ def test_integers_that_stand_for_no_value_are_missing(tmp_path, kind, null, zero
 
 
 def test_a_table_with_one_star_a_row_is_refused_unless_it_has_one_row(tmp_path):
-    for n_rows, form in ((1, f"{N}D"), (2, f"{N}D"), (2, "PD()")):
+    for n_rows, form in ((1, f"{N}D"), (1, "PD()"), (2, f"{N}D"), (2, "PD()")):
         columns = [
             fits.Column(name, form, array=np.array([values] * n_rows))
             for name, values in {"TIME": TIME, "FLUX": FLUX.astype(float)}.items()
@@ -250,6 +250,16 @@ def test_a_table_with_one_star_a_row_is_refused_unless_it_has_one_row(tmp_path):
     )
     with pytest.raises(DataError, match="has pixels"):
         read(path)
+
+
+def test_a_damaged_header_makes_no_warning_of_another_program(tmp_path):
+    path = write_kepler(tmp_path / "a.fits")
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"TELESCOP=", b"TELESC\xffP=", 1))
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        assert find_star(path)
+    assert seen == []
 
 
 def test_more_tables_with_a_light_curve_are_told_but_not_loaded_where_they_are_usual(tmp_path):

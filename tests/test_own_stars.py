@@ -357,6 +357,16 @@ def test_symbolic_links_in_circles_end(tmp_path):
         assert all(s.name.endswith("loop.csv") and "cannot be read" in s.reason for s in broken)
 
 
+def test_a_folder_behind_a_link_is_entered_and_each_file_read_once(tmp_path):
+    (tmp_path / "elsewhere" / "deep").mkdir(parents=True)
+    write_star(tmp_path / "elsewhere" / "deep" / "a.csv")
+    folder = tmp_path / "f"
+    folder.mkdir()
+    for name in ("one", "two", ".hidden"):
+        (folder / name).symlink_to(tmp_path / "elsewhere")
+    assert find_files([folder]) == ([folder / "one" / "deep" / "a.csv"], [])
+
+
 def test_names_that_are_no_text_are_shown_and_read(tmp_path):
     for name in (b"caf\xe9.csv", b"two\nlines.csv", "sep\u2028arated.csv".encode()):
         write_star(Path(os.fsdecode(os.path.join(os.fsencode(tmp_path), name))))

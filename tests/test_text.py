@@ -185,7 +185,7 @@ def test_flux_is_preferred_to_magnitudes():
 @pytest.mark.parametrize(
     "other",
     ["background flux", "sky_flux", "e_flux", "delta flux", "D Flux", "flux_uncertainty",
-     "Flux uncert", "bg_flux", "BKGD_FLUX", "flux_e"],
+     "Flux uncert", "bg_flux", "BKGD_FLUX", "flux_e", "BGFLUX", "eflux"],
 )  # fmt: skip
 def test_errors_and_backgrounds_are_no_flux(other):
     assert match_columns(["time", other, "star flux"]).flux == 2

@@ -85,9 +85,15 @@ def _read_table(header, table, columns):
             "file of its own"
         )
 
+    def flatten(place):
+        values = data.field(place)
+        # An array of variable length is an object of its own in each row.
+        values = np.concatenate(values) if values.dtype == object else values
+        return np.array(values, dtype=np.float64).reshape(-1)
+
     def numbers(place):
-        values = np.array(data.field(place), dtype=np.float64).reshape(-1)
-        if values.size != np.size(data.field(columns.time)):
+        values = flatten(place)
+        if values.size != flatten(columns.time).size:
             raise DataError(f"has pixels in the column {names[place]}: a light curve is needed")
         column = table.columns[place]
         if isinstance(column.null, int):  # TNULL: the integer that stands for no value
@@ -116,7 +122,8 @@ def find_star(path):
     Files with the same answer are parts of one star; those of another pipeline are not.
     """
     try:
-        with open_bytes(path) as stream:
+        with open_bytes(path) as stream, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             target = name_target(fits.Header.fromfile(stream))
             columns = re.findall(rb"TTYPE\d+ *= *'(\w+)", stream.read(TABLE_HEADER_BYTES))
     except Exception:  # whatever damage makes of astropy: reading the file will say what it is

@@ -146,12 +146,19 @@ def _expand(pattern):
 
 
 def _below(folder):
-    """Files of known kinds in a folder and its folders, sorted; hidden ones are not meant."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if find_suffix(path) in _known() and not _is_hidden(path, folder) and not path.is_dir()
-    )
+    """Files of known kinds in a folder and its folders, sorted; hidden ones are not meant.
+
+    Links to folders are followed. A folder that several names lead to is looked into once: links
+    may go in a circle.
+    """
+    found, seen = [], set()
+    for here, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(here)
+        folders[:] = [] if real in seen else sorted(f for f in folders if f[0] != ".")
+        if real not in seen:
+            found += [Path(here, name) for name in names if name[0] != "."]
+        seen.add(real)
+    return sorted(path for path in found if find_suffix(path) in _known())
 
 
 def _known():

@@ -109,7 +109,7 @@ def match_columns(headings, units=()):
     tail = r"(?i)(?<=.)([\[({]|(?<![a-z])e-?[/_]s\b).*"  # in brackets, or "e-/s" without them
     bare = [re.sub(tail, "", heading) for heading in headings]
     names = [re.sub(r"[^A-Z0-9]+", "_", name.upper()).strip("_") for name in bare]
-    words = [set(name.split("_")) for name in names]
+    words = [{*name.split("_"), name.removesuffix("FLUX")} for name in names]  # BGFLUX is BG
     main = [i for i in range(len(names)) if not words[i] & AUXILIARY]
 
     def first(wanted):
