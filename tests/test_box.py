@@ -9,6 +9,7 @@ from exoplanets.transits import transit_flux
 
 N = 2880
 TIME = np.arange(N) * CADENCE_DAYS
+PER_SAMPLE = box.BIN * CADENCE_DAYS
 
 
 def noise(n_stars, seed=0, n_cadences=N):
@@ -139,6 +140,17 @@ def test_a_trial_period_at_which_no_box_fits_is_no_peak(monkeypatch):
     curve = noise(1, seed=17, n_cadences=3197)[0] + make_dips(4.3, 1.0, 4, 4.0, time)
     monkeypatch.setattr(box.BoxLeastSquaresModel, "power", leave_unset)
     assert box.search_star(curve).period == pytest.approx(4.3, rel=1e-3)
+
+
+def test_each_depth_is_held_against_the_scatter_of_boxes_of_its_own_width(monkeypatch):
+    """Astropy gives a width of 4 h as 4.17 h."""
+    width = {hours: 10.0 + hours for _, _, widths in box.SEARCHES for hours in widths}
+    monkeypatch.setattr(box, "_box_scatter", lambda flux, n: width[round(n * 24 * PER_SAMPLE, 6)])
+    peaks = box._find_peaks(TIME[::2], noise(1)[0, ::2], near=None)
+    hours = peaks[:, 3] * 24
+    nearest = [min(width, key=lambda known, given=given: abs(known - given)) for given in hours]
+    assert set(nearest) == {1.5, 2.5, 3.0, 4.0, 7.0}
+    assert np.array_equal(peaks[:, 4], [width[known] for known in nearest])
 
 
 def test_a_gap_is_no_transit_that_is_missing():

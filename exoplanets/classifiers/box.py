@@ -158,9 +158,9 @@ def _find_peaks(time, binned, near):
         durations = np.array(hours) / 24
         power = model.power(periods, durations, objective="snr", oversample=3)
         scatter = np.array([_box_scatter(binned, d / (BIN * CADENCE_DAYS)) for d in durations])
-        # Where no box fits, Astropy leaves the duration unset.
-        width = np.searchsorted(durations, power.duration - 1e-9)
-        scatter = scatter[np.minimum(width, len(durations) - 1)]
+        # Astropy rounds durations to a part of the shortest, and leaves them unset where none fits.
+        width = np.abs(np.subtract.outer(durations, power.duration)).argmin(axis=0)
+        scatter = scatter[width]
         snr = power.depth / scatter * np.sqrt(measured / periods)
         peaks.append((snr, periods, power.transit_time, power.duration, scatter, plain))
     peaks = np.nan_to_num(np.concatenate(peaks, axis=1)).T
