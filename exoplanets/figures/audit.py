@@ -82,8 +82,9 @@ def _draw_densities(axis, value, is_host):
         density = gaussian_kde(known)
         margin = 3 * density.factor * known.std(ddof=1)
         x = np.linspace(known.min() - margin, known.max() + margin, 200)
-        axis.fill_between(x, density(x), color=COLORS[name], alpha=0.25, linewidth=0)
-        axis.plot(x, density(x), color=COLORS[name], lw=1.2)
+        y = density(x)
+        axis.fill_between(x, y, color=COLORS[name], alpha=0.25, linewidth=0)
+        axis.plot(x, y, color=COLORS[name], lw=1.2)
 
 
 @house_style()
