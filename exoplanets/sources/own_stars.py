@@ -285,7 +285,7 @@ def _to_flux(samples, magnitudes):
     values = samples.flux[np.isfinite(samples.flux)]
     if not values.size or samples.kind == "flux":
         return samples
-    low, middle, high = np.quantile(values, [0, 0.5, 1])
+    low, middle, high = values.min(), np.median(values), values.max()
     if magnitudes or (magnitudes is None and samples.kind == "magnitudes"):
         if not -40 < low <= high < 40:
             raise DataError(f"has values from {low:g} to {high:g}: they are no magnitudes")
@@ -293,12 +293,12 @@ def _to_flux(samples, magnitudes):
         return dataclasses.replace(
             samples, flux=10 ** (-0.4 * (samples.flux - middle)), notes=notes
         )
-    scatter = np.median(np.abs(np.diff(values))) if values.size > 1 else 0
     if (
         magnitudes is None
         and MAGNITUDES[0] < middle < MAGNITUDES[1]
         and low > 0
-        and 0 < scatter < SMALL_SCATTER
+        and values.size > 1
+        and 0 < np.median(np.abs(np.diff(values))) < SMALL_SCATTER
     ):
         raise DataError(
             f"has values around {middle:.4g} that may be magnitudes: add --magnitudes if they "
@@ -330,7 +330,9 @@ def _make_star(name, parts, n_unusable=0):
         )
     level = np.median(values)
     positive = (values > 0).mean() >= LEAST_POSITIVE
-    has_level = positive and level > np.median(np.abs(values - level))
+    # The range is known at once; most often it already tells.
+    in_doubt = np.ptp(values) >= level
+    has_level = positive and not (in_doubt and level <= np.median(np.abs(values - level)))
     return Star(
         name=name,
         flux=curve.flux,
