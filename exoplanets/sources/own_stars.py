@@ -330,9 +330,7 @@ def _make_star(name, parts, n_unusable=0):
         )
     level = np.median(values)
     positive = (values > 0).mean() >= LEAST_POSITIVE
-    # The range is known at once; most often it already tells.
-    in_doubt = np.ptp(values) >= level
-    has_level = positive and not (in_doubt and level <= np.median(np.abs(values - level)))
+    has_level = positive and level > np.median(np.abs(values - level))
     return Star(
         name=name,
         flux=curve.flux,

@@ -12,7 +12,7 @@ Nothing is read or written::
     time, flux = stars.light_curve("train", 0)  # one star with its own time
 
 How hard the sky is was set by comparing it with 255 real stars (37 hosts): in three surveys of that
-size, everything on true time and, for the box search, as step 3 equalises it,
+size, everything on true time; the box search was given the curves that step 3 equalises,
 
 ======================================================== ==================== ====================
 of                                                       the real stars       the simulated ones
