@@ -22,8 +22,9 @@ class Campaign:
     # (n_cadences,), bool: cadences that the campaign lost; they are missing from every row that was
     # not filled. All False where no clock was found; columns are cadences then.
     lost: np.ndarray
-    # (n_cadences,), bool: `lost`, and what other campaigns of the table lost. After equalisation
-    # all of it is missing from every row, so that it tells no row from another.
+    # (n_cadences,), bool: `lost`, what other campaigns of the table lost, and what is crowded (see
+    # `modes.find_crowded`). After equalisation all of it is missing from every row, so that it
+    # tells no row from another.
     missing: np.ndarray
     modes: np.ndarray  # (n_modes, n_cadences), float32: orthonormal; there may be none
     scatter: np.ndarray  # (n_cadences,), float32: scatter over stars, its median 1
@@ -83,4 +84,5 @@ def learn_campaign(flux, found=None):
         return even_out(curves[rows] - modes.find_shared(curves[rows], shared))
 
     rests = np.concatenate(map_blocks(find_rests, len(curves)))
-    return Campaign(found.lost, found.missing, shared, modes.find_shared_scatter(rests), n_stars)
+    missing = found.missing | modes.find_crowded(rests)
+    return Campaign(found.lost, missing, shared, modes.find_shared_scatter(rests), n_stars)

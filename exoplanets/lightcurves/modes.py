@@ -4,6 +4,8 @@ Pointing, focus and temperature move the flux of all stars together, each star's
 The leading right singular vectors of a table of light curves are what they share, the cotrending
 basis vectors of the Kepler pipeline [1]_ [2]_; of each light curve the part that they explain is
 taken out. What is left still has cadences that are bad for all: its scatter over stars tells them.
+And it has cadences at which some stars dim or brighten strongly, far more of them at once than
+planets do: no transit can be trusted there, as in the vetting of Kepler's last catalogue [3]_.
 
 * No mode is one star's: light curves are clipped, and a mode has to hold more variance than noise
   gives it, which is more than that of a star.
@@ -15,10 +17,13 @@ References
 ----------
 .. [1] Twicken et al. 2010, Proc. SPIE 7740, 77401U (presearch data conditioning).
 .. [2] Smith et al. 2012, PASP 124, 1000 (a maximum a posteriori fit of cotrending basis vectors).
+.. [3] Thompson et al. 2018, ApJS 235, 38 ("skye": transits that cluster in time are false alarms).
 """
 
 import numpy as np
 from scipy.fft import next_fast_len, rfft
+from scipy.ndimage import uniform_filter1d
+from scipy.stats import poisson
 from threadpoolctl import threadpool_limits
 
 from exoplanets.lightcurves.detrend import find_spread
@@ -29,6 +34,11 @@ CLIP = 4.0  # robust standard deviations of a light curve
 CLIP_REST = 3.0  # ... and of what the modes leave of it
 CLIP_SCATTER = 6.0  # ... and in the scatter of a cadence over stars
 FITS = 2  # fits after the first, to rests clipped
+EVENT = 5  # cadences (2.5 h); a star stands out where the mean of so many is high or low ...
+STANDS_OUT = 6.0  # ... by so many robust standard deviations of such means
+# A cadence is crowded if more stars stand out there than so many times the mean of all cadences,
+# and more than one campaign in a hundred has at any cadence by chance.
+TOO_MANY, BY_CHANCE = 5.0, 0.01
 SPARE = 16  # vectors followed beyond MOST_MODES, so that the last modes converge too
 PASSES = 6  # of the decomposition; after every second one the rests are clipped anew
 
@@ -104,3 +114,16 @@ def find_shared_scatter(rests):
     """
     scatter = np.sqrt(np.mean(rests.clip(-CLIP_SCATTER, CLIP_SCATTER) ** 2, axis=0))
     return (scatter / np.median(scatter)).astype(np.float32)
+
+
+def find_crowded(rests):
+    """Cadences at which far more stars than usual dim or brighten: bool, (n_cadences,).
+
+    From the rests that the modes leave of many stars, (n_stars, n_cadences). Without a label: the
+    transits of a few hosts would have to fall together as often.
+    """
+    means = uniform_filter1d(rests, EVENT, axis=1)
+    n_outstanding = np.sum(np.abs(means) > STANDS_OUT * find_spread(means), axis=0)
+    usual = n_outstanding.mean()
+    limit = max(TOO_MANY * usual, poisson.isf(BY_CHANCE / rests.shape[1], usual))
+    return n_outstanding > limit

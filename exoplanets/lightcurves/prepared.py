@@ -36,11 +36,13 @@ class Prepared:
     def describe(self):
         """Lines for the console: the clock, what was left out, and the outliers by name."""
         n_stars = int(np.sum(self.stars.table == "train"))
+        n_crowded = np.count_nonzero(self.campaign.missing & ~self.clock.missing)
         outliers = self.stars.select(self.is_outlier)
         return [
             describe_clock(self.clock),
             f"equalised: {len(self.stars)} stars, {self.stars.curves.shape[1]} cadences each, "
-            f"{len(self.campaign.modes)} modes that all stars share taken out",
+            f"{len(self.campaign.modes)} modes that all stars share taken out, and {n_crowded} "
+            "cadences at which many stars dim or brighten at once",
             *(f"  left out: {line}" for line in self.left_out),
             f"outlier stars (at least {self.rule.min_cadences} values more than "
             f"{self.rule.sigmas:g} standard deviations from their cadence's mean over stars): "
@@ -142,6 +144,7 @@ def _pack(campaign, clock):
     """Campaign and clock as plain arrays."""
     arrays = {f"campaign_{name}": array for name, array in campaign.to_arrays().items()}
     arrays["clock_rows"] = np.array([clock.n_filled, clock.n_agreeing])
+    arrays["clock_missing"] = clock.missing
     if clock.alignment is not None:
         arrays |= {f"alignment_{name}": a for name, a in clock.alignment._asdict().items()}
     return arrays
@@ -157,7 +160,7 @@ def _unpack(arrays):
     campaign, alignment = Campaign.from_arrays(take("campaign_")), take("alignment_")
     rows = (int(n) for n in arrays["clock_rows"])
     alignment = Alignment(**alignment) if alignment else None
-    return campaign, Clock(campaign.lost, campaign.missing, *rows, alignment)
+    return campaign, Clock(campaign.lost, arrays["clock_missing"], *rows, alignment)
 
 
 def _check_classes(stars, left_out):
