@@ -7,6 +7,9 @@ from threadpoolctl import threadpool_limits
 from exoplanets.files import DataError
 from exoplanets.lightcurves import modes
 from exoplanets.lightcurves.campaign import Campaign, learn_campaign
+from exoplanets.lightcurves.clock import find_cadences
+from exoplanets.lightcurves.equalise import equalise_table
+from exoplanets.lightcurves.injection import find_scatter
 from exoplanets.sources import survey
 
 N, N_STARS, N_SHARED = 1000, 200, 5
@@ -127,6 +130,21 @@ def test_cadences_that_are_bad_for_all_are_found():
     assert np.delete(scatter, np.s_[100:110]) == pytest.approx(1, abs=0.2)
 
 
+def test_cadences_at_which_many_stars_dim_or_brighten_are_found():
+    rests = np.random.default_rng(7).normal(size=(400, N)).astype(np.float32)
+    assert not modes.find_crowded(rests).any()
+    for star in range(0, 400, 20):  # planets of one star in twenty, each with its own period
+        for middle in range(star, N, 150 + star):
+            rests[star, middle : middle + 5] -= 15
+    assert not modes.find_crowded(rests).any()
+    rests[3:400:40, 600:605] -= 15
+    rests[8:400:40, 600:605] += 15
+    found = modes.find_crowded(rests)
+    assert found[600:605].all()
+    assert not np.delete(found, np.s_[596:609]).any()
+    np.testing.assert_array_equal(modes.find_crowded(-rests), found)
+
+
 # ---------------------------------------------------------------------------------- campaigns
 @pytest.fixture(scope="module")
 def simulated():
@@ -159,6 +177,21 @@ def test_a_few_stars_teach_a_clock_but_no_modes(simulated):
     assert campaign.lost.any()
     assert len(campaign.modes) == 0
     assert np.all(campaign.scatter == 1)
+
+
+def test_crowded_cadences_are_missing_from_every_row(simulated, campaign):
+    flux, crowd = simulated.train_flux.copy(), np.arange(1500, 1506)
+    on_clock = find_cadences(flux, campaign)
+    dimmed = np.arange(0, len(flux), 8)
+    for star in dimmed:
+        there = np.isin(on_clock[star], crowd)
+        flux[star, there] -= 40 * find_scatter(flux[star])
+    learnt = learn_campaign(flux)
+    assert learnt.missing[crowd].all()
+    np.testing.assert_array_equal(learnt.lost, campaign.lost)
+    seen, kept = (equalise_table(flux[dimmed], one).curves for one in (campaign, learnt))
+    assert np.median(seen[:, crowd].min(axis=1)) < -10
+    assert np.median(kept[:, crowd].min(axis=1)) > -4
 
 
 def test_a_campaign_travels_as_plain_arrays(campaign):

@@ -13,7 +13,7 @@ from exoplanets.figures.clock import draw_clock
 from exoplanets.files import DataError
 from exoplanets.lightcurves import prepared as room
 from exoplanets.lightcurves.campaign import Campaign
-from exoplanets.lightcurves.clock import find_cadences
+from exoplanets.lightcurves.clock import find_cadences, find_clock
 from exoplanets.lightcurves.equalise import Equalised
 from exoplanets.lightcurves.prepared import prepare
 from exoplanets.sources import kaggle, survey
@@ -63,7 +63,8 @@ def same(one, two):
     np.testing.assert_array_equal(one.is_outlier, two.is_outlier)
     for a, b in zip(one.clock.alignment, two.clock.alignment, strict=True):
         np.testing.assert_array_equal(a, b)
-    np.testing.assert_array_equal(one.clock.lost, two.clock.lost)
+    for name in ("lost", "missing"):
+        np.testing.assert_array_equal(getattr(one.clock, name), getattr(two.clock, name))
     assert one.clock[2:4] == two.clock[2:4]
     for name, array in one.campaign.to_arrays().items():
         np.testing.assert_array_equal(array, two.campaign.to_arrays()[name])
@@ -155,6 +156,15 @@ def test_the_clock_is_said_and_proved(ready):
     assert line.startswith(f"clock: {ready.clock.n_agreeing} of 30 filled rows agree on ")
     assert f"{ready.clock.lost.sum()} lost cadences" in line
     assert np.median(ready.clock.alignment.by_clock) > np.median(ready.clock.alignment.by_column)
+
+
+def test_crowded_cadences_are_told_from_lost_ones(ready, clocked):
+    stars, _ = kaggle.load(clocked)
+    train = stars.flux[stars.table == "train"]
+    np.testing.assert_array_equal(ready.clock.missing, find_clock(train).missing)
+    n_crowded = np.sum(ready.campaign.missing) - np.sum(ready.clock.missing)
+    assert n_crowded > 0
+    assert f"and {n_crowded} cadences at which many stars" in ready.describe()[1]
 
 
 def test_no_clock_is_said(labelled, tmp_path, equalisations):
