@@ -82,6 +82,21 @@ def test_transits_and_stars_that_share_nothing_are_left_alone(systematics):
     assert depth == pytest.approx(20, abs=1.5)
 
 
+def test_times_at_which_many_stars_dim_are_no_longer_measured(systematics):
+    rng = np.random.default_rng(8)
+    stars = make_stars(240, systematics, rng)
+    quiet = learn_own_campaign(stars)
+    assert not quiet.crowded.any()
+    for star in stars[::20]:
+        star.flux[600:606] -= 60
+    campaign = learn_own_campaign(stars)
+    assert campaign.crowded[601:605].all()
+    assert not np.delete(campaign.crowded, np.s_[596:611]).any()
+    (late,) = make_stars(1, systematics, rng, n_first=200)
+    lost = np.isnan(campaign.remove_shared(late)) & ~np.isnan(late.flux)
+    assert np.array_equal(lost, campaign.crowded[200:] & ~np.isnan(late.flux))
+
+
 def test_stars_beyond_the_clock_are_not_touched(systematics):
     rng = np.random.default_rng(4)
     campaign = learn_own_campaign(make_stars(80, systematics, rng))
@@ -132,6 +147,8 @@ def test_a_file_that_holds_no_campaign_is_named(systematics, tmp_path):
     for changes in (
         {"clock": "sundial"},
         {"scatter": campaign.scatter * 0},
+        {"crowded": campaign.crowded.astype(int)},
+        {"crowded": campaign.crowded[1:]},
         {"modes": campaign.modes[:, 1:]},
         {"modes": campaign.modes * np.float32(np.nan)},
         {"parts": campaign.parts[:, ::-1]},

@@ -368,7 +368,7 @@ def test_a_link_to_itself_is_one_line(tmp_path, model, capsys):
     assert f"'{tmp_path / 'loop.csv'}' cannot be read: Too many levels" in capsys.readouterr().err
 
 
-def test_a_learnt_campaign_is_no_star_and_replaces_none(tmp_path, model):
+def test_a_learnt_campaign_is_no_star_and_replaces_none(tmp_path, model, capsys):
     flux = 1000 + np.random.default_rng(0).normal(size=(50, 600))
     for i in range(49):
         write_star(tmp_path / f"{i}.csv", flux[i])
@@ -383,6 +383,7 @@ def test_a_learnt_campaign_is_no_star_and_replaces_none(tmp_path, model):
     for _ in range(2):
         code, rows = score(tmp_path, model=model, output=tmp_path / "scores.csv", options=options)
         assert (code, len(rows)) == (0, 50) and str(own) not in rows
+        assert ", 0 modes, 0 cadences left out at which many stars dim" in capsys.readouterr().err
     own = own.rename(tmp_path / "mine.npz")
     options[1] = own
     code, rows = score(tmp_path, model=model, output=tmp_path / "scores.csv", options=options)

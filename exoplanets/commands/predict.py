@@ -202,7 +202,8 @@ def find_campaign(args, targets, job):
     campaign = OwnCampaign.load(path)
     say(
         f"campaign of {campaign.n_stars} stars on one clock ({campaign.clock}), "
-        f"{len(campaign.modes)} modes: '{path}'"
+        f"{len(campaign.modes)} modes, {campaign.crowded.sum()} cadences left out at "
+        f"which many stars dim or brighten at once: '{path}'"
     )
     return job._replace(campaign=campaign, campaign_name=prediction.name_file(path))
 

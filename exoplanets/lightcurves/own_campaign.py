@@ -15,7 +15,13 @@ from exoplanets.files import DataError, atomic_write
 from exoplanets.lightcurves.detrend import even_out, find_spread, find_trend
 from exoplanets.lightcurves.equalise import LONGEST, LONGEST_GAP, SHORTEST
 from exoplanets.lightcurves.gaps import fill_gaps
-from exoplanets.lightcurves.modes import FEWEST_STARS, find_shared, find_shared_scatter, learn_modes
+from exoplanets.lightcurves.modes import (
+    FEWEST_STARS,
+    find_crowded,
+    find_shared,
+    find_shared_scatter,
+    learn_modes,
+)
 from exoplanets.stars import CADENCE_DAYS
 
 CLOCKS = ("cadence numbers", "times")  # in order of preference
@@ -36,15 +42,20 @@ class OwnCampaign:
     # part, with zeros in place of modes that a part lacks.
     modes: np.ndarray
     scatter: np.ndarray  # (n_columns,), float32: over stars, its median 1 in each part
+    crowded: np.ndarray  # (n_columns,), bool: see `modes.find_crowded`
     n_stars: int  # that it was learnt from
 
     def remove_shared(self, star):
-        """The flux of an `own_stars.Star` without what it shares; trend and level stay in it."""
+        """The flux of an `own_stars.Star` without what it shares; trend and level stay in it.
+
+        NaN where it is missing, and at crowded cadences.
+        """
         flux = star.flux.copy()
         for own, n_columns, inside, places in self._find_parts(star):
             level = flux[inside].mean()
             curve, trend, spread = _flatten(flux[inside] - level, places, n_columns)
             rest = (curve - find_shared(curve, self.modes[:, own])) / self.scatter[own]
+            rest[:, self.crowded[own]] = np.nan
             flux[inside] = level + (trend + spread * rest)[0, places]
         return flux
 
@@ -81,8 +92,9 @@ class OwnCampaign:
         names = cls.__dataclass_fields__
         try:
             with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-                clock, zero, parts, modes, scatter, n_stars = (arrays[name] for name in names)
-            found = cls(str(clock), float(zero), parts, modes, scatter, int(n_stars))
+                clock, zero, *learnt, n_stars = (arrays[name] for name in names)
+            found = cls(str(clock), float(zero), *learnt, int(n_stars))
+            parts, modes, scatter, crowded = learnt
             n_columns = int(np.diff(parts).sum())
             fits = (
                 found.clock in CLOCKS
@@ -92,7 +104,8 @@ class OwnCampaign:
                 and (np.diff(parts.ravel()) >= 0).all()
                 and parts.min() >= 0
                 and modes.dtype == scatter.dtype == np.float32
-                and modes.shape[1:] == scatter.shape == (n_columns,)
+                and crowded.dtype == bool
+                and modes.shape[1:] == scatter.shape == crowded.shape == (n_columns,)
                 and np.isfinite(modes).all()
                 and ((scatter > 0) & np.isfinite(scatter)).all()
             )
@@ -153,11 +166,11 @@ def learn_own_campaign(stars):
             f"--campaign learn found no {SHORTEST} cadences that {FEWEST_STARS} of the "
             f"{len(kept)} stars share by their {clock}: give stars of one campaign"
         )
-    modes, scatters = zip(*learnt.values(), strict=True)
+    modes, scatters, crowded = zip(*learnt.values(), strict=True)
     most = max(map(len, modes))
     padded = np.concatenate([np.pad(m, ((0, most - len(m)), (0, 0))) for m in modes], axis=1)
-    scatter = np.concatenate(scatters)
-    return OwnCampaign(clock, zero, np.array(list(learnt)), padded, scatter, len(kept))
+    shared = padded, np.concatenate(scatters), np.concatenate(crowded)
+    return OwnCampaign(clock, zero, np.array(list(learnt)), *shared, len(kept))
 
 
 def find_parts(kept, n_columns):
@@ -179,7 +192,10 @@ def find_parts(kept, n_columns):
 
 
 def _learn_part(kept, start, end):
-    """Modes and scatter of one part, or None if too few stars were measured in it."""
+    """What stars share in one part: modes, scatter and crowded cadences.
+
+    None if too few stars were measured in it.
+    """
     curves = []
     for columns, flux in kept:
         inside = (columns >= start) & (columns < end)
@@ -189,7 +205,8 @@ def _learn_part(kept, start, end):
         return None
     curves = np.concatenate(curves)
     modes = learn_modes(curves)
-    return modes, find_shared_scatter(even_out(curves - find_shared(curves, modes)))
+    rests = even_out(curves - find_shared(curves, modes))
+    return modes, find_shared_scatter(rests), find_crowded(rests)
 
 
 def _flatten(values, places, n_columns):
