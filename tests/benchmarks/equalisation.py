@@ -2,8 +2,8 @@
 
     python tests/benchmarks/equalisation.py --data-dir DIR  # your stars; else simulated ones
 
-Clock, modes and scatter are learnt on four fifths of the stars, without labels, and used on the
-rest, in five folds. For each variant:
+Clock, modes, scatter and crowded cadences are learnt on four fifths of the stars, without labels,
+and used on the rest, in five folds. For each variant:
 
 * signal-to-noise ratio of box transits injected into raw flux at true times, over that of the first
   variant: median and tenth percentile over stars; of the white filter matched to what is left of
@@ -28,7 +28,7 @@ from exoplanets.evaluation import metrics
 from exoplanets.evaluation.adversary import score_alike
 from exoplanets.lightcurves import equalise, probes
 from exoplanets.lightcurves.campaign import Campaign, learn_campaign
-from exoplanets.lightcurves.clock import find_cadences, find_measured, put_on_grid
+from exoplanets.lightcurves.clock import find_cadences, find_clock, find_measured, put_on_grid
 from exoplanets.lightcurves.detrend import find_spread
 from exoplanets.lightcurves.injection import find_scatter
 from exoplanets.sources import kaggle
@@ -40,13 +40,14 @@ N_FOLDS = 5
 MOST_STARS = 1000  # more would change little
 
 
-def without(campaign, clock=True, modes=True, scatter=True):
-    """A campaign less some of what it is."""
+def without(campaign, found, clock=True, modes=True, scatter=True, crowded=True):
+    """A campaign, of the clock `found`, less some of what it is."""
     n = campaign.n_cadences
     nothing = np.zeros(n, bool)
+    missing = campaign.missing if crowded else found.missing
     return Campaign(
         campaign.lost if clock else nothing,
-        campaign.missing if clock else nothing,
+        missing if clock else nothing,
         campaign.modes if modes else campaign.modes[:0],
         campaign.scatter if scatter else np.ones(n, np.float32),
         campaign.n_stars,
@@ -55,9 +56,10 @@ def without(campaign, clock=True, modes=True, scatter=True):
 
 VARIANTS = {  # arguments of `without`
     "columns as cadences": {"clock": False, "modes": False, "scatter": False},
-    "clock": {"modes": False, "scatter": False},
-    "clock, modes": {"scatter": False},
-    "clock, modes, scatter (used)": {},
+    "clock": {"modes": False, "scatter": False, "crowded": False},
+    "clock, modes": {"scatter": False, "crowded": False},
+    "clock, modes, scatter": {"crowded": False},
+    "... and no crowded cadences (used)": {},
 }
 
 
@@ -101,13 +103,13 @@ def whiten(flux, campaign, cadences):
         return equalise.recolour(equalise.flatten(curves, campaign))
 
 
-def print_variant(name, stars, folds, campaigns, dips, first):
+def print_variant(name, stars, folds, learnt, dips, first):
     """Measure one variant and print its row; returns its SNR by spread and by tail."""
     n_stars, n_cadences = stars.flux.shape
     snr, curves = np.empty((2, n_stars)), np.empty((n_stars, n_cadences), np.float32)
-    for fold, campaign in enumerate(campaigns):
+    for fold, (campaign, found) in enumerate(learnt):
         rows = np.flatnonzero(folds == fold)
-        used = without(campaign, **VARIANTS[name])
+        used = without(campaign, found, **VARIANTS[name])
         true = find_cadences(stars.flux[rows], campaign)  # where the transits are, in any variant
         taken = find_cadences(stars.flux[rows], used)
         pair = inject(stars.flux[rows], dips[rows], true)
@@ -142,13 +144,17 @@ def main(argv=None):
         print(f"data: {describe(provenance)}, {len(stars)} stars of it")
     rng = np.random.default_rng(0)
     folds = rng.permutation(len(stars)) % N_FOLDS
-    campaigns = [learn_campaign(stars.flux[folds != fold]) for fold in range(N_FOLDS)]
+    learnt = []
+    for fold in range(N_FOLDS):
+        flux = stars.flux[folds != fold]
+        found = find_clock(flux)
+        learnt.append((learn_campaign(flux, found), found))
     dips = draw_dips(rng, *stars.flux.shape)
     print("| variant | SNR (spread) | SNR (tail) | lag 1 | smoothness | 1/12 | 2/12 | 3/12 | all |")
     print("|---|" + "---|" * 8)
     first = None
     for name in VARIANTS:
-        snr = print_variant(name, stars, folds, campaigns, dips, first)
+        snr = print_variant(name, stars, folds, learnt, dips, first)
         first = snr if first is None else first
 
 
