@@ -26,7 +26,7 @@ from scipy.ndimage import uniform_filter1d
 from scipy.stats import poisson
 from threadpoolctl import threadpool_limits
 
-from exoplanets.lightcurves.detrend import find_spread
+from exoplanets.lightcurves.detrend import find_spread, map_blocks
 
 FEWEST_STARS = 50  # of fewer, what is shared cannot be told from what each star does
 MOST_MODES = 64
@@ -122,8 +122,12 @@ def find_crowded(rests):
     From the rests that the modes leave of many stars, (n_stars, n_cadences). Without a label: the
     transits of a few hosts would have to fall together as often.
     """
-    means = uniform_filter1d(rests, EVENT, axis=1)
-    n_outstanding = np.sum(np.abs(means) > STANDS_OUT * find_spread(means), axis=0)
+
+    def count(rows):
+        means = uniform_filter1d(rests[rows], EVENT, axis=1)
+        return np.count_nonzero(np.abs(means) > STANDS_OUT * find_spread(means), axis=0)
+
+    n_outstanding = np.sum(map_blocks(count, len(rests)), axis=0)
     usual = n_outstanding.mean()
     limit = max(TOO_MANY * usual, poisson.isf(BY_CHANCE / rests.shape[1], usual))
     return n_outstanding > limit
