@@ -51,20 +51,25 @@ def count_indistinct_values(flux):
     return np.count_nonzero(np.diff(ordered, axis=1) == 0, axis=1).astype(float)
 
 
-def measure_line(flux, frequencies):
-    """Log power at lines (cycles per cadence) less that of their surroundings, mean over lines."""
+def find_spectrum(flux):
+    """Frequencies (cycles per cadence), and the power of the differences, (n_stars, n_bins)."""
     n = next_fast_len(flux.shape[1], real=True)
-    grid = np.arange(n // 2 + 1) / n
-    width = max(LINE, 0.5 / n)  # short curves: at least the bin next to the line
     steps = np.diff(flux, axis=1).astype(np.float32)
     steps /= find_spread(steps)
     power = np.abs(rfft(steps.clip(-CUT, CUT), n, axis=1)) ** 2 + 1e-30
-    excess = np.zeros(len(flux))
-    for frequency in frequencies:
-        away = np.abs(grid - frequency)
+    return np.arange(n // 2 + 1) / n, power
+
+
+def measure_line(spectrum, lines):
+    """Log power at lines (cycles per cadence) less that of their surroundings, mean over lines."""
+    frequency, power = spectrum
+    width = max(LINE, 0.5 * frequency[1])  # short curves: at least the bin next to the line
+    excess = np.zeros(len(power))
+    for line_frequency in lines:
+        away = np.abs(frequency - line_frequency)
         line = power[:, away <= width].mean(axis=1)
         around = power[:, (away > width) & (away <= width + AROUND)].mean(axis=1)
-        excess += np.log(line / around) / len(frequencies)
+        excess += np.log(line / around) / len(lines)
     return excess
 
 
@@ -88,17 +93,12 @@ class Probe(NamedTuple):
 
     name: str
     leak: str  # class of leak that it measures, such as "L1"
-    find: Callable  # from light curves (n_stars, n_cadences) to (n_stars,)
+    find: Callable  # from light curves (n_stars, n_cadences), or their spectrum, to (n_stars,)
     meaning: str
     reference: str = ""
     of_file: bool = True  # a trace of how the file was made, not a property of the stars themselves
     of_one_star: bool = True  # the light curve of one star is enough to measure it
-
-    def measure(self, flux):
-        """The probe of every star of one table, ndarray of shape (n_stars,)."""
-        if not self.of_one_star:
-            return self.find(flux)
-        return np.concatenate(map_blocks(lambda rows: self.find(flux[rows]), len(flux), BLOCK))
+    of_spectrum: bool = False  # `find` takes what `find_spectrum` returns
 
 
 PROBES = (
@@ -108,16 +108,16 @@ PROBES = (
           "Gaps were filled, or interpolated, in one class only."),
     Probe("indistinct values", "L1", count_indistinct_values,
           "Fills and rounding leave fewer different values in one class."),
-    Probe("line at 1/12", "L2", partial(measure_line, frequencies=np.arange(1, 6) / 12),
+    Probe("line at 1/12", "L2", partial(measure_line, lines=np.arange(1, 6) / 12),
           "The time axis is whole: the thrusters' 6 h are 12 cadences in one class only.",
-          THRUSTERS),
-    Probe("line at 2/12", "L2", partial(measure_line, frequencies=[2 / 12]), LESS_REMOVED,
-          THRUSTERS),
-    Probe("line at 3/12", "L2", partial(measure_line, frequencies=[3 / 12]), LESS_REMOVED,
-          THRUSTERS),
-    Probe("no line at 1/11.2", "L2", lambda flux: -measure_line(flux, np.arange(1, 5) / 11.2),
+          THRUSTERS, of_spectrum=True),
+    Probe("line at 2/12", "L2", partial(measure_line, lines=[2 / 12]), LESS_REMOVED, THRUSTERS,
+          of_spectrum=True),
+    Probe("line at 3/12", "L2", partial(measure_line, lines=[3 / 12]), LESS_REMOVED, THRUSTERS,
+          of_spectrum=True),
+    Probe("no line at 1/11.2", "L2", lambda found: -measure_line(found, np.arange(1, 5) / 11.2),
           "Cadences were dropped: the thrusters' 6 h are 11.2 cadences in one class only.",
-          THRUSTERS),
+          THRUSTERS, of_spectrum=True),
     Probe("row median", "L3", find_median_offset,
           "The median was subtracted before gaps were treated in one class, after it in the "
           "other."),
@@ -133,9 +133,21 @@ PROBES = (
 )  # fmt: skip
 
 
+def measure_table(flux):
+    """A dict of the values of each probe, ndarray of shape (n_stars,), of one table."""
+    alone = [probe for probe in PROBES if probe.of_one_star]
+
+    def measure(rows):
+        block = flux[rows]
+        spectrum = find_spectrum(block)
+        return [probe.find(spectrum if probe.of_spectrum else block) for probe in alone]
+
+    columns = map(np.concatenate, zip(*map_blocks(measure, len(flux), BLOCK), strict=True))
+    found = {probe.name: column for probe, column in zip(alone, columns, strict=True)}
+    return found | {probe.name: probe.find(flux) for probe in PROBES if not probe.of_one_star}
+
+
 def measure_all(flux_tables):
     """A dict of the values of each probe: one per star, table after table."""
-    return {
-        probe.name: np.concatenate([probe.measure(flux) for flux in flux_tables])
-        for probe in PROBES
-    }
+    found = [measure_table(flux) for flux in flux_tables]
+    return {probe.name: np.concatenate([each[probe.name] for each in found]) for probe in PROBES}

@@ -118,15 +118,11 @@ def print_variant(name, stars, folds, learnt, dips, first):
     first = snr if first is None else first
     order = equalise.spread_order(n_stars)
     y, curves = stars.y[order], curves[order]
-    found = [
-        metrics.rank_statistics(y, find(curves))[0][0]
-        for find in (
-            probes.find_lag_one,
-            probes.find_smoothness,
-            *(lambda flux, k=k: probes.measure_line(flux, [k / 12]) for k in (1, 2, 3)),
-        )
-    ]
-    found.append(metrics.rank_statistics(y, score_alike(curves, y, 0))[0][0])
+    spectrum = probes.find_spectrum(curves)
+    told = [probes.find_lag_one(curves), probes.find_smoothness(curves)]
+    told += [probes.measure_line(spectrum, [k / 12]) for k in (1, 2, 3)]
+    told.append(score_alike(curves, y, 0))
+    found = [metrics.find_roc_auc(y, values) for values in told]
     ratios = snr / first
     cells = [f"{np.median(r):.2f} ({np.quantile(r, 0.1):.2f})" for r in ratios]
     print(f"| {name} | {' | '.join(cells)} | {' | '.join(f'{a:.2f}' for a in found)} |", flush=True)
