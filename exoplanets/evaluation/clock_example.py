@@ -23,24 +23,33 @@ def find_example(stars, campaign):
     deepest = np.argsort(depth, kind="stable")
     cadences = find_cadences(stars.flux, campaign)
     moved = (cadences != np.arange(cadences.shape[1])).any(axis=1)
-    best, found = -np.inf, ("", [])
+    clearest, most = None, -np.inf
     for star in deepest[moved[deepest]][:N_LOOKED_AT]:
         # What a row holds beyond the grid of the campaign has no known time.
         flux = stars.flux[star, cadences[star] < campaign.n_cadences]
         measured = find_measured(flux)
         flux = detrend(np.where(measured, flux, np.nan)[np.newaxis])[0]
-        folds, snr = [], 0.0
-        for cadence in (np.arange(len(flux)), cadences[star, : len(flux)]):
-            times = cadence * CADENCE_DAYS
-            _, period, epoch, duration, _, snr = box.search_star(flux, times)
-            # The dip in the middle of the time span is the one that a change of period moves least.
-            epoch += period * np.round((np.median(times) - epoch) / period)
-            period = refine_period(flux, times, period, epoch, duration)
-            phase = find_phase(times, period, epoch)
-            folds.append((period, phase[measured], flux[measured]))
-        if snr > best:  # on the clock
-            best, found = snr, (stars.names[star], folds)
-    return found
+        found = box.search_star(flux, cadences[star, : len(flux)] * CADENCE_DAYS)
+        if found.snr > most:
+            clearest, most = (star, flux, measured, found), found.snr
+    if clearest is None:
+        return "", []
+    star, flux, measured, on_clock = clearest
+    by_column = np.arange(len(flux)) * CADENCE_DAYS
+    ways = (
+        (by_column, box.search_star(flux, by_column)),
+        (cadences[star, : len(flux)] * CADENCE_DAYS, on_clock),
+    )
+    folds = []
+    for times, found in ways:
+        # The dip in the middle of the time span is the one that a change of period moves least.
+        epoch = found.epoch + found.period * np.round(
+            (np.median(times) - found.epoch) / found.period
+        )
+        period = refine_period(flux, times, found.period, epoch, found.duration)
+        phase = find_phase(times, period, epoch)
+        folds.append((period, phase[measured], flux[measured]))
+    return stars.names[star], folds
 
 
 def find_phase(times, period, epoch):
