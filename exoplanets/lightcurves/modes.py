@@ -23,7 +23,7 @@ References
 import numpy as np
 from scipy.fft import next_fast_len, rfft
 from scipy.ndimage import uniform_filter1d
-from scipy.stats import poisson
+from scipy.special import pdtrc
 from threadpoolctl import threadpool_limits
 
 from exoplanets.lightcurves.detrend import find_spread, map_blocks
@@ -129,5 +129,5 @@ def find_crowded(rests):
 
     n_outstanding = np.sum(map_blocks(count, len(rests)), axis=0)
     usual = n_outstanding.mean()
-    limit = max(TOO_MANY * usual, poisson.isf(BY_CHANCE / rests.shape[1], usual))
-    return n_outstanding > limit
+    chance = pdtrc(n_outstanding - 1, usual)  # of as many, or more, in a Poisson distribution
+    return (n_outstanding > TOO_MANY * usual) & (chance <= BY_CHANCE / rests.shape[1])
