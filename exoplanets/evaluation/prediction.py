@@ -233,7 +233,10 @@ def score_block(stars, network, job, known):
 
 
 def count_used(star, prepared):
-    """Cadences of a star that were measured and used; short gaps are filled, and do not count."""
+    """Cadences of a star that were measured, in stretches long enough to be used.
+
+    Crowded ones count, gaps that were filled do not.
+    """
     measured = clock.find_measured(star.flux)
     if star.time_system == CAMPAIGN_TIME:  # its columns are not its cadences
         return np.count_nonzero(measured)
