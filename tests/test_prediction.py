@@ -441,17 +441,23 @@ def test_help_fits_a_screen_and_shows_a_command(capsys, monkeypatch):
 
 def test_the_first_thing_said_is_the_programs_own(tmp_path, model):
     """Not TensorFlow's."""
+    (tmp_path / "no.csv").write_text("nothing")
     command = [sys.executable, str(ROOT / "cnn_classifier.py"), "--predict", "no.csv"]
     command += ["--model", str(model)]
     environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
     done = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
     )
-    assert done.returncode == 2
-    first, *_, last = done.stderr.splitlines()
+    assert done.returncode == 1
+    first, last = done.stderr.splitlines()
     assert first.startswith("scoring with the network of ")
-    assert last == "cnn_classifier.py: 'no.csv' matches no file: correct the path"
-    assert len(done.stderr.splitlines()) == 2
+    assert last.startswith("'no.csv' has no column of time and flux: its first line begins 'noth")
+
+
+def test_a_wrong_path_is_told_before_a_network_is_loaded(tmp_path, model, monkeypatch):
+    monkeypatch.delattr(prediction, "load_network")
+    with pytest.raises(DataError, match=r"no\.csv' matches no file: correct the path"):
+        predict.main(["--predict", str(tmp_path / "no.csv"), "--model", str(model)])
 
 
 # ------------------------------------------------------------------------------------- streams

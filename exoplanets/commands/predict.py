@@ -115,7 +115,9 @@ def score_stars(args, model):
 
     Prints the highest-scored ones, and what could not be scored.
     """
-    # Here, for they take seconds: the options have been checked by now.
+    output = args.output or args.data_dir / "scores.csv"
+    files, unreadable = find_light_curves(args, output)
+    # Here, for they take seconds: the options and the paths have been checked by now.
     from tqdm import tqdm
 
     from exoplanets.evaluation import cluster, prediction, score_file
@@ -123,17 +125,6 @@ def score_stars(args, model):
     from exoplanets.sources.own_stars import Unreadable
 
     network = prediction.load_network(model)
-    output = args.output or args.data_dir / "scores.csv"
-    campaigns = filter(is_campaign, (args.data_dir / CAMPAIGN_FILE, args.campaign or ""))
-    # Unlike Path.resolve, os.path.realpath does not stop at a link to itself.
-    ours = set(map(os.path.realpath, (output, *score_file.name_beside(output), *campaigns)))
-    found, unreadable = own_stars.find_files(args.predict)
-    files = [file for file in found if os.path.realpath(file) not in ours]
-    if not files:
-        reasons = own_stars.summarise_unreadable(unreadable)
-        if found:
-            reasons.append(f"'{found[0]}' was written by --predict itself: give light curves")
-        raise DataError("; ".join(reasons))
     job = prediction.Job(args.search_all or args.plots, args.prevalence, args.magnitudes)
     targets = own_stars.group_files(files)
     if args.campaign:
@@ -167,6 +158,27 @@ def score_stars(args, model):
     if args.plots:
         write_pages(targets, network, job, scores.known, args.plots_dir / "stars")
     return len(unreadable)
+
+
+def find_light_curves(args, output):
+    """The files that the command line names, and an `Unreadable` of each part that names none.
+
+    What this program wrote itself is left out. DataError if nothing is left.
+    """
+    from exoplanets.evaluation import score_file
+    from exoplanets.sources import own_stars
+
+    campaigns = filter(is_campaign, (args.data_dir / CAMPAIGN_FILE, args.campaign or ""))
+    # Unlike Path.resolve, os.path.realpath does not stop at a link to itself.
+    ours = set(map(os.path.realpath, (output, *score_file.name_beside(output), *campaigns)))
+    found, unreadable = own_stars.find_files(args.predict)
+    files = [file for file in found if os.path.realpath(file) not in ours]
+    if not files:
+        reasons = own_stars.summarise_unreadable(unreadable)
+        if found:
+            reasons.append(f"'{found[0]}' was written by --predict itself: give light curves")
+        raise DataError("; ".join(reasons))
+    return files, unreadable
 
 
 def is_campaign(path):
