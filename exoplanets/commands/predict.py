@@ -161,7 +161,7 @@ def score_stars(args, model):
 
 
 def find_light_curves(args, output):
-    """The files that the command line names, and an `Unreadable` of each part that names none.
+    """The files that the command line names, and an `Unreadable` for each path that has none.
 
     What this program wrote itself is left out. DataError if nothing is left.
     """
@@ -214,8 +214,8 @@ def find_campaign(args, targets, job):
     campaign = OwnCampaign.load(path)
     say(
         f"campaign of {campaign.n_stars} stars on one clock ({campaign.clock}), "
-        f"{len(campaign.modes)} modes, {campaign.crowded.sum()} cadences left out at "
-        f"which many stars dim or brighten at once: '{path}'"
+        f"{len(campaign.modes)} modes, and {campaign.crowded.sum()} cadences at which many stars "
+        f"dim or brighten at once, which are left out: '{path}'"
     )
     return job._replace(campaign=campaign, campaign_name=prediction.name_file(path))
 

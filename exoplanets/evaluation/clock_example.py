@@ -23,33 +23,31 @@ def find_example(stars, campaign):
     deepest = np.argsort(depth, kind="stable")
     cadences = find_cadences(stars.flux, campaign)
     moved = (cadences != np.arange(cadences.shape[1])).any(axis=1)
-    clearest, most = None, -np.inf
+    tried = []
     for star in deepest[moved[deepest]][:N_LOOKED_AT]:
         # What a row holds beyond the grid of the campaign has no known time.
         flux = stars.flux[star, cadences[star] < campaign.n_cadences]
         measured = find_measured(flux)
         flux = detrend(np.where(measured, flux, np.nan)[np.newaxis])[0]
-        found = box.search_star(flux, cadences[star, : len(flux)] * CADENCE_DAYS)
-        if found.snr > most:
-            clearest, most = (star, flux, measured, found), found.snr
-    if clearest is None:
+        times = cadences[star, : len(flux)] * CADENCE_DAYS
+        found = box.search_star(flux, times)
+        if not np.isnan(found.snr):
+            tried.append((star, flux, measured, times, found))
+    if not tried:
         return "", []
-    star, flux, measured, on_clock = clearest
-    by_column = np.arange(len(flux)) * CADENCE_DAYS
-    ways = (
-        (by_column, box.search_star(flux, by_column)),
-        (cadences[star, : len(flux)] * CADENCE_DAYS, on_clock),
-    )
-    folds = []
-    for times, found in ways:
-        # The dip in the middle of the time span is the one that a change of period moves least.
-        epoch = found.epoch + found.period * np.round(
-            (np.median(times) - found.epoch) / found.period
-        )
-        period = refine_period(flux, times, found.period, epoch, found.duration)
-        phase = find_phase(times, period, epoch)
-        folds.append((period, phase[measured], flux[measured]))
-    return stars.names[star], folds
+    star, flux, measured, *on_clock = max(tried, key=lambda each: each[-1].snr)
+    columns = np.arange(len(flux)) * CADENCE_DAYS
+    ways = (columns, box.search_star(flux, columns)), on_clock
+    return stars.names[star], [fold_dips(flux, measured, *way) for way in ways]
+
+
+def fold_dips(flux, measured, times, found):
+    """Period, and phase and flux of the measured cadences, of the dips that a box search found."""
+    # The dip in the middle of the time span is the one that a change of period moves least.
+    n_periods = np.round((np.median(times) - found.epoch) / found.period)
+    epoch = found.epoch + found.period * n_periods
+    period = refine_period(flux, times, found.period, epoch, found.duration)
+    return period, find_phase(times, period, epoch)[measured], flux[measured]
 
 
 def find_phase(times, period, epoch):

@@ -61,7 +61,10 @@ def find_spectrum(flux):
 
 
 def measure_line(spectrum, lines):
-    """Log power at lines (cycles per cadence) less that of their surroundings, mean over lines."""
+    """Log power at lines (cycles per cadence) less that of their surroundings, mean over lines.
+
+    `spectrum` is what `find_spectrum` returns.
+    """
     frequency, power = spectrum
     width = max(LINE, 0.5 * frequency[1])  # short curves: at least the bin next to the line
     excess = np.zeros(len(power))

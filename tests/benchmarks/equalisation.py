@@ -59,7 +59,7 @@ VARIANTS = {  # arguments of `without`
     "clock": {"modes": False, "scatter": False, "crowded": False},
     "clock, modes": {"scatter": False, "crowded": False},
     "clock, modes, scatter": {"crowded": False},
-    "... and no crowded cadences (used)": {},
+    "... and crowded cadences left out (used)": {},
 }
 
 
