@@ -232,6 +232,23 @@ def test_integers_that_stand_for_no_value_are_missing(tmp_path, kind, null, zero
     assert np.allclose(flux[5:], stored[5:] * scale + zero, rtol=1e-6)
 
 
+def test_columns_of_the_same_names_and_another_format_are_read_as_they_are(tmp_path):
+    """What is known of the columns of one file is not taken for those of the next."""
+    for k, form in enumerate(("E", "D", "J", "I", "K", "E")):
+        flux = (FLUX + k).astype({"E": "f4", "D": "f8", "J": "i4", "I": "i2", "K": "i8"}[form])
+        columns = [
+            fits.Column("FLUX", form, array=flux),
+            fits.Column("CADENCENO", "K", bzero=2**63, array=NUMBER.astype(np.uint64)),
+            fits.Column("TIME", "D", array=TIME, unit="h" if k % 2 else "d"),
+            fits.Column("QUALITY", "L", array=QUALITY > 0),
+        ]
+        samples = read(write_columns(tmp_path / f"{k}.fits", columns[k % 2 :] + columns[: k % 2]))
+        assert np.array_equal(samples.flux, flux)
+        assert np.array_equal(samples.cadence, NUMBER)  # unsigned: too large for float64 as stored
+        assert np.allclose(samples.time, TIME / 24 if k % 2 else TIME, rtol=1e-14)
+        assert np.array_equal(samples.flagged, QUALITY > 0)
+
+
 def test_a_table_with_one_star_a_row_is_refused_unless_it_has_one_row(tmp_path):
     for n_rows, form in ((1, f"{N}D"), (1, "PD()"), (2, f"{N}D"), (2, "PD()")):
         columns = [
