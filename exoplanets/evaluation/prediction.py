@@ -37,7 +37,7 @@ from exoplanets.stars import CADENCE_DAYS
 
 BLOCK = 256  # stars read before they are scored
 TARGETS_PER_TASK = 256  # files of one star each that a worker gets at a time: a block
-BYTES_PER_TASK = 10_000_000  # of larger files: two blocks of stars of the Kaggle set
+BYTES_PER_TASK = 100_000_000  # of larger files, such as all the quarters of a star
 LONG = 8000  # cadences (164 d): longer light curves are box-searched near the network's periods
 N_NEAR, MULTIPLES = 6, (0.5, 1, 2)  # of those periods, and what they are multiplied by
 CAMPAIGN_TIME = "since the first cadence of the campaign"
