@@ -164,6 +164,17 @@ def test_a_gap_is_no_transit_that_is_missing():
     assert statistic[1] > 0.6 * statistic[0] > 5
 
 
+@pytest.mark.parametrize(("month", "gap", "at_end"), [(840, 149, False), (824, 71, True)])
+def test_no_transit_is_found_in_a_gap(month, gap, at_end):
+    """Where something comes with every gap, what is found was measured on one side of it."""
+    time = np.concatenate([np.arange(month - gap) + k * month for k in range(7)])
+    for seed in range(6):
+        curve = noise(1, seed, n_cadences=len(time))[0]
+        curve[time % month == (month - gap - 1 if at_end else 0)] -= 12
+        found = box.search_star(curve, time * CADENCE_DAYS)
+        assert all(np.isfinite(value) for value in found)
+
+
 def test_a_long_period_is_not_given_as_its_half():
     time = np.arange(3197) * CADENCE_DAYS
     curves = noise(4, seed=14, n_cadences=3197)

@@ -120,9 +120,10 @@ def search_star(curve, times=None, near=None):
     times = np.arange(len(curve)) * CADENCE_DAYS if times is None else np.asarray(times)
     flux = np.minimum(np.asarray(curve, np.float64), FLARE)
     n_bins = len(flux) // BIN
-    binned = flux[: n_bins * BIN].reshape(n_bins, BIN).mean(axis=1)
+    binned, time = (values[: n_bins * BIN].reshape(n_bins, BIN) for values in (flux, times))
+    whole = np.ptp(time, axis=1) < 2 * BIN * CADENCE_DAYS  # not from both sides of a gap
+    binned, time = binned[whole].mean(axis=1), time[whole].mean(axis=1)
     binned -= np.median(binned)
-    time = times[: n_bins * BIN].reshape(n_bins, BIN).mean(axis=1)
     peaks = _find_peaks(time, binned, near)
     if not len(peaks):
         return Search(-np.inf, *[np.nan] * 5)
@@ -211,10 +212,10 @@ def _refine(times, flux, period, epoch, duration):
 
     def fit(trial):
         first, last, width = trial
-        if not duration / 2 <= width <= 2 * duration:
-            return np.inf
         step = (last - first) / n_periods
         away = np.abs((times - first + step / 2) % step - step / 2)
+        if not duration / 2 <= width <= 2 * duration or away.min() > width / 2:
+            return np.inf
         dip = np.clip(((1 + INGRESS) * width / 2 - away) / (INGRESS * width), 0, 1)
         return flux @ dip / np.sqrt(dip @ dip + 1e-9)  # the lower, the more significant
 

@@ -41,7 +41,7 @@ BYTES_PER_TASK = 100_000_000  # of larger files, such as all the quarters of a s
 LONG = 8000  # cadences (164 d): longer light curves are box-searched near the network's periods
 N_NEAR, MULTIPLES = 6, (0.5, 1, 2)  # of those periods, and what they are multiplied by
 CAMPAIGN_TIME = "since the first cadence of the campaign"
-LAYOUT = 4  # raised whenever the same network measures the same star otherwise
+LAYOUT = 5  # raised whenever the same network measures the same star otherwise
 
 
 class Network(NamedTuple):

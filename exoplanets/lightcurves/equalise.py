@@ -20,6 +20,7 @@ References
 .. [1] Jenkins 2002, ApJ 575, 493.
 """
 
+import itertools
 from collections import defaultdict
 from typing import NamedTuple
 
@@ -42,6 +43,9 @@ from exoplanets.lightcurves.detrend import (
 from exoplanets.lightcurves.modes import find_shared
 
 LONGEST_GAP = 48  # cadences (1 d): a longer gap parts a light curve
+# Cadences (8 h) beside such a gap: the trend is known from one side only, and a telescope that was
+# moved warms or cools. Dips there come as regularly as the gaps do.
+EDGE = 16
 AT_A_TIME = 410_000  # cadences of stars that are treated side by side
 LONGEST = 4800  # cadences (98 d) that one noise spectrum may describe: about a Kepler quarter
 BAND = 0.012  # cycles per cadence, widest band of the noise spectrum
@@ -179,9 +183,10 @@ def equalise_stars(stars):
 
     `stars` is a list of ndarray of shape (n_cadences,): flux in any unit, a value per cadence, NaN
     where nothing was measured. Returns a list of the like, see `equalise`; in place of a star with
-    less than `SHORTEST` cadences a ValueError, not raised. What is in no stretch stays NaN. Each
-    stretch is detrended by itself, and a group has one noise spectrum; see `find_stretches`. Light
-    curves with the same stretches are treated side by side.
+    less than `SHORTEST` cadences a ValueError, not raised. What is in no stretch stays NaN, and so
+    do `EDGE` cadences where one stretch ends and another begins. Each stretch is detrended by
+    itself, and a group has one noise spectrum; see `find_stretches`. Light curves with the same
+    stretches are treated side by side.
     """
     equalised, alike = [None] * len(stars), defaultdict(list)
     for i, flux in enumerate(stars):
@@ -207,6 +212,9 @@ def _equalise_alike(flux, groups):
         flat = [flatten(flux[:, first:end]) for first, end in group]
         cadences = np.concatenate([np.arange(first, end) for first, end in group])
         curves[:, cadences] = recolour(np.concatenate(flat, axis=1))
+    stretches = list(itertools.chain(*groups))
+    for (_, end), (first, _) in itertools.pairwise(stretches):
+        curves[:, end - EDGE : first + EDGE] = np.nan
     return curves
 
 
