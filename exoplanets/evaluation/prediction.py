@@ -12,7 +12,7 @@ import functools
 import hashlib
 import itertools
 import tempfile
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -309,22 +309,15 @@ def read_task(targets, job):
 def score_blocks(blocks, network, job, known, n_threads=1):
     """Yield the rows of many blocks, in their order; see `score_block` and `read_task`.
 
-    `n_threads` blocks are scored side by side, and one is read ahead.
+    `n_threads` blocks are read, and then scored side by side. Not at the same time: what reads a
+    file and what scores a star would wait for the interpreter most of their time.
     """
     # Blocks that begin and end at other times must not give each other more threads of matrix
     # products: those round otherwise.
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(n_threads) as pool:
-        under_way = deque()
-        try:
-            for stars in blocks:
-                under_way.append(pool.submit(score_block, stars, network, job, known))
-                if len(under_way) > n_threads:
-                    yield under_way.popleft().result()
-            while under_way:
-                yield under_way.popleft().result()
-        finally:
-            for each in under_way:
-                each.cancel()
+        blocks = iter(blocks)
+        while some := list(itertools.islice(blocks, n_threads)):
+            yield from pool.map(lambda stars: score_block(stars, network, job, known), some)
 
 
 def score_task(targets, content, job, known):

@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from astropy.io import fits
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -62,17 +63,38 @@ def print_row(what, n_stars="", rate="", memory=""):
     print(f"| {what} | {n_stars} | {rate} | {memory} |", flush=True)
 
 
-def print_rate_of_files(n_stars, folder, rng):
-    """Rate and memory of the whole program on a table, less its start."""
+def write_archive_file(path, number, rng):
+    """A light curve of 65 days as Kepler's archive has them: 20 columns, and long headers."""
+    time = 100 + np.arange(3197) * CADENCE_DAYS
+    columns = {"TIME": time, "PDCSAP_FLUX": rng.normal(1e4, 5, 3197)}
+    columns |= {f"COLUMN_{i}": np.zeros(3197) for i in range(18)}
+    made = [fits.Column(name, "D", array=array, unit="d") for name, array in columns.items()]
+    primary, table = fits.PrimaryHDU(), fits.BinTableHDU.from_columns(made)
+    primary.header.update({"TELESCOP": "Kepler", "KEPLERID": number, "QUARTER": 3})
+    for header in (primary.header, table.header):
+        header.update({f"CARD{i}": i for i in range(60)})
+    fits.HDUList([primary, table]).writeto(path)
+
+
+def print_rate_of_files(what, few, many, n_more, folder):
+    """Rate and memory of the whole program on files with so many stars more than others have."""
+    run(*few, "--output", folder / "warm.csv")
+    begin = min(run(*few, "--output", folder / f"few{i}_{what}.csv")[0] for i in range(2))
+    seconds, memory = run(*many, "--output", folder / f"{what}.csv")
+    print_row(f"--predict, {what}", n_more, f"{n_more / (seconds - begin):.0f}", f"{memory:.0f}")
+    again, _ = run(*many, "--output", folder / f"{what}.csv")
+    print_row("the same again: known, only read", n_more, f"{n_more / (again - begin):.0f}")
+
+
+def print_rates_of_files(n_stars, folder, rng):
+    """Rates of a table, and of files of the archive."""
     write_table(folder / "few.csv", 64, rng)
-    write_table(folder / "many.csv", n_stars, rng)
-    begin, _ = run(folder / "few.csv", "--output", folder / "few_scores.csv")
-    seconds, memory = run(folder / "many.csv", "--output", folder / "scores.csv")
-    rate = (n_stars - 64) / (seconds - begin)
-    print_row("--predict, a table", n_stars, f"{rate:.0f}", f"{memory:.0f}")
-    again, _ = run(folder / "many.csv", "--output", folder / "scores.csv")
-    rate = (n_stars - 64) / (again - begin)
-    print_row("the same again: known, only read", n_stars, f"{rate:.0f}")
+    write_table(folder / "many.csv", 64 + n_stars, rng)
+    print_rate_of_files("a table", [folder / "few.csv"], [folder / "many.csv"], n_stars, folder)
+    files = [folder / f"{number}.fits" for number in range(1, 65 + n_stars // 8)]
+    for number, path in enumerate(files, 1):
+        write_archive_file(path, number, rng)
+    print_rate_of_files("FITS files", files[:64], files, len(files) - 64, folder)
 
 
 def print_rates_of_arrays(rng):
@@ -172,7 +194,7 @@ def main(argv=None):
     print("| what | stars | stars per second | peak memory (MB) |\n|---|---|---|---|")
     with tempfile.TemporaryDirectory() as scratch, contextlib.suppress(KeyboardInterrupt):
         # A child's peak memory counts what its parent had: this process loads the network last.
-        print_rate_of_files(args.stars, Path(scratch), rng)
+        print_rates_of_files(args.stars, Path(scratch), rng)
         if args.long:
             print_long(Path(scratch), rng)
         if args.workers:
