@@ -473,26 +473,35 @@ def test_tasks_are_of_many_small_files_or_of_few_large_ones(tmp_path, monkeypatc
     assert prediction.make_tasks([]) == []
 
 
-def test_blocks_are_scored_side_by_side_in_their_order(model, flux):
-    """The first waits for the second: one after the other they would never end."""
-    network, second = prediction.load_network(model), threading.Event()
-
-    def wait(curves):
-        if len(curves) == 3:
-            assert second.wait(60)
-        else:
-            second.set()
-        return network.score(curves)
-
+def test_blocks_are_read_one_by_one_and_scored_in_their_order(model, flux):
+    network, job = prediction.load_network(model), prediction.Job()
     stars = [Star(f"star {i}", star, None, ()) for i, star in enumerate(flux[:7])]
     blocks, read = [stars[:3], stars[3:5], stars[5:6], stars[6:]], []
-    given = (read.append(block) or block for block in blocks)
-    slow, job = network._replace(score=wait), prediction.Job()
-    rows = prediction.score_blocks(given, slow, job, {}, n_threads=2)
+    rows = prediction.score_blocks((read.append(b) or b for b in blocks), network, job, {})
     found = [next(rows)]
-    assert len(read) == 2  # no more are read meanwhile: memory stays flat
+    assert len(read) == 1  # memory stays flat
     found += rows
     assert found == [prediction.score_block(block, network, job, {}) for block in blocks]
+
+
+def test_stars_are_searched_side_by_side(model, flux, monkeypatch):
+    """The first waits for the second: one after the other they would never end."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    search = prediction.search_curve
+    network, second, asked = prediction.load_network(model), threading.Event(), []
+
+    def wait(prepared):
+        asked.append(prepared)
+        if len(asked) == 1:
+            assert second.wait(60)
+        second.set()
+        return search(prepared)
+
+    stars = [Star(f"star {i}", star, None, ()) for i, star in enumerate(flux[:3])]
+    job = prediction.Job(search_all=True)
+    expected = prediction.score_block(stars, network, job, {})
+    monkeypatch.setattr(prediction, "search_curve", wait)
+    assert prediction.score_block(stars, network, job, {}) == expected
 
 
 def test_a_block_that_ends_gives_others_no_more_threads_of_matrix_products(model, flux):
@@ -511,7 +520,7 @@ def test_a_block_that_ends_gives_others_no_more_threads_of_matrix_products(model
     blocks = [[Star(f"star {i}", flux[i], None, ())] for i in range(2)]
     watched = network._replace(score=score)
     with threadpool_limits(3, "blas"):  # as many cores as it may be
-        list(prediction.score_blocks(blocks, watched, prediction.Job(), {}, n_threads=2))
+        list(prediction.score_blocks(blocks, watched, prediction.Job(), {}))
     assert seen == [{1}, {1}]
 
 
@@ -522,7 +531,7 @@ def test_an_error_while_reading_is_not_swallowed(model, flux):
 
     network = prediction.load_network(model)
     with pytest.raises(DataError, match="the disk is gone"):
-        list(prediction.score_blocks(blocks(), network, prediction.Job(), {}, n_threads=2))
+        list(prediction.score_blocks(blocks(), network, prediction.Job(), {}))
 
 
 def test_a_cluster_writes_the_same_bytes(tmp_path, model, flux, monkeypatch):

@@ -61,20 +61,15 @@ def make_reproducible(seed):
 
     What Keras kept of networks trained before is let go: cross-validation makes dozens.
     """
-    _start(N_THREADS)
+    start()
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
 
 
-def work_side_by_side():
-    """Give each operation one core: right where whole blocks of stars share the cores."""
-    _start(1)
-
-
-def _start(n_threads):
-    """Start TensorFlow, with so many cores for one operation and no order that varies."""
+def start():
+    """Start TensorFlow, with `N_THREADS` for one operation and no order that varies."""
     with contextlib.suppress(RuntimeError):  # it runs already, and keeps the cores it has
-        tf.config.threading.set_intra_op_parallelism_threads(n_threads)
+        tf.config.threading.set_intra_op_parallelism_threads(N_THREADS)
     tf.config.experimental.enable_op_determinism()
     tf.get_logger().setLevel("ERROR")  # cross-validation builds many networks: no hint on retracing
     with quiet():

@@ -13,7 +13,6 @@ from exoplanets.files import DataError, atomic_write, say
 
 SHIPPED_MODEL = ROOT / "exoplanets" / "classifiers" / "pretrained" / "transit.keras"
 CAMPAIGN_FILE = "campaign.npz"  # in --data-dir, what `--campaign learn` keeps
-MOST_THREADS = 8  # blocks scored side by side: each takes some 50 MB
 N_PRINTED = 20  # stars, the highest-scored first
 LONGEST_NAME = 44  # characters of a name in the table that is printed
 PRINTED = {  # column: its width and its digits
@@ -137,8 +136,7 @@ def score_stars(args, model):
             blocks = cluster.map_on_cluster(args.dask, prediction.score_task, tasks, *shared)
         else:
             read = itertools.chain.from_iterable(prediction.read_task(task, job) for task in tasks)
-            n_threads = min(os.cpu_count() or 1, MOST_THREADS)
-            blocks = prediction.score_blocks(read, network, job, scores.known, n_threads)
+            blocks = prediction.score_blocks(read, network, job, scores.known)
         with tqdm(unit=" stars", desc="scoring", mininterval=0.5, disable=None) as bar:
             for block in blocks:
                 rows = [row for row in block if not isinstance(row, Unreadable)]

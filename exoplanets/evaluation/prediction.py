@@ -1,8 +1,8 @@
 """Score the user's own stars with a trained network: one, or a million.
 
 Stars are streamed: read, equalised and scored in blocks, and come out in the order of the input, so
-that memory stays flat. Blocks are scored side by side, one a core. On one machine or on a Dask
-cluster the same function scores the same blocks, and the same rows come out.
+that memory stays flat. On one machine or on a Dask cluster the same function scores the same
+blocks, and the same rows come out.
 
 A star is known by the content of its light curve: one that was measured before is only read.
 """
@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import hashlib
 import itertools
+import os
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable
@@ -86,7 +87,7 @@ def name_file(path):
 
 def load_network(path):
     """The network of a model file; see `transit.load_transit`."""
-    keras_tools.work_side_by_side()
+    keras_tools.start()
     model, scoring = load_transit(path)
     return Network(
         make_scorer(model),
@@ -224,9 +225,11 @@ def score_block(stars, network, job, known):
             "called": str(int(score >= network.threshold)),
             "n_cadences": str(count_used(timed[i], prepared[i])),
         }
-    for i, each in prepared.items():
-        if job.search_all or measured[i]["called"] == "1":
-            measured[i] |= describe_search(timed[i], search_curve(each))
+    chosen = [i for i in prepared if job.search_all or measured[i]["called"] == "1"]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # the search lets other threads work
+        found = pool.map(search_curve, [prepared[i] for i in chosen])
+        for i, each in zip(chosen, found, strict=True):
+            measured[i] |= describe_search(timed[i], each)
     for i, cells in measured.items():
         rows[i] = complete_cells(cells, timed[i], digests[i], network, job), i in prepared
     return rows
@@ -306,18 +309,16 @@ def read_task(targets, job):
     return iter(lambda: list(itertools.islice(stars, BLOCK)), [])
 
 
-def score_blocks(blocks, network, job, known, n_threads=1):
+def score_blocks(blocks, network, job, known):
     """Yield the rows of many blocks, in their order; see `score_block` and `read_task`.
 
-    `n_threads` blocks are read, and then scored side by side. Not at the same time: what reads a
-    file and what scores a star would wait for the interpreter most of their time.
+    One block is read and scored after the other: side by side, Python would wait for itself.
     """
-    # Blocks that begin and end at other times must not give each other more threads of matrix
+    # Tasks that a worker does at the same time must not give each other more threads of matrix
     # products: those round otherwise.
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(n_threads) as pool:
-        blocks = iter(blocks)
-        while some := list(itertools.islice(blocks, n_threads)):
-            yield from pool.map(lambda stars: score_block(stars, network, job, known), some)
+    with threadpool_limits(1, "blas"):
+        for stars in blocks:
+            yield score_block(stars, network, job, known)
 
 
 def score_task(targets, content, job, known):

@@ -24,7 +24,7 @@ from astropy.io import fits
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from exoplanets.commands.predict import MOST_THREADS, SHIPPED_MODEL
+from exoplanets.commands.predict import SHIPPED_MODEL
 from exoplanets.stars import CADENCE_DAYS
 
 LENGTHS = (3_197, 30_000, 100_000, 300_000)  # cadences
@@ -107,7 +107,6 @@ def print_rates_of_arrays(rng):
         [Star(f"{i}", star) for i, star in enumerate(rng.normal(size=(prediction.BLOCK, 3197)))]
         for _ in range(8)
     ]
-    n_threads = min(os.cpu_count() or 1, MOST_THREADS)
     prepared = [prediction.prepare_stars(block, network, job) for block in blocks]
     curves = [[each.curve for each in block] for block in prepared]
     prediction.score_curves(network, curves[0])
@@ -120,8 +119,8 @@ def print_rates_of_arrays(rng):
     }
     for what, (function, given) in ways.items():
         start = time.perf_counter()
-        with prediction.ThreadPoolExecutor(n_threads) as pool:
-            list(pool.map(lambda each, f=function: f(network, each), given))
+        for block in given:
+            function(network, block)
         n = sum(map(len, given))
         print_row(what, n, f"{n / (time.perf_counter() - start):.0f}")
 
