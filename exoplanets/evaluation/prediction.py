@@ -236,7 +236,7 @@ def score_block(stars, network, job, known):
 
 
 def count_used(star, prepared):
-    """Cadences of a star that were measured, in stretches long enough to be used.
+    """Cadences of a star that were measured and are used; see `equalise.equalise_stars`.
 
     Crowded ones count, gaps that were filled do not.
     """
