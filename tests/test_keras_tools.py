@@ -28,6 +28,12 @@ try:
         raise ValueError("it failed")
 except ValueError as error:
     os.write(2, f"{error}\\n".encode())
+try:
+    with quiet():
+        os.write(2, b"chatter before an interrupt\\n")
+        raise KeyboardInterrupt
+except KeyboardInterrupt:
+    pass
 def stop(*_):
     os.write(2, b"interrupted\\n")
     os._exit(130)

@@ -35,7 +35,7 @@ def quiet():
         os.dup2(kept.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:  # not an interrupt: what libraries said has nothing to do with it
             kept.seek(0)
             os.write(console, kept.read())
             raise
