@@ -1,11 +1,13 @@
 """Pages about scored stars, and the gallery of them."""
 
+import itertools
 import re
 from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.text import Text
 from test_page import browse, needs_browser
 
 from exoplanets.classifiers import keras_tools
@@ -161,6 +163,22 @@ def test_page_tells_an_eclipsing_binary_by_its_odd_and_even_dips():
     planet = star_page.draw_star(examine(Star("p", alike), network), network)
     assert "eclipsing binary?" not in texts(planet)
     assert "not calibrated" in texts(planet)
+
+
+def test_titles_of_deep_dips_keep_to_their_panels():
+    network = read_dips(0.5)
+    flux = make_dips(1400, np.arange(60, 1390, 110))
+    examined = examine(Star("deep", flux, level=1000.0), network)
+    depths = {"odd": 69_268, "even": 88_984, "between": -34_915}
+    known = examined.depths
+    deep = {n: known[n]._replace(median=d, error=1138.0) for n, d in depths.items()}
+    page = star_page.draw_star(examined._replace(depths=known | deep), network)
+    page.draw_without_rendering()
+    titles = [axis.get_title("left") for axis in page.axes[2:5]]
+    written = {text.get_text(): text for text in page.findobj(Text)}
+    ends = [written[title].get_window_extent() for title in titles]
+    assert all(one.x1 < other.x0 for one, other in itertools.pairwise(ends))
+    assert "odd 69268 ± 1138, even 88984 ± 1138 ppm deep\n12.3 standard errors" in texts(page)
 
 
 def test_page_bears_a_gap_at_every_second_transit():
