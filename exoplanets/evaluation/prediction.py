@@ -312,7 +312,8 @@ def read_task(targets, job):
 def score_blocks(blocks, network, job, known):
     """Yield the rows of many blocks, in their order; see `score_block` and `read_task`.
 
-    One block is read and scored after the other: side by side, Python would wait for itself.
+    One block is read and scored after the other: threads would wait for Python's lock most of the
+    time.
     """
     # Tasks that a worker does at the same time must not give each other more threads of matrix
     # products: those round otherwise.

@@ -44,7 +44,7 @@ from exoplanets.lightcurves.modes import find_shared
 
 LONGEST_GAP = 48  # cadences (1 d): a longer gap parts a light curve
 # Cadences (8 h) beside such a gap: the trend is known from one side only, and a telescope that was
-# moved warms or cools. Dips there come as regularly as the gaps do.
+# turned warms or cools. Dips there come as regularly as the gaps do.
 EDGE = 16
 AT_A_TIME = 410_000  # cadences of stars that are treated side by side
 LONGEST = 4800  # cadences (98 d) that one noise spectrum may describe: about a Kepler quarter
