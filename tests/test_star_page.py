@@ -178,7 +178,7 @@ def test_titles_of_deep_dips_keep_to_their_panels():
     written = {text.get_text(): text for text in page.findobj(Text)}
     ends = [written[title].get_window_extent() for title in titles]
     assert all(one.x1 < other.x0 for one, other in itertools.pairwise(ends))
-    assert "odd 69268 ± 1138, even 88984 ± 1138 ppm deep\n12.3 standard errors" in texts(page)
+    assert "odd 69268 ± 1138, even 88984 ± 1138 ppm\ndepths 12.3 σ apart: an" in texts(page)
 
 
 def test_page_bears_a_gap_at_every_second_transit():

@@ -241,7 +241,7 @@ def _draw_folds(axes, examined):
     _draw_parities(axes[1], days, flux, found)
     unit = "" if star.level is None else " ppm"
     both = (f"{n} {_format_depth(depths[n], star).removesuffix(unit)}" for n in PARITIES)
-    axes[1].set_title(f"{', '.join(both)}{unit} deep\n{_compare(depths)}", fontsize=9)
+    axes[1].set_title(f"{', '.join(both)}{unit}\n{_compare(depths)}", fontsize=9)
     for axis in axes[:2]:
         axis.set_xlabel("time from the middle of a transit (hours)")
 
@@ -279,7 +279,7 @@ def _compare(depths):
     if not (odd.n_dips and even.n_dips):
         return "only one of the two kinds was seen"
     difference = abs(odd.median - even.median) / max(np.hypot(odd.error, even.error), 1e-9)
-    return f"{difference:.1f} standard errors apart{BINARY if difference > TELLING else ''}"
+    return f"depths {difference:.1f} σ apart{BINARY if difference > TELLING else ''}"
 
 
 def shorten(name):

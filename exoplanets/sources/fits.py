@@ -90,31 +90,22 @@ class _Table:
         self.hdu, self.stream, self.place = hdu, stream, hdu.fileinfo()
         stream.seek(self.place["hdrLoc"])
         header = stream.read(self.place["datLoc"] - self.place["hdrLoc"])
-        cards, wanted = [], False
-        for start in range(0, len(header), CARD):
-            card = header[start : start + CARD]
-            wanted = COLUMN_CARD.match(card) or (wanted and card.startswith(b"CONTINUE"))
-            if wanted:
-                cards.append(card)
-        self.columns = _parse_columns(b"".join(cards))
+        cards = (header[start : start + CARD] for start in range(0, len(header), CARD))
+        self.columns = _parse_columns(b"".join(filter(COLUMN_CARD.match, cards)))
         self.names = [name.upper() for name in self.columns.names]
 
     @functools.cached_property
     def rows(self):
-        """All rows as the file has them, or None where only astropy understands them."""
-        dtype, header = self.columns.dtype.newbyteorder(">"), self.hdu.header
-        if dtype.itemsize != header["NAXIS1"]:
-            return None
+        """All rows as the file has them."""
+        dtype, n_rows = self.columns.dtype.newbyteorder(">"), self.hdu.header["NAXIS2"]
         self.stream.seek(self.place["datLoc"])
-        n_rows = header["NAXIS2"]
         return np.frombuffer(self.stream.read(n_rows * dtype.itemsize), dtype, n_rows)
 
     def read(self, place):
         """All numbers of the column at a position, ndarray of float64; NaN where one is missing."""
         column = self.columns[place]
         scale, zero = column.bscale or 1, column.bzero or 0
-        is_plain = column.format.format in NUMBERS and (scale, zero) == (1, 0)
-        if is_plain and self.rows is not None:
+        if column.format.format in NUMBERS and (scale, zero) == (1, 0):
             values = self.rows[self.rows.dtype.names[place]].astype(np.float64)
         else:
             values = self.hdu.data.field(place)
