@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from whole_run import ROOT
 
-from exoplanets.classifiers.keras_tools import make_batches
+from exoplanets.classifiers.keras_tools import keras, make_batches, train
 
 CODE = f"""
 import os, signal, sys
@@ -106,3 +106,19 @@ def test_batches_hold_every_star_once_and_in_another_order_each_epoch(seed):
         epochs.append(one)
     assert np.array_equal(epochs[0], stars) == (seed is None)
     assert np.array_equal(*epochs) == (seed is None)
+
+
+def test_a_training_traces_its_step_once():
+    """TensorFlow traces it again where the first time made variables, which takes seconds."""
+    traced = []
+
+    class Model(keras.Model):
+        def train_step(self, data):
+            traced.append(data)
+            return super().train_step(data)
+
+    inputs = keras.Input((5,))
+    model = Model(inputs, keras.layers.Dense(1)(inputs))
+    model.compile("adam", "mse", metrics=[keras.metrics.AUC()])
+    train(model, np.zeros((12, 5)), np.arange(12) % 2, 4, epochs=2, seed=0)
+    assert len(traced) == 1
