@@ -58,11 +58,11 @@ $(VENV)/.ready-for-tests: tests/requirements.txt $(VENV)/.ready
 test: $(VENV)/.ready-for-tests
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n 2
 
 # With the lowest versions of all packages, on CPython 3.11.
 test-lowest: $(VENV)-lowest/.ready
-	$(VENV)-lowest/bin/python -m pytest --override-ini filterwarnings=default
+	$(VENV)-lowest/bin/python -m pytest -n 2 --override-ini filterwarnings=default
 
 $(VENV)-lowest/.ready: tests/requirements-lowest.txt
 	$(PYTHON) -m venv $(VENV)-lowest

@@ -1,8 +1,6 @@
 """Shared by all tests: small surveys on disk, the scripts as a user runs them."""
 
-import functools
 import os
-import pickle
 import shutil
 import signal
 import subprocess
@@ -22,9 +20,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-import whole_run
 from hypothesis import settings
-from whole_run import ROOT
 
 from exoplanets.sources import kaggle, survey
 
@@ -32,7 +28,15 @@ from exoplanets.sources import kaggle, survey
 settings.register_profile("house", deadline=None, derandomize=True)
 settings.load_profile("house")
 
+ROOT = Path(__file__).resolve().parent.parent
+SCRIPTS = (  # in running order
+    "data_visualization",
+    "data_analysis",
+    "data_preprocessing",
+    "cnn_classifier",
+)
 REAL = ROOT.parent / "shared" / "real"  # a part of the real set, where a checkout has one
+LONGEST = ("test_scripts", "test_transit")  # files of tests, see `pytest_collection_modifyitems`
 N_CADENCES = 640  # 13 days: fewer than 556 cannot be equalised
 
 
@@ -85,52 +89,27 @@ def dirs(data_dir, tmp_path):
     return ["--data-dir", str(data_dir), "--plots-dir", str(tmp_path / "plots")]
 
 
-@pytest.fixture(scope="session")
-def run_script(tmp_path_factory):
-    """Run a script as its user does, from a directory that is not the repository."""
-    return functools.partial(whole_run.run_script, cwd=tmp_path_factory.mktemp("foreign"))
+def run_script(name, *args, cwd):
+    """Run a script as its user does: with as many threads of BLAS as there are cores."""
+    environment = {k: text for k, text in os.environ.items() if k != "OPENBLAS_NUM_THREADS"}
+    return subprocess.run(
+        [sys.executable, str(ROOT / f"{name}.py"), *map(str, args)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        env=environment,
+    )
 
 
-def find_unfinished():
-    """Files in the repository that were not written to their end."""
-    return {path.name for path in ROOT.rglob("*") if ".partial" in path.name}
-
-
-def wants_rounds(item):
-    return "rounds" in item.fixturenames
+def listing(*folders):
+    """Every file below some folders, with its bytes."""
+    return {
+        path: path.read_bytes() for f in folders for path in Path(f).rglob("*") if path.is_file()
+    }
 
 
 def pytest_collection_modifyitems(items):
-    """Tests of `rounds` come last: by then it is done, as its two minutes ran beside the others."""
-    items.sort(key=wants_rounds)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _rounds_under_way(request, tmp_path_factory):
-    """What `rounds` waits for, started before the first test if any test wants it."""
-    if not any(map(wants_rounds, request.session.items)):
-        yield None
-        return
-    folder = tmp_path_factory.mktemp("rounds")
-    shutil.copytree(request.getfixturevalue("_written"), folder / "data")
-    command = [sys.executable, whole_run.__file__, str(folder)]
-    before = find_unfinished()
-    with subprocess.Popen(command, start_new_session=True) as process:
-        yield folder, process, before
-        if process.poll() is None:  # the tests were stopped: so are the scripts
-            os.killpg(process.pid, signal.SIGKILL)
-
-
-@pytest.fixture(scope="session")
-def rounds(_rounds_under_way):
-    """Two runs of all four scripts in one directory: what each said, and what was there after."""
-    folder, process, before = _rounds_under_way
-    assert process.wait() == 0
-    assert find_unfinished() == before
-    return folder, pickle.loads((folder / whole_run.RESULT).read_bytes())
-
-
-@pytest.fixture(scope="session")
-def finished(rounds):
-    """The directory in which all four scripts have run: its `data` and its `plots`."""
-    return rounds[0]
+    """Put the files of tests first that take longest: no process ends long after the others."""
+    items.sort(key=lambda item: item.path.stem not in LONGEST)

@@ -2,19 +2,17 @@
 
 import json
 
-import keras
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn import metrics as reference
 from toys import N_CADENCES, Deepest, make_stars
 
 import cnn_classifier as step
-from exoplanets.classifiers import keras_tools, registry
+from exoplanets.classifiers import registry
 from exoplanets.classifiers.base import Classifier
 from exoplanets.classifiers.box import BoxLeastSquares
 from exoplanets.classifiers.repeats import RepeatCount
-from exoplanets.evaluation import evaluate, metrics, runs, vetting
+from exoplanets.evaluation import evaluate, runs, vetting
 from exoplanets.evaluation.calibration import measure_calibration
 from exoplanets.evaluation.comparison import Compared, select_values
 from exoplanets.figures import style
@@ -29,14 +27,6 @@ from exoplanets.lightcurves.split import (
     to_stars,
 )
 from exoplanets.stars import SPLITS, Stars
-
-ROWS = {  # network, light curves
-    ("repeat_count", "distributed"),
-    ("published", "distributed"),
-    ("published", "equalised"),
-    ("transit", "equalised"),
-    ("box_least_squares", "equalised"),
-}
 
 
 @pytest.mark.parametrize(
@@ -271,146 +261,7 @@ def test_results_that_cannot_be_written_are_refused_before_the_training(tmp_path
         step.main(["--data-dir", str(tmp_path), "--plots-dir", str(tmp_path / "a file" / "plots")])
 
 
-# ------------------------------------------------------------------------- the whole step
-@pytest.fixture
-def results(finished):
-    def no_constant(name):
-        raise AssertionError(f"{name} in metrics.json")
-
-    return json.loads((finished / "data/metrics.json").read_text(), parse_constant=no_constant)
-
-
-def row_of(results, network="published", light_curves="distributed", split="test"):
-    key = (network, light_curves, split)
-    (row,) = (r for r in results["results"] if (r["network"], r["light_curves"], r["split"]) == key)
-    return row
-
-
-def test_metrics_have_the_agreed_schema(results):
-    assert set(results) == {
-        "provenance", "results", "suspects", "calibration", "cross_validation", "vetting",
-    }  # fmt: skip
-    assert results["vetting"]["level"] == "quick"
-    found = [(row["network"], row["light_curves"], row["split"]) for row in results["results"]]
-    assert len(found) == len(set(found))
-    assert set(found) == {(*row, split) for row in ROWS for split in SPLITS}
-    names = {"network", "light_curves", "split", "tp", "fp", "fn", "tn", "threshold"}
-    names |= {"recall_at_precision_0.9", "matched_auc", *metrics.METRICS}
-    names |= {f"{name}_interval" for name in metrics.METRICS}
-    for result in results["results"]:
-        assert set(result) == names
-        for name in metrics.METRICS:
-            interval = result[f"{name}_interval"]
-            assert interval is None or (len(interval) == 2 and interval[0] <= interval[1])
-    for key in ROWS:
-        test = row_of(results, *key)
-        assert (test["tp"] + test["fn"], test["fp"] + test["tn"]) == (5, 35)
-    assert results["cross_validation"] is None
-    assert set(results["suspects"]) == {"rule", "test_rows", "results_without"}
-    for result in results["suspects"]["results_without"]:
-        assert set(result) == names
-        assert result["tp"] + result["fn"] == 5  # a suspect is a non-host
-        n_suspects = len(results["suspects"]["test_rows"])
-        assert result["fp"] + result["tn"] == 35 - n_suspects
-
-
-def test_counting_repeats_is_perfect_on_leaking_stars(results):
-    for split, n_hosts in zip(SPLITS, (7, 2, 5), strict=True):
-        row = row_of(results, "repeat_count", split=split)
-        assert (row["tp"], row["fp"], row["fn"]) == (n_hosts, 0, 0)
-        assert (row["f1"], row["average_precision"], row["roc_auc"]) == (1, 1, 1)
-
-
-def test_results_carry_their_provenance(results, finished):
-    provenance = results["provenance"]
-    split = load_split(finished / "data" / SPLIT_FILE)
-    assert provenance["data"] == split["provenance"]
-    assert provenance["preprocessing"] == split["settings"]
-    assert provenance["seed"] == 5
-    assert provenance["settings"]["transit"]["curves"] == 64
-    settings = provenance["settings"]["published"]
-    assert (settings["epochs"], settings["filters"]) == (2, [3, 2])
-    assert provenance["versions"]["tensorflow"].count(".") == 2
-    assert set(runs.find_runs(finished / "data").values()) == {provenance["run"]}
-
-
-def test_results_can_be_recomputed_from_the_predictions(results, finished, stars):
-    predictions = pd.read_csv(finished / "data/test_predictions.csv")
-    assert list(predictions)[:2] == ["row", "label"]
-    assert {f"{network}_{kind}" for network, kind in ROWS} <= set(predictions)
-    assert not predictions.isna().any().any()
-    np.testing.assert_array_equal(predictions["row"], np.arange(40))
-    np.testing.assert_array_equal(predictions["label"], stars.test_labels == 2)
-    y = predictions["label"]
-    for network, kind in ROWS:
-        score = predictions[f"{network}_{kind}"]
-        test = row_of(results, network, kind)
-        called = score >= test["threshold"]
-        ((tn, fp), (fn, tp)) = reference.confusion_matrix(y, called)
-        assert (test["tp"], test["fp"], test["fn"], test["tn"]) == (tp, fp, fn, tn)
-        assert test["f1"] == pytest.approx(reference.f1_score(y, called))
-        assert test["roc_auc"] == pytest.approx(reference.roc_auc_score(y, score))
-        area = reference.average_precision_score(y, score)
-        assert test["average_precision"] == pytest.approx(area)
-    repeats = np.sum(np.diff(stars.test_flux, axis=1) == 0, axis=1)
-    np.testing.assert_array_equal(predictions["repeat_count_distributed"], repeats)
-
-
-def test_the_saved_network_gives_the_same_scores(finished):
-    saved = pd.read_csv(finished / "data/test_predictions.csv")
-    model = keras.models.load_model(finished / "data/published.keras")
-    split = load_split(finished / "data" / SPLIT_FILE)
-    stars = to_stars(split, "distributed")
-    found = keras_tools.predict(model, stars.flux[stars.split == "test"])
-    np.testing.assert_allclose(found, saved["published_distributed"], rtol=1e-5, atol=1e-7)
-
-
-def test_history_has_a_row_per_epoch(finished):
-    history = pd.read_csv(finished / "data/training_history.csv")
-    published = history[history["network"] == "published"]
-    for kind in ("distributed", "equalised"):
-        assert published[published["light_curves"] == kind]["epoch"].tolist() == [0, 1]
-    assert {"loss", "val_loss", "recall", "val_recall", "val_average_precision"} <= set(history)
-    transit = history[history["network"] == "transit"]
-    assert transit["epoch"].tolist() == list(range(len(transit)))
-    assert len(transit) and transit["loss"].notna().all()
-    assert set(transit["light_curves"]) == {"equalised"}
-
-
-def test_nothing_else_is_left_behind(finished):
-    made = {path.name for path in (finished / "data").iterdir()}
-    made -= {name for name in made if name.startswith("exoT")}
-    assert made == {
-        "preprocessed_data.pkl", "leaks.json", "metrics.json", "test_predictions.csv",
-        "training_history.csv", "published.keras", "transit.keras", "stars.csv",
-        "source.json", "parsed.npz", "equalised.npz",
-    }  # fmt: skip
-
-
-def test_every_labelled_star_is_listed_once_with_its_score(finished, stars):
-    listed = pd.read_csv(finished / "data/stars.csv")
-    labels = {"train": stars.train_labels, "test": stars.test_labels}
-    assert listed["table"].tolist() == ["train"] * 100 + ["test"] * 40
-    for name, expected in labels.items():
-        part = listed[listed["table"] == name]
-        assert part["row"].tolist() == list(range(len(expected)))
-        np.testing.assert_array_equal(part["label"] == 1, expected == 2)
-    saved = pd.read_csv(finished / "data/test_predictions.csv")["transit_equalised"]
-    np.testing.assert_array_equal(listed["score"][100:], saved)
-    split = load_split(finished / "data" / SPLIT_FILE)
-    taught = split["equalised"]["row_train"][split["equalised"]["y_train"] == 0]
-    assert set(listed["row"][~listed["out_of_fold"]]) == set(taught)  # non-hosts of the fit part
-    assert not (listed["suspect_label"] & (listed["label"] == 1)).any()
-    assert listed["period_days"].notna()[(listed["label"] == 1) | listed["called"]].all()
-
-
 def test_step_4_without_step_3_says_what_to_run(tmp_path):
     with pytest.raises(DataError, match=r"preprocessed_data.pkl' is missing: run `python"):
         step.main(["--data-dir", str(tmp_path), "--plots-dir", str(tmp_path / "plots")])
     assert list(tmp_path.iterdir()) == []
-
-
-def test_simulated_is_refused_on_a_split_of_real_stars(finished):
-    dirs = ["--data-dir", str(finished / "data"), "--plots-dir", str(finished / "plots")]
-    with pytest.raises(DataError, match=r"data_preprocessing.py --simulated` first"):
-        step.main([*dirs, "--simulated"])

@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 import pytest
-from whole_run import ROOT
+from conftest import ROOT
 
 from exoplanets.sources.copies import read_copy, write_copy
 

@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from whole_run import ROOT
+from conftest import ROOT
 
 from exoplanets.files import DataError, atomic_write, check_writable, run, write_text
 

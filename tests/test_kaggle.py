@@ -13,8 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import REAL, write_table
-from whole_run import ROOT, listing
+from conftest import REAL, ROOT, listing, write_table
 
 import data_visualization
 from exoplanets.files import DataError, run

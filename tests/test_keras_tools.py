@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from whole_run import ROOT
+from conftest import ROOT
 
 from exoplanets.classifiers.keras_tools import keras, make_batches, train
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from whole_run import ROOT, SCRIPTS
+from conftest import ROOT, SCRIPTS
 
 # From top to bottom. A module may import from its own layer and from those below it.
 LAYERS = (

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 
 import pytest
-from whole_run import ROOT, SCRIPTS
+from conftest import ROOT, SCRIPTS
 
 STAMPS = (  # in running order: what each stage writes last
     "plots/starfluxspectra.png",

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from whole_run import ROOT
+from conftest import ROOT, run_script
 
 from exoplanets.commands import options
 
@@ -70,8 +70,8 @@ def test_a_shortened_option_is_not_guessed(capsys):
 
 # ----------------------------------------------------------------------------- as a user asks
 @pytest.mark.parametrize("name", QUICK)
-def test_help_reads_well(name, run_script):
-    done = run_script(name, "--help")
+def test_help_reads_well(name, tmp_path):
+    done = run_script(name, "--help", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert "(default: None)" not in done.stdout
     assert str(ROOT) not in done.stdout  # no path of this machine

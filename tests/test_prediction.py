@@ -10,8 +10,8 @@ import threading
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from threadpoolctl import threadpool_info, threadpool_limits
-from whole_run import ROOT
 
 from exoplanets.classifiers import box, keras_tools, transit
 from exoplanets.commands import predict

@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 import pytest
-from whole_run import ROOT
+from conftest import ROOT
 
 sys.path.insert(0, str(ROOT / "tests" / "benchmarks"))
 

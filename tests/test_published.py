@@ -133,6 +133,7 @@ def test_every_setting_changes_the_network_or_its_training(monkeypatch):
 
     class Recorder:
         name = "published"
+        optimizer, trainable_variables = argparse.Namespace(build=list), ()
 
         def fit(self, batches, validation_data, **options):
             given.update(options, fit=read(batches), held_out=read(validation_data))
@@ -221,6 +222,7 @@ def test_the_fit_stars_are_balanced_and_each_kind_reads_its_own_light_curves(mon
 
     class Recorder:
         name = "published"
+        optimizer, trainable_variables = argparse.Namespace(build=list), ()
 
         def fit(self, batches, validation_data, **options):
             x, y, _ = read(batches)

@@ -6,7 +6,7 @@ import re
 import sys
 
 import pytest
-from whole_run import ROOT
+from conftest import ROOT
 
 sys.path.insert(0, str(ROOT / "tests" / "benchmarks"))
 import keep_results

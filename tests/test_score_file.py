@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from whole_run import ROOT
+from conftest import ROOT
 
 from exoplanets.evaluation import score_file
 from exoplanets.evaluation.score_file import COLUMNS, MEASURED, open_scores
