@@ -1,11 +1,13 @@
-"""Print the files that a script imports, for `make`: only their change runs its stage again.
+"""Print the files that scripts import, for `make`: only their change runs a stage again.
 
-    python3 -m exoplanets.commands.dependencies data_analysis.py
+    python3 -m exoplanets.commands.dependencies data_analysis.py cnn_classifier.py
 
-It needs nothing but Python itself, since `make` asks before any package is installed.
+Each is printed as `data_analysis.py:exoplanets/stars.py`. Nothing but Python itself is needed:
+`make` asks before any package is installed.
 """
 
 import ast
+import functools
 import sys
 from pathlib import Path
 
@@ -13,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 STYLES = "exoplanets/figures/house.mplstyle"  # read by every figure
 
 
+@functools.cache
 def find_imported(path):
     """Modules of the library that a Python file imports, also inside functions; a set of paths."""
     names = set()
@@ -27,13 +30,13 @@ def find_imported(path):
 
 def find_dependencies(script):
     """Every file of the library that a script imports, directly or not; sorted, from the root."""
-    seen, ahead = set(), find_imported(ROOT / script)
+    seen, ahead = set(), {ROOT / script}
     while ahead:
         file = ahead.pop()
         seen.add(file)
         ahead |= find_imported(file) - seen
-    return sorted(file.relative_to(ROOT).as_posix() for file in seen)
+    return sorted(file.relative_to(ROOT).as_posix() for file in seen - {ROOT / script})
 
 
 if __name__ == "__main__":
-    print(*find_dependencies(sys.argv[1]), STYLES)
+    print(*(f"{name}:{f}" for name in sys.argv[1:] for f in (*find_dependencies(name), STYLES)))
