@@ -22,8 +22,6 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from exoplanets.sources import kaggle, survey
-
 # The same examples on every run, and no deadline: a busy machine is no failure.
 settings.register_profile("house", deadline=None, derandomize=True)
 settings.load_profile("house")
@@ -60,6 +58,8 @@ def _tidy_up():
 @pytest.fixture(scope="session")
 def stars():
     """A survey small enough for every test: 100 + 40 stars, 8 + 5 hosts, 640 cadences."""
+    from exoplanets.sources import survey  # here: the process that shares out tests runs none
+
     return survey.simulate(100, 40, 8, 5, n_cadences=N_CADENCES, seed=1)
 
 
@@ -74,6 +74,8 @@ def _written(stars, tmp_path_factory):
 @pytest.fixture(scope="session")
 def labelled(_written):
     """`stars` as step 2 gets them: the table of stars, and its provenance."""
+    from exoplanets.sources import kaggle
+
     return kaggle.load(_written)
 
 
