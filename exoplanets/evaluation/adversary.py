@@ -110,8 +110,9 @@ def score_alike(curves, y, seed):
 def make_models(seed):
     """The two models, untrained; both weigh the classes alike."""
     return (
+        # In one thread: others add up the trees in any order, and sums round as their order has it.
         RandomForestClassifier(
-            N_TREES, min_samples_leaf=3, class_weight="balanced", random_state=seed, n_jobs=-1
+            N_TREES, min_samples_leaf=3, class_weight="balanced", random_state=seed
         ),
         make_pipeline(
             StandardScaler(), LogisticRegression(C=0.03, class_weight="balanced", max_iter=2000)
