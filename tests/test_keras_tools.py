@@ -10,14 +10,25 @@ from conftest import ROOT
 
 from exoplanets.classifiers.keras_tools import keras, make_batches, train
 
+N_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 CODE = f"""
 import os, signal, sys
+if hasattr(os, "sched_setaffinity"):  # before Keras starts
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(sys.argv[1])])
 sys.path.insert(0, {str(ROOT)!r})
 from exoplanets.classifiers.keras_tools import keras, make_reproducible, quiet
 make_reproducible(0)
 """
-
-
+TRAINING = """
+import hashlib
+import numpy as np
+x = np.random.default_rng(0).normal(size=(256, 600, 1)).astype("float32")
+layers = [keras.layers.Conv1D(32, 9, activation="relu"), keras.layers.GlobalMaxPooling1D()]
+model = keras.Sequential([*layers, keras.layers.Dense(1)])
+model.compile("adam", "mse")
+model.fit(x, x.mean(1) > 0, epochs=2, batch_size=128, verbose=0)
+print(hashlib.sha256(b"".join(w.tobytes() for w in model.get_weights())).hexdigest(), flush=True)
+"""
 SAYINGS = """
 with quiet():
     os.write(2, b"a library's chatter\\n")
@@ -44,51 +55,39 @@ with quiet():
 """
 
 
-def test_only_libraries_that_did_not_fail_are_quiet_and_an_interrupt_is_heard():
-    """All in one process, as each start of TensorFlow takes seconds."""
-    environment = {k: v for k, v in os.environ.items() if k not in ("TF_CPP_MIN_LOG_LEVEL",)}
-    done = subprocess.run(
-        [sys.executable, "-c", CODE + SAYINGS],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        env=environment,
-    )
-    # Nothing of the start of TensorFlow either, nor of what was said quietly.
-    assert done.stderr.splitlines() == ["ours", "why it failed", "it failed", "interrupted"]
-    assert (done.returncode, done.stdout) == (130, "")
+@pytest.fixture(scope="module")
+def processes():
+    """Two processes that train, on one core and on two: exit code, output and errors of each.
 
-
-TRAINING = """
-cores = sorted(os.sched_getaffinity(0))
-os.sched_setaffinity(0, cores[: int(sys.argv[1])])
-import hashlib
-import numpy as np
-x = np.random.default_rng(0).normal(size=(256, 600, 1)).astype("float32")
-layers = [keras.layers.Conv1D(32, 9, activation="relu"), keras.layers.GlobalMaxPooling1D()]
-model = keras.Sequential([*layers, keras.layers.Dense(1)])
-model.compile("adam", "mse")
-model.fit(x, x.mean(1) > 0, epochs=2, batch_size=128, verbose=0)
-print(hashlib.sha256(b"".join(w.tobytes() for w in model.get_weights())).hexdigest())
-"""
-
-
-@pytest.mark.skipif(
-    not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2,
-    reason="needs two cores to give one away",
-)
-def test_one_core_and_two_give_the_same_weights():
-    first, *lines = CODE.strip().splitlines()
-    pin, _, rest = TRAINING.strip().partition("import hashlib")
-    code = "\n".join([first, pin, *lines, "import hashlib" + rest])  # pinned before Keras starts
-    racers = [
-        subprocess.Popen([sys.executable, "-c", code, str(n)], stdout=subprocess.PIPE, text=True)
-        for n in (1, 2)
+    The second then says something. Each start of TensorFlow takes seconds.
+    """
+    environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(n_cores)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        for n_cores, code in ((1, CODE + TRAINING), (2, CODE + TRAINING + SAYINGS))
     ]
-    weights = [racer.communicate(timeout=300)[0] for racer in racers]
-    assert [racer.returncode for racer in racers] == [0, 0]
-    assert weights[0] == weights[1] != ""
+    said = [process.communicate(timeout=300) for process in started]
+    return [(p.returncode, *each) for p, each in zip(started, said, strict=True)]
+
+
+def test_only_libraries_that_did_not_fail_are_quiet_and_an_interrupt_is_heard(processes):
+    code, _, errors = processes[1]
+    # Nothing of the start of TensorFlow either, nor of what was said quietly.
+    assert errors.splitlines() == ["ours", "why it failed", "it failed", "interrupted"]
+    assert code == 130
+
+
+@pytest.mark.skipif(N_CORES < 2, reason="needs two cores to give one away")
+def test_one_core_and_two_give_the_same_weights(processes):
+    (code, one, errors), (_, two, _) = processes
+    assert (code, errors) == (0, "")
+    assert one == two != ""
 
 
 @pytest.mark.parametrize("seed", [None, 1])

@@ -1,6 +1,7 @@
 """Scoring the user's own stars: the same scores as in training, whatever else lies around."""
 
 import csv
+import functools
 import os
 import pickle
 import re
@@ -25,6 +26,13 @@ from exoplanets.sources.own_stars import Star, Target, read_stars
 from exoplanets.stars import CADENCE_DAYS
 
 N = 800  # cadences
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _networks_are_loaded_once():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prediction, "load_network", functools.cache(prediction.load_network))
+        yield
 
 
 @pytest.fixture(scope="module")
