@@ -1,6 +1,7 @@
 """Layout: what stands where, who imports whom, and that importing does nothing."""
 
 import ast
+import functools
 import json
 import shutil
 import subprocess
@@ -31,6 +32,7 @@ EARLY_CALLS = {"matplotlib.use", "os.environ.setdefault"}
 MOST_LINES = 420
 
 
+@functools.cache
 def tree(name):
     return ast.parse(MODULES[name].read_text())
 
@@ -43,8 +45,9 @@ def layer(name):
     return LAYERS.index(rest[0] if len(rest) > 1 else "ground")
 
 
-def imported(source, modules):
-    """Modules out of `modules` that some code imports, anywhere, also inside functions."""
+@functools.cache
+def imported(source):
+    """Modules that some code imports, anywhere, also inside functions; names in them count too."""
     names = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -52,7 +55,7 @@ def imported(source, modules):
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "relative import"
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return names & set(modules)
+    return names
 
 
 def find_faults(sources):
@@ -67,7 +70,7 @@ def find_faults(sources):
     -------
     list of str
     """
-    ahead = {name: imported(code, sources) - {name} for name, code in sources.items()}
+    ahead = {name: imported(code) & set(sources) - {name} for name, code in sources.items()}
     faults = [
         f"{name} imports {other}"
         for name, others in ahead.items()

@@ -168,7 +168,7 @@ def trained():
         y = np.arange(len(x)) < n_hosts
         x[y, 20:30] -= 4
         parts.append(make_stars(x, y))
-    settings = dataclasses.replace(DEFAULTS, epochs=12, batch_size=32, patience=4)
+    settings = dataclasses.replace(DEFAULTS, epochs=6, batch_size=32, patience=2)
     return cnn_classifier.Published(settings).fit(*parts[:2], seed=3), parts
 
 
