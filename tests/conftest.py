@@ -1,5 +1,6 @@
 """Shared by all tests: small surveys on disk, the scripts as a user runs them."""
 
+import gc
 import os
 import shutil
 import signal
@@ -21,6 +22,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from hypothesis import settings
+
+gc.disable()  # what is imported is no garbage; see `pytest_collection_finish`
 
 # The same examples on every run, and no deadline: a busy machine is no failure.
 settings.register_profile("house", deadline=None, derandomize=True)
@@ -53,6 +56,16 @@ def _tidy_up():
     yield
     plt.close("all")
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _few_trees():
+    """The adversary's forest is small: tests ask how it is used, not how much it finds."""
+    from exoplanets.evaluation import adversary
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(adversary, "N_TREES", 20)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -115,3 +128,9 @@ def listing(*folders):
 def pytest_collection_modifyitems(items):
     """Put the files of tests first that take longest: no process ends long after the others."""
     items.sort(key=lambda item: item.path.stem not in LONGEST)
+
+
+def pytest_collection_finish():
+    """What was imported stays: Python need not look for garbage in it again and again."""
+    gc.freeze()
+    gc.enable()
