@@ -10,7 +10,7 @@ import numpy as np
 
 from exoplanets.files import DataError
 from exoplanets.lightcurves import clock, modes
-from exoplanets.lightcurves.detrend import detrend, even_out, map_blocks
+from exoplanets.lightcurves.detrend import detrend, map_blocks
 
 MOST_STARS = 2500  # that modes are learnt from; more would carry little more
 
@@ -78,11 +78,5 @@ def learn_campaign(flux, found=None):
     if len(curves) < modes.FEWEST_STARS:
         nothing = np.empty((0, n), np.float32), np.ones(n, np.float32)
         return Campaign(found.lost, found.missing, *nothing, n_stars)
-    shared = modes.learn_modes(curves)
-
-    def find_rests(rows):
-        return even_out(curves[rows] - modes.find_shared(curves[rows], shared))
-
-    rests = np.concatenate(map_blocks(find_rests, len(curves)))
-    missing = found.missing | modes.find_crowded(rests)
-    return Campaign(found.lost, missing, shared, modes.find_shared_scatter(rests), n_stars)
+    shared, scatter, crowded = modes.learn_shared(curves)
+    return Campaign(found.lost, found.missing | crowded, shared, scatter, n_stars)

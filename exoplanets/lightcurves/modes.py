@@ -26,7 +26,7 @@ from scipy.ndimage import uniform_filter1d
 from scipy.special import pdtrc
 from threadpoolctl import threadpool_limits
 
-from exoplanets.lightcurves.detrend import find_spread, map_blocks
+from exoplanets.lightcurves.detrend import even_out, find_spread, map_blocks
 
 FEWEST_STARS = 50  # of fewer, what is shared cannot be told from what each star does
 MOST_MODES = 64
@@ -41,6 +41,20 @@ STANDS_OUT = 6.0  # ... by so many robust standard deviations of such means
 TOO_MANY, BY_CHANCE = 5.0, 0.01
 SPARE = 16  # vectors followed beyond MOST_MODES, so that the last modes converge too
 PASSES = 6  # of the decomposition; after every second one the rests are clipped anew
+
+
+def learn_shared(curves):
+    """What many stars share: modes, scatter, and crowded cadences.
+
+    The curves are those of `learn_modes`; see there, `find_shared_scatter` and `find_crowded`.
+    """
+    modes = learn_modes(curves)
+
+    def find_rests(rows):
+        return even_out(curves[rows] - find_shared(curves[rows], modes))
+
+    rests = np.concatenate(map_blocks(find_rests, len(curves)))
+    return modes, find_shared_scatter(rests), find_crowded(rests)
 
 
 @threadpool_limits.wrap(1, "blas")

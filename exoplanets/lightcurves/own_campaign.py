@@ -12,16 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from exoplanets.files import DataError, atomic_write
-from exoplanets.lightcurves.detrend import even_out, find_spread, find_trend
+from exoplanets.lightcurves.detrend import find_spread, find_trend
 from exoplanets.lightcurves.equalise import LONGEST, LONGEST_GAP, SHORTEST
 from exoplanets.lightcurves.gaps import fill_gaps
-from exoplanets.lightcurves.modes import (
-    FEWEST_STARS,
-    find_crowded,
-    find_shared,
-    find_shared_scatter,
-    learn_modes,
-)
+from exoplanets.lightcurves.modes import FEWEST_STARS, find_shared, learn_shared
 from exoplanets.stars import CADENCE_DAYS
 
 CLOCKS = ("cadence numbers", "times")  # in order of preference
@@ -203,10 +197,7 @@ def _learn_part(kept, start, end):
             curves.append(_flatten(flux[inside], columns[inside] - start, end - start)[0])
     if len(curves) < FEWEST_STARS:
         return None
-    curves = np.concatenate(curves)
-    modes = learn_modes(curves)
-    rests = even_out(curves - find_shared(curves, modes))
-    return modes, find_shared_scatter(rests), find_crowded(rests)
+    return learn_shared(np.concatenate(curves))
 
 
 def _flatten(values, places, n_columns):
