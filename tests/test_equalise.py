@@ -266,6 +266,15 @@ def test_a_stretch_of_about_one_window_is_used_or_left_out(n_first):
     assert np.isfinite(curve[: n_first - edge]).all() == (n_first > WINDOW)
 
 
+def test_neighbouring_stretches_make_groups_of_enough_cadences():
+    """Three of 200 cadences are more than 500; what is left over joins the last group."""
+    flux = np.random.default_rng(0).normal(size=10 * 300)
+    flux.reshape(10, 300)[:, 200:] = np.nan
+    groups = equalise.find_stretches(flux)
+    assert [len(group) for group in groups] == [3, 3, 4]
+    assert sum(groups, ()) == tuple((start, start + 200) for start in range(0, 3000, 300))
+
+
 def test_a_gap_of_a_day_is_filled_and_a_longer_one_parts():
     for n_gap in (equalise.LONGEST_GAP, equalise.LONGEST_GAP + 1):
         star = red_noise(np.random.default_rng(13), 1, 1500)[0]

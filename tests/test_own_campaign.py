@@ -67,6 +67,19 @@ def test_what_stars_share_is_taken_out_of_others_of_their_campaign(systematics, 
     assert np.median(ratios) < 0.5
 
 
+def test_every_part_of_a_long_campaign_has_its_own_modes(systematics, monkeypatch):
+    monkeypatch.setattr(own_campaign, "LONGEST", N // 3)
+    rng = np.random.default_rng(2)
+    campaign = learn_own_campaign(make_stars(120, systematics, rng))
+    assert campaign.parts.tolist() == [[0, 400], [400, 800], [800, 1200]]
+    ratios = []
+    for star in make_stars(20, systematics, rng):
+        flux = campaign.remove_shared(star)
+        parts = zip(np.split(flux, 3), np.split(star.flux, 3), strict=True)
+        ratios.append([scatter(after) / scatter(before) for after, before in parts])
+    assert (np.median(ratios, axis=0) < 0.5).all()
+
+
 def test_transits_and_stars_that_share_nothing_are_left_alone(systematics):
     rng = np.random.default_rng(3)
     campaign = learn_own_campaign(make_stars(120, systematics, rng))
