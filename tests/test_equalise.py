@@ -340,6 +340,11 @@ def test_stars_with_too_few_measured_cadences_are_dropped_by_name(campaign):
     n_known = np.count_nonzero(~campaign.missing)
     assert [row for row, _ in dropped] == [1]
     assert dropped[0][1].endswith(f"of {n_known} cadences were measured")
+    for n_gone, kept in ((200, [0, 1, 2]), (201, [0, 2])):  # four fifths are enough
+        flux = red_noise(np.random.default_rng(1), 3)[:, :1000]
+        flux[1, 400 : 400 + n_gone] = np.nan
+        curves, rows, _ = equalise.equalise_table(flux)
+        assert rows.tolist() == kept and len(curves) == len(kept)
 
 
 def test_a_table_of_another_length_is_refused_with_both_numbers(campaign):

@@ -20,6 +20,7 @@ from exoplanets.evaluation import prediction
 from exoplanets.evaluation.score_file import COLUMNS
 from exoplanets.files import DataError
 from exoplanets.lightcurves import equalise
+from exoplanets.lightcurves.clock import find_cadences
 from exoplanets.lightcurves.own_campaign import FEWEST_STARS
 from exoplanets.sources import survey
 from exoplanets.sources.own_stars import Star, Target, read_stars
@@ -281,6 +282,17 @@ def test_only_rows_of_a_table_are_put_on_the_clock_of_the_campaign(tmp_path, shi
     shorter = write_stars(tmp_path / "shorter.csv", flux[np.newaxis, :-1])
     (row,) = read_stars(shorter)
     assert prediction.give_time(row, shipped) is row
+
+
+def test_the_period_of_a_row_is_one_of_true_time(tmp_path, shipped):
+    flux = np.random.default_rng(7).normal(size=shipped.campaign.n_cadences)
+    cadences = find_cadences(flux[np.newaxis], shipped.campaign)[0]
+    flux[cadences % 160.3 < 6] -= 12
+    (row,) = read_stars(write_stars(tmp_path / "table.csv", flux[np.newaxis]))
+    ((cells, _),) = prediction.score_block([row], shipped, prediction.Job(search_all=True), {})
+    assert float(cells["period_days"]) == pytest.approx(160.3 * CADENCE_DAYS, rel=1e-3)
+    middle = float(cells["epoch_days"]) / CADENCE_DAYS % 160.3
+    assert middle == pytest.approx(2.5, abs=1)
 
 
 def test_a_short_gap_is_filled_and_not_counted(shipped):
