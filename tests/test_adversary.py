@@ -44,6 +44,15 @@ def test_the_adversary_is_blind_to_dips():
     assert np.abs(bumped[y] - plain[y]).mean() > 2 * np.abs(dipped[y] - plain[y]).mean()
 
 
+def test_a_line_stands_out_from_its_surroundings_and_noise_does_not():
+    curves = np.random.default_rng(6).normal(size=(40, 2400))
+    first = len(adversary.BANDS) - 1  # of the numbers, behind the bands
+    lines = slice(first, first + len(adversary.LINES))
+    assert np.abs(adversary.describe_brightenings(curves)[:, lines].mean(axis=0)).max() < 0.3
+    curves += np.sin(2 * np.pi * adversary.LINES[0] * np.arange(2400))
+    assert adversary.describe_brightenings(curves)[:, first].min() > 2
+
+
 def test_unit_and_level_make_no_difference():
     curves, _ = draw(np.random.default_rng(2))
     numbers = adversary.describe_brightenings(curves)
