@@ -105,7 +105,7 @@ def train(model, x, y, batch_size, epochs, seed, callbacks=(), **options):
     Returns a DataFrame, a row per epoch: `epoch`, the loss and the metrics.
     """
     progress = TqdmCallback(verbose=0, desc=model.name, leave=False, disable=None)
-    # Variables that a step makes are the reason for which TensorFlow traces it a second time.
+    # Made before the first step: TensorFlow traces a step that makes variables a second time.
     model.optimizer.build(model.trainable_variables)
     fitted = model.fit(
         make_batches(x, y, batch_size, seed),
