@@ -66,6 +66,13 @@ def test_an_event_is_in_the_middle_of_its_dip_and_is_no_bump():
         assert events[1200] < 0
 
 
+def test_the_end_of_a_light_curve_says_nothing_about_its_beginning():
+    curve = make_coloured(np.random.default_rng(2), 500)
+    before = find_events(curve)[:, :, :30]
+    curve[0, -8:] -= 20
+    np.testing.assert_allclose(find_events(curve)[:, :, :30], before, atol=1e-3)
+
+
 def test_compressed_events_keep_their_order():
     events = np.linspace(-2.5, 400, 999)
     assert (np.diff(compress_events(events)) > 0).all()
