@@ -58,16 +58,6 @@ def _tidy_up():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _few_trees():
-    """The adversary's forest is small: tests ask how it is used, not how much it finds."""
-    from exoplanets.evaluation import adversary
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(adversary, "N_TREES", 20)
-        yield
-
-
 @pytest.fixture(scope="session")
 def stars():
     """A survey small enough for every test: 100 + 40 stars, 8 + 5 hosts, 640 cadences."""

@@ -93,7 +93,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-@pytest.mark.parametrize("delay", [0, 0.2, 0.6, 1.5])
+@pytest.mark.parametrize("delay", [0, 0.1, 0.3, 0.8, 1.5, 3.0])
 def test_a_script_can_be_interrupted_from_its_imports_on(delay, data_dir, tmp_path):
     script = str(ROOT / "data_analysis.py")
     dirs = ["--data-dir", str(data_dir), "--plots-dir", str(tmp_path / "plots")]
@@ -205,7 +205,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-@pytest.mark.parametrize("name", ["data_visualization", "data_analysis"])
+@pytest.mark.parametrize("name", ["data_visualization", "data_analysis", "data_preprocessing"])
 def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(name, data_dir, tmp_path):
     dirs = ["--data-dir", str(data_dir), "--plots-dir", str(tmp_path / "plots")]
     done = subprocess.run(

@@ -25,7 +25,6 @@ def scored_stars(draw, n_min=2, n_max=40):
     return np.array(y)[order], np.array(score)[order]
 
 
-@settings(max_examples=50)
 @given(scored_stars())
 def test_areas_equal_sklearn_with_ties(stars):
     y, score = stars
@@ -35,7 +34,6 @@ def test_areas_equal_sklearn_with_ties(stars):
     assert average_precision[0] == pytest.approx(expected, abs=1e-12)
 
 
-@settings(max_examples=50)
 @given(scored_stars(), st.floats(0, 1))
 def test_counts_and_ratios_equal_sklearn(stars, threshold):
     y, score = stars

@@ -155,9 +155,8 @@ def test_leaks_have_the_agreed_schema(rounds, labelled, tmp_path):
             low, high = probe[kind]["interval"]
             assert 0 <= low <= probe[kind]["auc"] <= high <= 1
             assert 0 <= probe[kind]["best_f1"] <= 1
-    assert content["probes"] == json.loads(
-        json.dumps(audit(prepare(*labelled, tmp_path).stars, seed=0)["probes"])
-    )
+    leaks = audit(prepare(*labelled, tmp_path).stars, seed=0)
+    assert content["probes"] == json.loads(json.dumps(leaks["probes"]))
     lines = said["data_analysis"].stdout.splitlines()
     assert lines[-1].startswith("results: ")  # its last file: all figures are there by then
     assert lines[-2].startswith("figure: ")
