@@ -21,10 +21,10 @@ it scores stars instead: `python cnn_classifier.py --predict --help`.
 
 import sys
 
-from exoplanets.commands import predict as own_stars
 from exoplanets.commands.options import begin, make_parser, parse_folds, parse_positive
 from exoplanets.commands.settings import add_settings, read_settings
 from exoplanets.files import run
+from exoplanets.scoring import command as own_stars
 
 FULL_FOLDS, FULL_SEEDS = 5, 5  # of the cross-validation that --vet full brings along
 

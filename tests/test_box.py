@@ -1,9 +1,10 @@
-"""classifiers/box.py: what a box search must find, and what it must not."""
+"""search/box.py and its classifier: what a box search must find, and what it must not."""
 
 import numpy as np
 import pytest
 
-from exoplanets.classifiers import box
+from exoplanets.classifiers.box import BoxLeastSquares
+from exoplanets.search import box
 from exoplanets.stars import CADENCE_DAYS
 from exoplanets.transits import transit_flux
 
@@ -75,7 +76,7 @@ def test_side_by_side_as_one_by_one_and_each_light_curve_once(monkeypatch):
     np.testing.assert_array_equal(np.array(box.search(curves)), expected)
     searched, search_star = [], box.search_star
     monkeypatch.setattr(box, "search_star", lambda c: searched.append(c) or search_star(c))
-    classifier = box.BoxLeastSquares()
+    classifier = BoxLeastSquares()
     first = classifier.search(curves[:3])
     again = classifier.copy().search(curves[[4, 2, 1, 4]])
     np.testing.assert_array_equal(np.array(first), expected[:, :3])

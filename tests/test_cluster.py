@@ -11,8 +11,8 @@ import zipfile
 
 import pytest
 
-from exoplanets.evaluation import cluster
 from exoplanets.files import DataError
+from exoplanets.scoring import cluster
 from exoplanets.transits import transit_duration
 
 distributed = pytest.importorskip("distributed")
@@ -96,5 +96,5 @@ def test_the_same_code_is_packed_to_the_same_bytes():
     packed = cluster.pack_code()
     assert packed == cluster.pack_code()
     names = zipfile.ZipFile(io.BytesIO(packed)).namelist()
-    assert "exoplanets/evaluation/cluster.py" in names and "exoplanets/__init__.py" in names
+    assert "exoplanets/scoring/cluster.py" in names and "exoplanets/__init__.py" in names
     assert all(name.endswith(".py") for name in names)

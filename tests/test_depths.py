@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from exoplanets.evaluation.depths import compare_depths, find_depths
-from exoplanets.sources.own_stars import Star
+from exoplanets.scoring.depths import compare_depths, find_depths
+from exoplanets.scoring.own_stars import Star
 from exoplanets.stars import CADENCE_DAYS
 
 PERIOD, EPOCH, WIDTH = 100, 40, 7  # cadences

@@ -1,16 +1,16 @@
-"""classifiers/events.py: how well a single dip fits, whatever the star's noise."""
+"""search/events.py: how well a single dip fits, whatever the star's noise."""
 
 import numpy as np
 import pytest
 from scipy import linalg
 
-from exoplanets.classifiers.events import (
+from exoplanets.lightcurves import equalise
+from exoplanets.search.events import (
     DURATIONS,
     compress_events,
     find_events,
     find_matched_filter,
 )
-from exoplanets.lightcurves import equalise
 
 
 def make_coloured(rng, n):

@@ -1,11 +1,11 @@
-"""classifiers/features.py: the numbers and views of a candidate say what they are named after."""
+"""search/features.py: the numbers and views of a candidate say what they are named after."""
 
 import numpy as np
 import pytest
 
-from exoplanets.classifiers import features, fold
-from exoplanets.classifiers.events import DURATIONS, compress_events
-from exoplanets.classifiers.features import NUMBERS, POINTS, VIEWS
+from exoplanets.search import features, fold
+from exoplanets.search.events import DURATIONS, compress_events
+from exoplanets.search.features import NUMBERS, POINTS, VIEWS
 
 N, PERIOD, EPOCH = 3197, 200.0, 100.0
 

@@ -1,4 +1,4 @@
-"""sources/fits.py: light curves of the archive, of other pipelines, and files that are none."""
+"""scoring/fits.py: light curves of the archive, of other pipelines, and files that are none."""
 
 import gzip
 import warnings
@@ -8,7 +8,7 @@ import pytest
 from astropy.io import fits
 
 from exoplanets.files import DataError
-from exoplanets.sources.fits import find_star, read_fits
+from exoplanets.scoring.fits import find_star, read_fits
 from exoplanets.stars import CADENCE_DAYS
 
 N = 600

@@ -1,11 +1,11 @@
-"""classifiers/fold.py: the dips that repeat, at the period at which they do."""
+"""search/fold.py: the dips that repeat, at the period at which they do."""
 
 import numpy as np
 import pytest
 
-from exoplanets.classifiers import fold
-from exoplanets.classifiers.events import DURATIONS, find_events
 from exoplanets.lightcurves import equalise
+from exoplanets.search import fold
+from exoplanets.search.events import DURATIONS, find_events
 from exoplanets.stars import CADENCE_DAYS
 
 YEAR = round(365.25 / CADENCE_DAYS)  # cadences

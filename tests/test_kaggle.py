@@ -17,8 +17,8 @@ from conftest import REAL, ROOT, listing, write_table
 
 import data_visualization
 from exoplanets.files import DataError, run
+from exoplanets.scoring.own_stars import read_stars
 from exoplanets.sources import formats, kaggle, survey, table
-from exoplanets.sources.own_stars import read_stars
 from exoplanets.stars import CADENCE_DAYS, SIMULATED_SEED, TABLES, describe
 
 N = 70  # cadences: a little above the fewest accepted

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from toys import Deepest, make_stars
 
-from exoplanets.classifiers.box import Search
 from exoplanets.evaluation import occlusion
 from exoplanets.evaluation.occlusion import find_transits, hide_stretches, measure_occlusion
+from exoplanets.search.box import Search
 from exoplanets.stars import CADENCE_DAYS
 
 

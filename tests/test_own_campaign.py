@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from exoplanets.files import DataError
-from exoplanets.lightcurves import own_campaign
 from exoplanets.lightcurves.equalise import LONGEST_GAP
-from exoplanets.lightcurves.own_campaign import FEWEST_STARS, OwnCampaign, learn_own_campaign
-from exoplanets.sources.own_stars import Star
+from exoplanets.scoring import own_campaign
+from exoplanets.scoring.own_campaign import FEWEST_STARS, OwnCampaign, learn_own_campaign
+from exoplanets.scoring.own_stars import Star
 from exoplanets.stars import CADENCE_DAYS
 
 N, LEVEL = 1200, 1e4

@@ -1,4 +1,4 @@
-"""sources/own_stars.py: files found, grouped, read as stars, or named with the reason."""
+"""scoring/own_stars.py: files found, grouped, read as stars, or named with the reason."""
 
 import gzip
 import json
@@ -13,8 +13,8 @@ import pytest
 from conftest import write_table
 from test_fits import write_fits, write_kepler
 
-from exoplanets.sources import formats, npz, own_stars, table
-from exoplanets.sources.own_stars import (
+from exoplanets.scoring import npz, own_stars
+from exoplanets.scoring.own_stars import (
     Star,
     Unreadable,
     find_files,
@@ -22,7 +22,8 @@ from exoplanets.sources.own_stars import (
     read_stars,
     summarise_unreadable,
 )
-from exoplanets.sources.samples import Samples, find_target
+from exoplanets.scoring.samples import Samples, find_target
+from exoplanets.sources import formats, table
 from exoplanets.stars import CADENCE_DAYS
 
 N = 600  # cadences: a little above the fewest accepted

@@ -14,16 +14,17 @@ import pytest
 from conftest import ROOT
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from exoplanets.classifiers import box, keras_tools, transit
-from exoplanets.commands import predict
-from exoplanets.evaluation import prediction
-from exoplanets.evaluation.score_file import COLUMNS
+from exoplanets.classifiers import keras_tools, transit
 from exoplanets.files import DataError
 from exoplanets.lightcurves import equalise
 from exoplanets.lightcurves.clock import find_cadences
-from exoplanets.lightcurves.own_campaign import FEWEST_STARS
+from exoplanets.scoring import command as predict
+from exoplanets.scoring import prediction
+from exoplanets.scoring.own_campaign import FEWEST_STARS
+from exoplanets.scoring.own_stars import Star, Target, read_stars
+from exoplanets.scoring.score_file import COLUMNS
+from exoplanets.search import box
 from exoplanets.sources import survey
-from exoplanets.sources.own_stars import Star, Target, read_stars
 from exoplanets.stars import CADENCE_DAYS
 
 N = 800  # cadences

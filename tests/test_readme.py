@@ -11,7 +11,7 @@ from conftest import ROOT
 sys.path.insert(0, str(ROOT / "tests" / "benchmarks"))
 import keep_results
 
-from exoplanets.commands import predict
+from exoplanets.scoring import command as predict
 
 README = " ".join((ROOT / "README.md").read_text().split())
 RESULTS = json.loads(keep_results.RESULTS.read_text())

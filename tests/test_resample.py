@@ -1,4 +1,4 @@
-"""sources/resample.py: any sampling to the long cadence, and parts of one star joined."""
+"""scoring/resample.py: any sampling to the long cadence, and parts of one star joined."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exoplanets.files import DataError
-from exoplanets.sources.resample import Curve, join, sort_samples, to_long_cadence
+from exoplanets.scoring.resample import Curve, join, sort_samples, to_long_cadence
 from exoplanets.stars import CADENCE_DAYS
 from exoplanets.transits import transit_flux
 

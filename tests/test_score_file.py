@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 from conftest import ROOT
 
-from exoplanets.evaluation import score_file
-from exoplanets.evaluation.score_file import COLUMNS, MEASURED, open_scores
 from exoplanets.files import DataError
+from exoplanets.scoring import score_file
+from exoplanets.scoring.score_file import COLUMNS, MEASURED, open_scores
 
 
 def make_row(light_curve, name=None, score="0.500000", network="net", campaign=""):
@@ -146,7 +146,7 @@ def test_a_folder_or_a_path_that_cannot_be_is_refused(tmp_path):
 
 HOLD = """
 import sys
-from exoplanets.evaluation.score_file import open_scores
+from exoplanets.scoring.score_file import open_scores
 with open_scores(sys.argv[1], "net", ""):
     print("held", flush=True)
     sys.stdin.read()

@@ -11,12 +11,11 @@ from matplotlib.text import Text
 from test_page import browse, needs_browser
 
 from exoplanets.classifiers import keras_tools
-from exoplanets.evaluation import examination, prediction
-from exoplanets.evaluation.depths import find_days
-from exoplanets.figures import gallery, star_page
 from exoplanets.figures.light_curves import find_reach, fold
 from exoplanets.figures.style import write_figure
-from exoplanets.sources.own_stars import Star
+from exoplanets.scoring import examination, gallery, prediction, star_page
+from exoplanets.scoring.depths import find_days
+from exoplanets.scoring.own_stars import Star
 from exoplanets.stars import CADENCE_DAYS
 
 SIMULATED = {

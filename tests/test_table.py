@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exoplanets.files import DataError
+from exoplanets.scoring.npz import read_npz
 from exoplanets.sources import formats, table
 from exoplanets.sources.formats import find_suffix, read_table
-from exoplanets.sources.npz import read_npz
 
 N = 70  # cadences
 

@@ -1,13 +1,13 @@
-"""sources/text.py: columns of time and flux, however they are separated, named or commented."""
+"""scoring/text.py: columns of time and flux, however they are separated, named or commented."""
 
 import numpy as np
 import pytest
 from astropy.table import Table
 
 from exoplanets.files import DataError
-from exoplanets.sources import text
-from exoplanets.sources.samples import match_columns
-from exoplanets.sources.text import read_text
+from exoplanets.scoring import text
+from exoplanets.scoring.samples import match_columns
+from exoplanets.scoring.text import read_text
 
 N = 20
 TIME = 2454833.123456789 + np.arange(N) / 48

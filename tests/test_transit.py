@@ -9,7 +9,6 @@ import pytest
 from sklearn import metrics as reference
 
 from exoplanets.classifiers import keras_tools, transit
-from exoplanets.classifiers.features import NUMBERS, POINTS, VIEWS
 from exoplanets.classifiers.keras_tools import keras
 from exoplanets.classifiers.transit import (
     MODEL_LAYOUT,
@@ -23,6 +22,7 @@ from exoplanets.classifiers.transit import (
 )
 from exoplanets.files import DataError
 from exoplanets.lightcurves import campaign, equalise
+from exoplanets.search.features import NUMBERS, POINTS, VIEWS
 from exoplanets.stars import CADENCE_DAYS, Stars
 from exoplanets.transits import transit_flux
 

@@ -1,7 +1,7 @@
 """The Keras layer that finds candidates in light curves and describes them."""
 
-from exoplanets.classifiers.features import NUMBERS, POINTS, VIEWS, find_features
 from exoplanets.classifiers.keras_tools import keras, tf
+from exoplanets.search.features import NUMBERS, POINTS, VIEWS, find_features
 
 
 @keras.saving.register_keras_serializable("exoplanets")

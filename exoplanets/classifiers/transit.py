@@ -25,7 +25,6 @@ import numpy as np
 from numpy.lib.format import read_array
 
 from exoplanets.classifiers.base import Classifier, Settings, setting
-from exoplanets.classifiers.features import NUMBERS, POINTS, VIEWS, find_features
 from exoplanets.classifiers.keras_layers import FoldedCandidates
 from exoplanets.classifiers.keras_tools import (
     check_scores,
@@ -38,6 +37,7 @@ from exoplanets.classifiers.keras_tools import (
 from exoplanets.files import DataError, one_line, say
 from exoplanets.lightcurves.campaign import Campaign
 from exoplanets.lightcurves.injection import make_training_sample
+from exoplanets.search.features import NUMBERS, POINTS, VIEWS, find_features
 
 layers = keras.layers
 MODEL_LAYOUT = 4  # raised whenever the network or what scoring needs changes

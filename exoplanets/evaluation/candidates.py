@@ -6,8 +6,7 @@ Both are decided here, once a run; the table, the figures and the vetting use th
 import numpy as np
 import pandas as pd
 
-from exoplanets.classifiers.box import Search
-from exoplanets.evaluation.occlusion import VISIBLE_STATISTIC
+from exoplanets.search.box import VISIBLE_STATISTIC, Search
 
 N_CANDIDATES = 9  # highest-scored test stars, looked at whatever their score
 # A non-host with at least three equal dips far above its noise has a suspect label.

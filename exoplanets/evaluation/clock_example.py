@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from exoplanets.classifiers import box
 from exoplanets.lightcurves.clock import find_cadences, find_measured
 from exoplanets.lightcurves.detrend import detrend
+from exoplanets.search import box
 from exoplanets.stars import CADENCE_DAYS
 
 N_LOOKED_AT = 6  # stars whose dips are searched for a period

@@ -10,12 +10,12 @@ References
 import numpy as np
 
 from exoplanets.evaluation.metrics import logit, ratio
+from exoplanets.search.box import VISIBLE_STATISTIC
 from exoplanets.stars import CADENCE_DAYS
 
 HIDDEN = 13  # cadences, 6.4 h: a whole transit of most planets
 TAPER = 2  # cadences over which the light curve goes to 0 at either end of a hidden stretch
 ORDINARY = 3.0  # robust spreads by which hiding an ordinary stretch may change the score
-VISIBLE_STATISTIC = 6.0  # of the box search; one real non-host in seventy reaches it
 
 
 def hide_stretches(curve, centres, width=HIDDEN):

@@ -8,7 +8,6 @@ from sklearn.metrics import precision_recall_curve
 
 from exoplanets.evaluation.candidates import N_CANDIDATES
 from exoplanets.evaluation.metrics import rank_statistics
-from exoplanets.evaluation.occlusion import VISIBLE_STATISTIC
 from exoplanets.figures import vetting
 from exoplanets.figures.light_curves import draw_dip
 from exoplanets.figures.style import (
@@ -21,6 +20,7 @@ from exoplanets.figures.style import (
     name_classifier,
     title_figure,
 )
+from exoplanets.search.box import VISIBLE_STATISTIC
 from exoplanets.stars import CADENCE_DAYS
 
 RIGHT, WRONG = "#44AA99", "#E8A33D"  # of a confusion matrix; in grey the words tell them apart

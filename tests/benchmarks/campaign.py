@@ -23,8 +23,8 @@ sys.path.insert(0, str(ROOT))
 
 import itertools
 
-from exoplanets.commands import predict
 from exoplanets.lightcurves.injection import draw_transits, inject
+from exoplanets.scoring import command as predict
 from exoplanets.sources import survey
 
 SNR_EDGES = (6, 9, 14, 22, 60)  # of the matched filter in the raw flux

@@ -24,7 +24,6 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from exoplanets.classifiers.transit import load_transit
-from exoplanets.commands.predict import SHIPPED_MODEL
 from exoplanets.files import DataError
 from exoplanets.lightcurves.prepared import prepare
 from exoplanets.lightcurves.split import (
@@ -34,9 +33,10 @@ from exoplanets.lightcurves.split import (
     save_split,
     split_stars,
 )
+from exoplanets.scoring.command import SHIPPED_MODEL
+from exoplanets.scoring.own_stars import Star, read_stars
 from exoplanets.sources import kaggle, survey
 from exoplanets.sources.copies import find_digest
-from exoplanets.sources.own_stars import Star, read_stars
 from exoplanets.stars import CADENCE_DAYS, TABLES
 
 REFUSED, SAME, OTHER = "refused", "read as it was", "read as something else, and named so"

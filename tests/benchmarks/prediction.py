@@ -24,7 +24,7 @@ from astropy.io import fits
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from exoplanets.commands.predict import SHIPPED_MODEL
+from exoplanets.scoring.command import SHIPPED_MODEL
 from exoplanets.stars import CADENCE_DAYS
 
 LENGTHS = (3_197, 30_000, 100_000, 300_000)  # cadences
@@ -99,8 +99,8 @@ def print_rates_of_files(n_stars, folder, rng):
 
 def print_rates_of_arrays(rng):
     """Rates of the network and of equalising on arrays in memory."""
-    from exoplanets.evaluation import prediction
-    from exoplanets.sources.own_stars import Star
+    from exoplanets.scoring import prediction
+    from exoplanets.scoring.own_stars import Star
 
     network, job = prediction.load_network(SHIPPED_MODEL), prediction.Job()
     blocks = [
@@ -161,9 +161,9 @@ def print_skill(folder):
     """ROC AUC and average precision of the shipped network on all labelled stars of a directory."""
     from sklearn.metrics import average_precision_score, roc_auc_score
 
-    from exoplanets.evaluation import prediction
+    from exoplanets.scoring import prediction
+    from exoplanets.scoring.own_stars import Star
     from exoplanets.sources import kaggle
-    from exoplanets.sources.own_stars import Star
     from exoplanets.stars import describe
 
     stars, provenance = kaggle.load(folder)

@@ -22,12 +22,12 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from exoplanets.classifiers import box
 from exoplanets.classifiers.transit import TransitSettings, make_scorer, train_transit
 from exoplanets.lightcurves.campaign import learn_campaign
 from exoplanets.lightcurves.clock import find_cadences
 from exoplanets.lightcurves.equalise import equalise_table
 from exoplanets.lightcurves.injection import count_dips, inject
+from exoplanets.search import box
 from exoplanets.sources import kaggle
 from exoplanets.stars import CADENCE_DAYS
 from exoplanets.transits import draw_planet, transit_flux

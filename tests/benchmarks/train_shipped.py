@@ -28,13 +28,13 @@ from exoplanets.classifiers.transit import (
     save_transit,
     train_on_sample,
 )
-from exoplanets.commands.predict import SHIPPED_MODEL
 from exoplanets.evaluation import metrics
 from exoplanets.evaluation.calibration import measure_calibration
 from exoplanets.files import run
 from exoplanets.lightcurves.injection import make_training_sample
 from exoplanets.lightcurves.prepared import prepare
 from exoplanets.lightcurves.split import split_rows
+from exoplanets.scoring.command import SHIPPED_MODEL
 from exoplanets.sources import kaggle
 from exoplanets.stars import TABLES
 

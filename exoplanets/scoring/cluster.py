@@ -79,7 +79,7 @@ def map_on_cluster(address, function, tasks, *shared):
                     del sys.modules[name]  # of an earlier version
 
     def work(task):
-        from exoplanets.evaluation.cluster import find_version
+        from exoplanets.scoring.cluster import find_version
 
         worker = distributed.get_worker()
         for name, wanted in own_versions.items():

@@ -4,10 +4,10 @@
 ``.csv``                     the Kaggle schema (``FLUX.1``, ``FLUX.2``, ..., with or
                              without ``LABEL``), one star a row; or one star, as text
 ``.csv .txt .dat .tsv``      one star as text: columns of time (days) and flux or
-``.tbl .ecsv``               magnitude, with names or without; see `sources/text.py`
-``.npz``                     one star or many; see `sources/npz.py`
+``.tbl .ecsv``               magnitude, with names or without; see `scoring/text.py`
+``.npz``                     one star or many; see `scoring/npz.py`
 ``.fits .fit``               Kepler, K2 and TESS, their pipelines and others; see
-                             `sources/fits.py`
+                             `scoring/fits.py`
 ===========================  =========================================================
 
 Each may be compressed, as in ``.csv.gz``. Nothing here raises on a user's file: whatever cannot be
@@ -34,13 +34,13 @@ from typing import NamedTuple
 import numpy as np
 
 from exoplanets.files import DataError
-from exoplanets.sources.fits import find_star, read_fits
+from exoplanets.scoring.fits import find_star, read_fits
+from exoplanets.scoring.npz import read_npz
+from exoplanets.scoring.resample import Curve, join, sort_samples, to_long_cadence
+from exoplanets.scoring.samples import Samples, Unreadable, find_target
+from exoplanets.scoring.text import find_archive_star, read_text
 from exoplanets.sources.formats import TABLE_FORMATS, find_suffix, read_table
-from exoplanets.sources.npz import read_npz
-from exoplanets.sources.resample import Curve, join, sort_samples, to_long_cadence
-from exoplanets.sources.samples import Samples, Unreadable, find_target
 from exoplanets.sources.table import LARGEST_FLUX, LONGEST_LINE, is_table, open_bytes
-from exoplanets.sources.text import find_archive_star, read_text
 
 STAR_FORMATS = {  # suffix: function that yields the `Samples` of a file
     **dict.fromkeys((".csv", ".txt", ".dat", ".tsv", ".tbl", ".ecsv"), read_text),

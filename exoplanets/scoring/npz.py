@@ -9,7 +9,7 @@ import zipfile
 import numpy as np
 
 from exoplanets.files import DataError
-from exoplanets.sources.samples import Samples, find_target
+from exoplanets.scoring.samples import Samples, find_target
 from exoplanets.sources.table import open_bytes, refuse_damage
 
 BLOCK_BYTES = 1 << 21  # of an array at a time: about 80 stars of 65 days

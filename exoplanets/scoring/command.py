@@ -119,9 +119,8 @@ def score_stars(args, model):
     # Here, for they take seconds: the options and the paths have been checked by now.
     from tqdm import tqdm
 
-    from exoplanets.evaluation import cluster, prediction, score_file
-    from exoplanets.sources import own_stars
-    from exoplanets.sources.own_stars import Unreadable
+    from exoplanets.scoring import cluster, own_stars, prediction, score_file
+    from exoplanets.scoring.own_stars import Unreadable
 
     network = prediction.load_network(model)
     job = prediction.Job(args.search_all or args.plots, args.prevalence, args.magnitudes)
@@ -163,8 +162,7 @@ def find_light_curves(args, output):
 
     What this program wrote itself is left out. DataError if nothing is left.
     """
-    from exoplanets.evaluation import score_file
-    from exoplanets.sources import own_stars
+    from exoplanets.scoring import own_stars, score_file
 
     campaigns = filter(is_campaign, (args.data_dir / CAMPAIGN_FILE, args.campaign or ""))
     # Unlike Path.resolve, os.path.realpath does not stop at a link to itself.
@@ -181,7 +179,7 @@ def find_light_curves(args, output):
 
 def is_campaign(path):
     """Whether a file is there that `--campaign learn` wrote."""
-    from exoplanets.lightcurves.own_campaign import OwnCampaign
+    from exoplanets.scoring.own_campaign import OwnCampaign
 
     with contextlib.suppress(DataError):
         return bool(OwnCampaign.load(path))
@@ -190,9 +188,9 @@ def is_campaign(path):
 
 def find_campaign(args, targets, job):
     """The stars' campaign, learnt or loaded, with the first digits of its file's SHA-256."""
-    from exoplanets.evaluation import prediction
-    from exoplanets.lightcurves.own_campaign import MOST_STARS, OwnCampaign, learn_own_campaign
-    from exoplanets.sources.own_stars import Star, read_stars
+    from exoplanets.scoring import prediction
+    from exoplanets.scoring.own_campaign import MOST_STARS, OwnCampaign, learn_own_campaign
+    from exoplanets.scoring.own_stars import Star, read_stars
 
     path = Path(args.campaign)
     if args.campaign == "learn":
@@ -234,9 +232,8 @@ def write_pages(targets, network, job, known, folder):
     """Draw a page about every star that can be scored, and a gallery of them."""
     from tqdm import tqdm
 
-    from exoplanets.evaluation import examination
-    from exoplanets.figures import gallery, star_page
     from exoplanets.figures.style import write_figure
+    from exoplanets.scoring import examination, gallery, star_page
 
     drawn = []
     examined = examination.examine_targets(targets, network, job, known)

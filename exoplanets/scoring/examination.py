@@ -6,11 +6,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy.ndimage import median_filter
 
-from exoplanets.classifiers.box import Search
-from exoplanets.evaluation import occlusion, prediction
-from exoplanets.evaluation.depths import compare_depths
-from exoplanets.sources import own_stars
-from exoplanets.sources.own_stars import Unreadable
+from exoplanets.evaluation import occlusion
+from exoplanets.scoring import own_stars, prediction
+from exoplanets.scoring.depths import compare_depths
+from exoplanets.scoring.own_stars import Unreadable
+from exoplanets.search.box import Search
 from exoplanets.stars import CADENCE_DAYS
 
 FINEST_STEP = 8  # cadences from one hidden stretch to the next, at least

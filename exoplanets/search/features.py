@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from exoplanets.classifiers.events import DURATIONS, compress_events, find_events
-from exoplanets.classifiers.fold import SEARCHES, find_ephemerides
+from exoplanets.search.events import DURATIONS, compress_events, find_events
+from exoplanets.search.fold import SEARCHES, find_ephemerides
 from exoplanets.stars import CADENCE_DAYS
 
 BLOCK = 820_000  # cadences at a time (256 stars of 65 days): more leave the processor's cache

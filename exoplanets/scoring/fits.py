@@ -26,8 +26,7 @@ import numpy as np
 from astropy.io import fits
 
 from exoplanets.files import DataError
-from exoplanets.sources.formats import COMPRESSIONS
-from exoplanets.sources.samples import (
+from exoplanets.scoring.samples import (
     EVERY_FLAG,
     KEPLER_FLAGS,
     TESS_FLAGS,
@@ -35,6 +34,7 @@ from exoplanets.sources.samples import (
     name_target,
     name_time_system,
 )
+from exoplanets.sources.formats import COMPRESSIONS
 from exoplanets.sources.table import open_bytes, refuse_damage
 
 # A column that only one product has, and the name of the product.

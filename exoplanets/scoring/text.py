@@ -13,7 +13,7 @@ import pandas as pd
 from astropy.io import ascii as astropy_ascii
 
 from exoplanets.files import DataError, one_line
-from exoplanets.sources.samples import Columns, find_target, match_columns, name_target
+from exoplanets.scoring.samples import Columns, find_target, match_columns, name_target
 from exoplanets.sources.table import LONGEST_LINE, open_bytes, refuse_damage
 
 CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")  # bytes that no text begins with

@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from exoplanets.classifiers.events import LEAST, compress_events
 from exoplanets.lightcurves.detrend import find_median
+from exoplanets.search.events import LEAST, compress_events
 from exoplanets.stars import CADENCE_DAYS
 
 

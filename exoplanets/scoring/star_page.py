@@ -10,8 +10,6 @@ import numpy as np
 from matplotlib import font_manager
 from matplotlib.colors import LinearSegmentedColormap
 
-from exoplanets.evaluation import occlusion
-from exoplanets.evaluation.depths import find_days
 from exoplanets.figures.light_curves import (
     draw_dip,
     draw_medians,
@@ -28,6 +26,8 @@ from exoplanets.figures.style import (
     title_figure,
 )
 from exoplanets.figures.vetting import describe_share
+from exoplanets.scoring.depths import find_days
+from exoplanets.search.box import VISIBLE_STATISTIC
 
 WIDTH, HEIGHT = 11.69, 8.27  # inches: A4, landscape; taller where the light curve has several rows
 LONGEST_NAME = 80  # characters of a star's name that are shown, and kept in a file's
@@ -230,8 +230,8 @@ def _draw_folds(axes, examined):
     """All transits on one another, odd against even ones, and the whole orbit."""
     star, found, depths = examined.star, examined.found, examined.depths
     days, flux = _draw_transits(axes[0], examined)
-    clear = found.statistic >= occlusion.VISIBLE_STATISTIC
-    doubt = "" if clear else f" (below {occlusion.VISIBLE_STATISTIC:g}: may well be noise)"
+    clear = found.statistic >= VISIBLE_STATISTIC
+    doubt = "" if clear else f" (below {VISIBLE_STATISTIC:g}: may well be noise)"
     axes[0].set_title(
         f"Fold of {len(examined.panel['middles'])} transits\n"
         f"search statistic {found.statistic:.2f}{doubt}",

@@ -22,18 +22,19 @@ from typing import NamedTuple
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from exoplanets.classifiers import box, keras_tools
-from exoplanets.classifiers.events import find_events
-from exoplanets.classifiers.fold import find_ephemerides
+from exoplanets.classifiers import keras_tools
 from exoplanets.classifiers.transit import load_transit, make_scorer
 from exoplanets.evaluation import metrics
-from exoplanets.evaluation.depths import find_days, find_depths
-from exoplanets.evaluation.score_file import MEASURED, make_text_cell
 from exoplanets.lightcurves import clock, equalise
 from exoplanets.lightcurves.campaign import Campaign
-from exoplanets.lightcurves.own_campaign import OwnCampaign
-from exoplanets.sources import own_stars
-from exoplanets.sources.own_stars import Unreadable
+from exoplanets.scoring import own_stars
+from exoplanets.scoring.depths import find_days, find_depths
+from exoplanets.scoring.own_campaign import OwnCampaign
+from exoplanets.scoring.own_stars import Unreadable
+from exoplanets.scoring.score_file import MEASURED, make_text_cell
+from exoplanets.search import box
+from exoplanets.search.events import find_events
+from exoplanets.search.fold import find_ephemerides
 from exoplanets.stars import CADENCE_DAYS
 
 BLOCK = 256  # stars read before they are scored

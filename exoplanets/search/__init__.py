@@ -1,0 +1,1 @@
+"""Searches for repeating dips: events, folds, features of candidates, box least squares."""
