@@ -90,15 +90,47 @@ def transit_flux(
     """
     shape = radius_ratio, impact, stellar_density
     _check_transit(period, epoch, *shape, limb_darkening, exposure_days)
-    planet = batman.TransitParams()
-    planet.t0, planet.per, planet.rp = 0.0, period, radius_ratio
-    planet.a = float(scaled_separation(period, stellar_density))
-    planet.inc = np.degrees(np.arccos(impact / planet.a))
-    planet.ecc, planet.w = 0.0, 90.0
-    planet.u, planet.limb_dark = list(limb_darkening), "quadratic"
+    separation = float(scaled_separation(period, stellar_density))
+    return 1 - occult(
+        time,
+        period=period,
+        epoch=epoch,
+        radius_ratio=radius_ratio,
+        impact=impact,
+        separation=separation,
+        limb_darkening=limb_darkening,
+        exposure_days=exposure_days,
+    )
 
-    since_middle = np.linspace(0, transit_duration(period, *shape) / 2, TEMPLATE_POINTS)
-    loss = 1 - batman.TransitModel(planet, since_middle).light_curve(planet)
+
+def occult(
+    time,
+    *,
+    period,
+    epoch,
+    radius_ratio,
+    impact,
+    separation,
+    limb_darkening=(0.45, 0.2),
+    exposure_days=CADENCE_DAYS,
+):
+    """Share of a star's light that another body hides, on a circular orbit: (n_cadences,).
+
+    The body in front may be larger than the star: a `radius_ratio` above 1 makes total eclipses.
+    All lengths, `separation` too, are in radii of the star behind. For the rest, and how the mean
+    over an exposure is taken, see `transit_flux`.
+    """
+    body = batman.TransitParams()
+    body.t0, body.per, body.rp = 0.0, period, radius_ratio
+    body.a = separation
+    body.inc = np.degrees(np.arccos(impact / separation))
+    body.ecc, body.w = 0.0, 90.0
+    body.u, body.limb_dark = list(limb_darkening), "quadratic"
+
+    half_chord = np.sqrt(max((1 + radius_ratio) ** 2 - impact**2, 0))
+    sine = min(half_chord / np.sqrt(separation**2 - impact**2), 1.0)
+    since_middle = np.linspace(0, period / (2 * np.pi) * np.arcsin(sine), TEMPLATE_POINTS)
+    loss = 1 - batman.TransitModel(body, since_middle).light_curve(body)
     integral = np.append(0, np.cumsum(loss[1:] + loss[:-1])) * since_middle[1] / 2
 
     def lost_until(day):
@@ -109,7 +141,7 @@ def transit_flux(
         return 2 * integral[-1] * orbits + np.copysign(within, phase)
 
     opened = np.asarray(time, dtype=float) - epoch - exposure_days / 2
-    return 1 - (lost_until(opened + exposure_days) - lost_until(opened)) / exposure_days
+    return (lost_until(opened + exposure_days) - lost_until(opened)) / exposure_days
 
 
 def draw_planet(rng, *, period_range=(0.6, 25.0), radius_ratio_range=(0.01, 0.15)):

@@ -1,0 +1,124 @@
+"""What mimics planets, and planets as they are: the two kinds that the network has to tell apart.
+
+Two stars that eclipse each other dim as regularly as a star with a planet does. What differs is
+physics: the star behind shines, so there is a second eclipse; two stars are never as small as a
+planet, so eclipses are V-shaped and long; and close stars pull each other out of shape and heat
+each other, so the light changes between eclipses too. `draw_binary` draws such pairs, `draw_system`
+planets. Nothing here knows a label.
+
+References
+----------
+.. [1] Kreidberg 2015, PASP 127, 1161 (batman), which computes each eclipse.
+.. [2] Morris & Naftilan 1993, ApJ 419, 344: ellipsoidal and reflected light of close pairs.
+.. [3] Kirk et al. 2016, AJ 151, 68: the eclipsing binaries of Kepler.
+.. [4] Winn 2010, arXiv:1001.2010: eclipses on eccentric orbits, equations 14 to 16.
+"""
+
+import numpy as np
+
+from exoplanets.transits import draw_lognormal, draw_planet, occult, scaled_separation, transit_flux
+
+PERIODS = (0.5, 32.0)  # days
+RADIUS_RATIOS = (0.2, 1.0)  # smaller over larger star
+BRIGHTNESS = (0.002, 1.0)  # surface brightness of the smaller star over that of the larger
+CONTACT_SHARE, TWIN_SHARE = 0.12, 0.15  # of all pairs; twins are found at half their period
+ECCENTRIC_SHARE = 0.4  # of pairs with a period above `CIRCULAR`
+CIRCULAR = 3.0  # days: tides make shorter orbits circular
+LEAST_SEPARATION = 1.1  # of two stars that do not touch, over the sum of their radii
+PLANET_PERIODS, PLANET_RATIOS = (0.6, 25.0), (0.01, 0.17)
+HOT = 5.0  # days; planets inside it may be seen to vanish behind their star
+DAYSIDE = (0.002, 0.06)  # depth of that over the transit's
+
+
+def draw_darkening(rng):
+    """Quadratic limb darkening of a star in the Kepler band."""
+    return np.clip(rng.normal(0.45, 0.08), 0.2, 0.65), np.clip(rng.normal(0.2, 0.06), 0.05, 0.35)
+
+
+def draw_log_uniform(rng, low, high):
+    """A number between two limits, uniform in its logarithm."""
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+
+
+def draw_planet_loss(rng, times):
+    """Light lost by a star with a planet: its dips, and what is seen of a hot planet itself.
+
+    `times` are days, (n_cadences,). Returns the loss relative to the star's light, (n_cadences,),
+    and the part of it that is due to transits.
+    """
+    planet = draw_planet(rng, period_range=PLANET_PERIODS, radius_ratio_range=PLANET_RATIOS)
+    # Grazing as often as geometry has it.
+    planet["impact"] = rng.uniform(0, 1 + planet["radius_ratio"])
+    transits = 1 - transit_flux(times, **planet)
+    loss = transits.copy()
+    if planet["period"] < HOT and rng.random() < 0.5:
+        dayside = draw_log_uniform(rng, *DAYSIDE) * planet["radius_ratio"] ** 2
+        behind = planet | {"epoch": planet["epoch"] + planet["period"] / 2}
+        hidden = 1 - transit_flux(times, **behind)
+        phase = 2 * np.pi * (times - planet["epoch"]) / planet["period"]
+        loss += dayside * (hidden / max(hidden.max(), 1e-12) - (1 - np.cos(phase)) / 2)
+    return loss, transits
+
+
+def draw_binary_loss(rng, times):
+    """Light lost by two stars that eclipse each other, as `draw_planet_loss`."""
+    if rng.random() < CONTACT_SHARE:
+        return _draw_contact(rng, times)
+    if rng.random() < TWIN_SHARE:
+        ratio, brightness = rng.uniform(0.9, 1.0), rng.uniform(0.9, 1.0)
+    else:
+        ratio = draw_log_uniform(rng, *RADIUS_RATIOS)
+        brightness = draw_log_uniform(rng, *BRIGHTNESS)
+    mass_ratio = ratio**1.25  # on the main sequence
+    density = float(np.clip(draw_lognormal(rng, 1.2, 0.4), 0.05, 6.0))
+    while True:
+        period = draw_log_uniform(rng, *PERIODS)
+        separation = float(scaled_separation(period, density)) * (1 + mass_ratio) ** (1 / 3)
+        if separation > LEAST_SEPARATION * (1 + ratio):
+            break
+    eccentricity, angle = 0.0, rng.uniform(0, 2 * np.pi)
+    if period > CIRCULAR and rng.random() < ECCENTRIC_SHARE:
+        eccentricity = rng.beta(1.0, 3.0)
+    sine, cosine = eccentricity * np.sin(angle), eccentricity * np.cos(angle)
+    epoch, impact = rng.uniform(0, period), rng.uniform(0, 1 + ratio)
+    lights = np.array([1.0, brightness * ratio**2])
+    lights /= lights.sum()
+    darkening = draw_darkening(rng)
+    eclipses = np.zeros(len(times))
+    for light, size, at, sign in (
+        (lights[0], 1.0, 0.0, 1),
+        (lights[1], ratio, 0.5 + 2 / np.pi * cosine, -1),
+    ):
+        # On an eccentric orbit one eclipse is nearer, and faster, than the other [4]_.
+        near = (1 - eccentricity**2) / (1 + sign * sine)
+        apart = separation * near / size
+        across = min(impact * near / size, 0.999 * apart)
+        other = (1 + ratio - size) / size
+        if across < 1 + other and apart > 1 + other:
+            eclipses += light * occult(
+                times,
+                period=period,
+                epoch=epoch + at * period,
+                radius_ratio=other,
+                impact=across,
+                separation=apart,
+                limb_darkening=darkening,
+            )
+    inclined = 1 - (impact / separation) ** 2
+    phase = 2 * np.pi * (times - epoch) / period
+    # The larger star is drawn out towards the other; each heats the side that faces it [2]_.
+    pulled = 1.3 * mass_ratio * separation**-3 * inclined * lights[0]
+    heated = rng.uniform(0, 1) * (ratio / separation) ** 2 * lights[0]
+    beamed = rng.uniform(0, 2e-3) * separation**-0.5
+    waves = pulled * np.cos(2 * phase) + heated * np.cos(phase) + beamed * np.sin(phase)
+    return eclipses + waves, eclipses
+
+
+def _draw_contact(rng, times):
+    """Two stars that touch: the light never rests, and both minima are nearly alike."""
+    period, epoch = draw_log_uniform(rng, 0.25, 1.5), rng.uniform(0, 1.5)
+    phase = 2 * np.pi * (times - epoch) / period
+    sharpness, unlike = rng.uniform(0.9, 2.5), rng.uniform(0, 0.15)
+    loss = ((1 + np.cos(2 * phase)) / 2) ** sharpness + unlike * np.cos(phase)
+    loss -= loss.min()
+    return loss, loss
