@@ -28,7 +28,8 @@ from exoplanets.stars import CADENCE_DAYS
 from exoplanets.transits import scaled_separation, transit_flux
 
 FEWEST = 20  # samples of flux that are needed
-SIDES = 2.0  # durations on either side of a transit that its trend is drawn through
+SIDES = (1.5, 2.5, 4.0, 6.0)  # durations on either side of a transit that its trend may be drawn through
+TRIALS = 500  # places without a transit, at most, that tell which of them is best for a star
 SHARE = 0.35  # of the period, the most that a transit may take on either side of its middle
 ROUNDS = 3  # of trend, shape and ephemeris, each better than the one before
 BINS = 160  # of the folded transit, for its shape
@@ -137,7 +138,7 @@ class _Curve(NamedTuple):
     flux: np.ndarray
     scale: float | None  # the level in units of the noise
     exposure: float  # days
-    step: float  # days between samples
+    beside: float  # days on either side of a transit that its trend is drawn through
 
 
 class _Signal(NamedTuple):
@@ -189,10 +190,9 @@ def measure_transits(times, flux, ephemeris, *, level=None, exposure_days=CADENC
     values = (values - middle) / largest
     noise = max(mad_std(np.diff(values)) / np.sqrt(2), 1e-7)
     unit = largest * noise
-    curve = _Curve(
-        timed, values / noise, level / unit if has_level else None, exposure_days,
-        float(np.median(np.diff(timed))),
-    )  # fmt: skip
+    scale = level / unit if has_level else None
+    curve = _Curve(timed, values / noise, scale, exposure_days, 0.0)
+    curve = curve._replace(beside=_choose_beside(curve, ephemeris))
     unit = unit / level if has_level else unit
     try:
         signal, dips = _settle(curve, ephemeris)
@@ -224,7 +224,31 @@ def _fit_signal(curve, guess):
 def _find_hidden(curve, duration, period):
     """Half-widths in days: of what the trend does not see, and of a whole window."""
     hidden = min(0.52 * duration + curve.exposure / 2, SHARE * period)
-    return hidden, hidden + max(SIDES * duration, 4.5 * curve.step)
+    return hidden, hidden + curve.beside
+
+
+def _choose_beside(curve, guess):
+    """Days on either side of a transit through which the best trend is drawn.
+
+    A quiet star asks for many, a spotted one for few: where there is no transit, a box of the
+    transit's duration is to scatter least.
+    """
+    duration = min(guess.duration, SHARE * guess.period)
+    kept = np.abs(guess.since_transit(curve.times)) > min(duration, SHARE * guess.period)
+    times, flux = curve.times[kept], curve.flux[kept]
+    least = 4.5 * np.median(np.diff(curve.times))
+    if len(times) < FEWEST:
+        return least
+    middles = times[:: max(len(times) // TRIALS, 1)]
+    half = max(duration, curve.exposure) / 2
+    scatter = {}
+    for beside in np.maximum(np.array(SIDES) * duration, least):
+        hidden = 0.52 * duration + curve.exposure / 2
+        reach = hidden + beside
+        windows = cut_windows(times, flux, middles, hidden, reach, np.zeros(len(times), bool))
+        depths, _ = measure_dips(windows, (np.abs(windows.days) <= half).astype(float))
+        scatter[beside] = _find_spread(depths)
+    return min(scatter, key=lambda beside: np.nan_to_num(scatter[beside], nan=np.inf))
 
 
 def _cut_transits(curve, ephemeris, widening=1.0):
@@ -310,8 +334,9 @@ def _fit_shape(curve, windows, ephemeris):
     low = smallest, 0.0, np.log(shortest)
     high = largest, 0.999, np.log(min(3 * ephemeris.duration + curve.exposure, longest))
     fitted = least_squares(
-        miss, start, bounds=(low, high), loss="soft_l1", f_scale=TOLERANCE, max_nfev=60
-    )
+        miss, start, bounds=(low, high), loss="soft_l1", f_scale=TOLERANCE, max_nfev=40,
+        ftol=1e-4, xtol=1e-4,
+    )  # fmt: skip
     return build(fitted.x), np.linalg.pinv(fitted.jac.T @ fitted.jac)
 
 
