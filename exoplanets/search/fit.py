@@ -34,6 +34,7 @@ SHARE = 0.35  # of the period, the most that a transit may take on either side o
 ROUNDS = 3  # of trend, shape and ephemeris, each better than the one before
 BINS = 160  # of the folded transit, for its shape
 RATIO = 0.1  # radius ratio where the file has no level: only the impact then tells the shape
+CENTRAL = 0.6  # impact that is as unlikely, beforehand, as one standard error
 UNSMEARED = 1e-5  # days, the exposure of a model that is not averaged
 DEEP_ENOUGH = 0.7  # of a transit's depth, of dips in between that are as deep
 ABSENT = 0.25  # of the depth of the dips that are there, at most, for a dip that is not
@@ -151,6 +152,7 @@ class _Signal(NamedTuple):
     numbers: np.ndarray  # (n_windows,), of the transits
     line: np.ndarray  # (2, 2), inverse covariance of epoch and period, for white noise of 1
     drawn: tuple  # days and flux lost, of one transit, its deepest 1
+    slope: tuple  # days, and the slope of the flux lost
     peak: float  # flux lost at the deepest, averaged over an exposure
 
 
@@ -215,10 +217,10 @@ def _fit_signal(curve, guess):
         peak = lost.max()
         if not peak > 0:
             raise ValueError("no depth is left")
-        drawn = days, lost / peak
-        ephemeris, line = _fit_line(ephemeris, windows, numbers, drawn, peak)
+        drawn, slope = (days, lost / peak), (days, np.gradient(lost / peak, days))
+        ephemeris, line = _fit_line(ephemeris, windows, numbers, drawn, slope, peak)
     windows, numbers = _cut_transits(curve, ephemeris)
-    return _Signal(ephemeris, shape, covariance, windows, numbers, line, drawn, peak)
+    return _Signal(ephemeris, shape, covariance, windows, numbers, line, drawn, slope, peak)
 
 
 def _find_hidden(curve, duration, period):
@@ -317,7 +319,9 @@ def _fit_shape(curve, windows, ephemeris):
         return Shape(ratio, impact * (1 + ratio), np.exp(duration), scale)
 
     def miss(parameters):
-        return (flux + build(parameters).lost(days, period, curve.exposure)) * weight
+        rest = (flux + build(parameters).lost(days, period, curve.exposure)) * weight
+        # Where the flux cannot tell, the transit is rather central than grazing.
+        return np.append(rest, parameters[1] / CENTRAL)
 
     if curve.scale is None:
         size, smallest, largest = np.log(depth / RATIO**2), -np.inf, np.inf
@@ -340,20 +344,18 @@ def _fit_shape(curve, windows, ephemeris):
     return build(fitted.x), np.linalg.pinv(fitted.jac.T @ fitted.jac)
 
 
-def _fit_line(ephemeris, windows, numbers, drawn, peak):
+def _fit_line(ephemeris, windows, numbers, drawn, slope, peak):
     """Epoch and period that fit all samples near transits, for a given shape of the transit.
 
     Returns the `Ephemeris`, and the inverse covariance of epoch and period for white noise of 1.
     """
-    days, lost = drawn
-    slope = np.gradient(lost, days)
     line, terms = np.zeros(2), np.stack([np.ones(len(numbers)), numbers])
     for _ in range(4):
         late = windows.days - (line @ terms)[windows.window]
-        rest = windows.flux + peak * np.interp(late, days, lost)
-        gradient = peak * np.interp(late, days, slope, left=0, right=0)
-        gradient *= 1 / np.sqrt(1 + (rest / TOLERANCE) ** 2) ** 0.5
-        rest *= 1 / np.sqrt(1 + (rest / TOLERANCE) ** 2) ** 0.5
+        rest = windows.flux + peak * _interpolate(drawn, late)
+        gradient = peak * _interpolate(slope, late)
+        weight = (1 + (rest / TOLERANCE) ** 2) ** -0.25  # the root of that of a soft L1 loss
+        gradient, rest = weight * gradient, weight * rest
         inverse = (terms * windows.add_up(gradient**2)) @ terms.T
         step = np.linalg.lstsq(inverse, terms @ windows.add_up(gradient * rest), rcond=1e-12)[0]
         # A step is at most a quarter of the transit, at either end.
@@ -374,6 +376,7 @@ class _Dips(NamedTuple):
     elsewhere: np.ndarray  # (n_phases, n_cycles), depths there
     spread: float  # robust standard deviation of a single depth, red noise included
     excess: float  # error of a mean of dips over what the spread of single ones lets expect
+    lateness: float  # error of a time over what white noise of 1 lets expect
 
     def average(self, chosen):
         """Mean depth of some of the transits, and its error."""
@@ -381,29 +384,37 @@ class _Dips(NamedTuple):
         return float(mean), float(self.excess * self.spread / np.sqrt(max(count, 1)))
 
 
-def _measure_at(curve, signal, middles):
-    """Depth of the signal's shape at other times: ndarray of shape (n_middles,)."""
+def _cut_elsewhere(curve, signal, middles):
+    """`Windows` around other times, clear of the transits."""
     ephemeris = signal.ephemeris
     hidden, reach = _find_hidden(curve, ephemeris.duration, ephemeris.period)
     excluded = np.abs(ephemeris.since_transit(curve.times)) <= hidden
     kept = ~excluded
-    windows = cut_windows(
-        curve.times[kept], curve.flux[kept], middles, hidden, reach, np.zeros(kept.sum(), bool)
-    )
-    return measure_dips(windows, np.interp(windows.days, *signal.drawn, left=0, right=0))[0]
+    none = np.zeros(np.count_nonzero(kept), bool)
+    return cut_windows(curve.times[kept], curve.flux[kept], middles, hidden, reach, none)
+
+
+def _measure_depths(signal, windows):
+    """Depth of the signal's shape in each window: ndarray of shape (n_windows,)."""
+    return measure_dips(windows, _interpolate(signal.drawn, windows.days))[0]
+
+
+def _interpolate(drawn, days):
+    """Values of a drawn shape so many days from mid-transit, 0 beyond its ends."""
+    return np.interp(days, *drawn, left=0, right=0)
 
 
 def _measure_all(curve, signal):
     """The `_Dips` of a signal, at its transits and at all phases clear of them."""
     period, duration = signal.ephemeris.period, signal.ephemeris.duration
-    shape = np.interp(signal.windows.days, *signal.drawn, left=0, right=0)
-    depths, _ = measure_dips(signal.windows, shape)
+    depths = _measure_depths(signal, signal.windows)
     clear = min(1.5 * duration / period, 0.4)
     n_phases = 2 * int((0.5 - clear) * period / (PHASE_STEP * duration)) + 1
     phases = 0.5 + (np.arange(n_phases) - n_phases // 2) * PHASE_STEP * duration / period
     first = signal.ephemeris.transit_times(curve.times[0] - period, curve.times[-1])
     middles = first + phases[:, None] * period
-    elsewhere = _measure_at(curve, signal, middles.ravel()).reshape(middles.shape)
+    windows = _cut_elsewhere(curve, signal, middles.ravel())
+    elsewhere = _measure_depths(signal, windows).reshape(middles.shape)
     spread = _find_spread(elsewhere)
     if np.isfinite(depths).sum() > 2:
         spread = np.fmax(spread, _find_spread(depths - np.nanmedian(depths)))
@@ -411,7 +422,11 @@ def _measure_all(curve, signal):
     # Noise that repeats with the period does not average out: it shows in the means elsewhere.
     excess = _find_spread(means * np.sqrt(count) / spread)
     excess = max(1.0, excess) if np.isfinite(excess) and n_phases >= 12 else 1.0
-    return _Dips(depths, phases, elsewhere, spread, excess)
+    # A time is as uncertain as the part of the noise that looks like a transit that is late.
+    slope = _interpolate(signal.slope, windows.days)
+    parts, weight = measure_dips(windows, slope)
+    lateness = _find_spread(parts * np.sqrt(weight))
+    return _Dips(depths, phases, elsewhere, spread, excess, lateness)
 
 
 def _find_spread(values):
@@ -455,7 +470,8 @@ def _find_other_period(curve, signal, dips):
         between = []
         for part in range(1, multiple):
             shifted = Ephemeris(period, epoch + part * period / multiple, duration)
-            depths = _measure_at(curve, signal, shifted.transit_times(start, stop))
+            middles = shifted.transit_times(start, stop)
+            depths = _measure_depths(signal, _cut_elsewhere(curve, signal, middles))
             mean, count = average_dips(depths, dips.spread)
             between.append((mean, dips.excess * dips.spread / np.sqrt(max(count, 1))))
         if period > 2 * multiple * duration and all(
@@ -470,13 +486,12 @@ def _find_other_period(curve, signal, dips):
 # ------------------------------------------------------------------------------------ report
 def _time_transits(signal, n_rounds=4):
     """How late each transit is, days, and the error for white noise of 1: two ndarrays."""
-    windows, (days, lost) = signal.windows, signal.drawn
-    slope = np.gradient(lost, days)
+    windows = signal.windows
     late = np.zeros(windows.n_windows)
     for _ in range(n_rounds):
         since = windows.days - late[windows.window]
-        gradient = signal.peak * np.interp(since, days, slope, left=0, right=0)
-        rest = windows.flux + signal.peak * np.interp(since, days, lost, left=0, right=0)
+        gradient = signal.peak * _interpolate(signal.slope, since)
+        rest = windows.flux + signal.peak * _interpolate(signal.drawn, since)
         weight = windows.add_up(gradient**2)
         step = windows.add_up(gradient * rest) / np.maximum(weight, 1e-300)
         late = late + np.clip(step, *(signal.ephemeris.duration * np.array([-0.25, 0.25])))
@@ -489,26 +504,25 @@ def _report(curve, signal, dips, known, unit, has_level):
     shape = signal.shape._replace(scale=signal.shape.scale * unit)
     seen = np.isfinite(dips.depths)
     mean, error = dips.average(seen)
-    drawn_shape = np.interp(signal.windows.days, *signal.drawn, left=0, right=0)
-    weight = signal.windows.add_up(drawn_shape**2)
+    weight = signal.windows.add_up(_interpolate(signal.drawn, signal.windows.days) ** 2)
     # Errors for white noise of 1 grow by what the same measurement scatters elsewhere.
     single = dips.spread * np.sqrt(np.median(weight[seen])) if seen.any() else np.nan
     redness = single * dips.excess
 
     late, late_error = _time_transits(signal)
-    late_error = late_error * single
+    late_error = late_error * dips.lateness
     timed = seen & (late_error < duration / 2) & (np.abs(late) < duration / 2)
     epochs = np.where(timed, late, np.nan) + epoch + signal.numbers * period
     scatter = _find_spread((late / late_error)[timed])
-    redness_line = redness * (max(1.0, scatter) if np.count_nonzero(timed) > 4 else 1.0)
+    lateness = dips.lateness * (max(1.0, scatter) if np.count_nonzero(timed) > 4 else 1.0)
     first = int(np.ceil((curve.times[0] - epoch) / period))
     line_error = np.full(2, np.nan)
     if np.unique(signal.numbers[seen]).size > 1:
         inverse = np.linalg.pinv(signal.line, rcond=1e-13, hermitian=True)
         shift = np.array([[1.0, first], [0.0, 1.0]])
-        line_error = redness_line * np.sqrt(np.diag(shift @ inverse @ shift.T).clip(0))
+        line_error = lateness * np.sqrt(np.diag(shift @ inverse @ shift.T).clip(0))
     elif signal.line[0, 0] > 0:
-        line_error[0] = redness_line / np.sqrt(signal.line[0, 0])
+        line_error[0] = lateness / np.sqrt(signal.line[0, 0])
 
     depth = float(shape.lost(np.zeros(1), period, UNSMEARED)[0])
     shape_error = redness * np.sqrt(np.diag(signal.covariance).clip(0))
