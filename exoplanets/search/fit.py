@@ -28,13 +28,13 @@ from exoplanets.stars import CADENCE_DAYS
 from exoplanets.transits import scaled_separation, transit_flux
 
 FEWEST = 20  # samples of flux that are needed
-SIDES = (1.5, 2.5, 4.0, 6.0)  # durations on either side of a transit that its trend may be drawn through
+SIDES = (1.5, 2.5, 4.0, 6.0)  # durations on either side of a transit that its trend may reach
 TRIALS = 500  # places without a transit, at most, that tell which of them is best for a star
 SHARE = 0.35  # of the period, the most that a transit may take on either side of its middle
 ROUNDS = 3  # of trend, shape and ephemeris, each better than the one before
 BINS = 160  # of the folded transit, for its shape
 RATIO = 0.1  # radius ratio where the file has no level: only the impact then tells the shape
-CENTRAL = 0.6  # impact that is as unlikely, beforehand, as one standard error
+CENTRAL = 0.4  # squared impact that is as unlikely, beforehand, as one standard error
 UNSMEARED = 1e-5  # days, the exposure of a model that is not averaged
 DEEP_ENOUGH = 0.7  # of a transit's depth, of dips in between that are as deep
 ABSENT = 0.25  # of the depth of the dips that are there, at most, for a dip that is not
@@ -59,6 +59,10 @@ class Shape(NamedTuple):
     impact: float
     duration: float  # days, first to last contact
     scale: float  # flux that the star would lose if all of it were hidden, in the fit's unit
+
+    def depth(self, period):
+        """Flux lost at mid-transit, not averaged over an exposure."""
+        return float(self.lost(np.zeros(1), period, UNSMEARED)[0])
 
     def lost(self, days, period, exposure):
         """Flux lost so many days from mid-transit; ValueError if no planet has this shape."""
@@ -147,7 +151,7 @@ class _Signal(NamedTuple):
 
     ephemeris: Ephemeris  # its duration is from first to last contact
     shape: Shape
-    covariance: np.ndarray  # (3, 3), of the shape's parameters, for white noise of 1
+    errors: np.ndarray  # (3,), of the shape; see `_fit_shape`
     windows: object  # `local_trend.Windows` of the transits
     numbers: np.ndarray  # (n_windows,), of the transits
     line: np.ndarray  # (2, 2), inverse covariance of epoch and period, for white noise of 1
@@ -209,7 +213,7 @@ def _fit_signal(curve, guess):
     ephemeris = _align(curve, guess)
     for _ in range(ROUNDS):
         windows, numbers = _cut_transits(curve, ephemeris)
-        shape, covariance = _fit_shape(curve, windows, ephemeris)
+        shape, errors = _fit_shape(curve, windows, ephemeris)
         ephemeris = Ephemeris(ephemeris.period, ephemeris.epoch, shape.duration)
         half = shape.duration / 2 + curve.exposure
         days = np.linspace(-half, half, 801)
@@ -220,7 +224,7 @@ def _fit_signal(curve, guess):
         drawn, slope = (days, lost / peak), (days, np.gradient(lost / peak, days))
         ephemeris, line = _fit_line(ephemeris, windows, numbers, drawn, slope, peak)
     windows, numbers = _cut_transits(curve, ephemeris)
-    return _Signal(ephemeris, shape, covariance, windows, numbers, line, drawn, slope, peak)
+    return _Signal(ephemeris, shape, errors, windows, numbers, line, drawn, slope, peak)
 
 
 def _find_hidden(curve, duration, period):
@@ -296,10 +300,9 @@ def _align(curve, guess):
 
 
 def _fit_shape(curve, windows, ephemeris):
-    """`Shape` of the folded transits, and the covariance of its three parameters.
+    """`Shape` of the folded transits, and its errors for white noise of 1, ndarray of shape (3,).
 
-    They are the logarithm of the radius ratio (without a level, of the scale), the impact over
-    one plus the radius ratio, and the logarithm of the duration.
+    The errors are relative: of the radius ratio, of the duration and of the depth.
     """
     order = np.argsort(windows.days, kind="stable")
     edges = np.linspace(0, len(order), min(BINS, len(order)) + 1).astype(int)[:-1]
@@ -313,10 +316,10 @@ def _fit_shape(curve, windows, ephemeris):
     depth = max(depth, 1e-3)
 
     def build(parameters):
-        size, impact, duration = parameters
+        size, squared, duration = parameters
         ratio = RATIO if curve.scale is None else np.exp(size)
         scale = curve.scale if curve.scale is not None else np.exp(size)
-        return Shape(ratio, impact * (1 + ratio), np.exp(duration), scale)
+        return Shape(ratio, np.sqrt(squared) * (1 + ratio), np.exp(duration), scale)
 
     def miss(parameters):
         rest = (flux + build(parameters).lost(days, period, curve.exposure)) * weight
@@ -333,15 +336,21 @@ def _fit_shape(curve, windows, ephemeris):
         raise ValueError(f"a transit of {24 * shortest:.2g} h for a period of {period:.3g} d")
     start = np.clip(ephemeris.duration, 1.01 * shortest, 0.99 * longest)
     # Central and grazing transits are two valleys: the fit starts in the deeper one.
-    starts = [(size, impact, np.log(start)) for impact in (0.2, 0.6, 0.9)]
+    starts = [(size, impact, np.log(start)) for impact in (0.05, 0.35, 0.8)]
     start = min(starts, key=lambda trial: np.sum(np.abs(miss(trial))))
     low = smallest, 0.0, np.log(shortest)
-    high = largest, 0.999, np.log(min(3 * ephemeris.duration + curve.exposure, longest))
+    high = largest, 0.998, np.log(min(3 * ephemeris.duration + curve.exposure, longest))
     fitted = least_squares(
         miss, start, bounds=(low, high), loss="soft_l1", f_scale=TOLERANCE, max_nfev=40,
         ftol=1e-4, xtol=1e-4,
     )  # fmt: skip
-    return build(fitted.x), np.linalg.pinv(fitted.jac.T @ fitted.jac)
+    shape, covariance = build(fitted.x), np.linalg.pinv(fitted.jac.T @ fitted.jac)
+    depth = shape.depth(period)
+    inwards = np.where(fitted.x < 0.5, 1e-3, -1e-3)
+    steps = [build(fitted.x + step).depth(period) / depth - 1 for step in np.diag(inwards)]
+    gradient = np.array(steps) / inwards
+    variance = np.append(np.diag(covariance)[[0, 2]], gradient @ covariance @ gradient)
+    return shape, np.sqrt(variance.clip(0))
 
 
 def _fit_line(ephemeris, windows, numbers, drawn, slope, peak):
@@ -524,10 +533,10 @@ def _report(curve, signal, dips, known, unit, has_level):
     elif signal.line[0, 0] > 0:
         line_error[0] = lateness / np.sqrt(signal.line[0, 0])
 
-    depth = float(shape.lost(np.zeros(1), period, UNSMEARED)[0])
-    shape_error = redness * np.sqrt(np.diag(signal.covariance).clip(0))
+    depth = shape.depth(period)
+    ratio_error, duration_error, depth_error = redness * signal.errors
     snr = mean / error if error > 0 else np.nan
-    ratio_error = shape_error[0] * shape.radius_ratio
+    depth_error = depth * max(depth_error, 1 / abs(snr)) if snr else np.nan
     odd, even = (dips.average(signal.numbers % 2 == k) for k in (1, 0))
     million = 1e6 if has_level else np.nan
     secondary, secondary_sigma, secondary_phase = _find_secondary(dips)
@@ -542,13 +551,13 @@ def _report(curve, signal, dips, known, unit, has_level):
         period_error_days=float(line_error[1]),
         epoch_error_days=float(line_error[0]),
         duration_hours=24 * duration,
-        duration_error_hours=float(24 * duration * shape_error[2]),
+        duration_error_hours=float(24 * duration * duration_error),
         depth=depth,
-        depth_error=depth / snr,
+        depth_error=depth_error,
         depth_ppm=million * depth,
-        depth_error_ppm=million * depth / snr,
+        depth_error_ppm=million * depth_error,
         radius_ratio=shape.radius_ratio if has_level else np.nan,
-        radius_ratio_error=float(ratio_error) if has_level else np.nan,
+        radius_ratio_error=float(ratio_error * shape.radius_ratio) if has_level else np.nan,
         impact=float(shape.impact),
         n_transits=int(np.count_nonzero(seen)),
         odd_even_sigma=abs(odd[0] - even[0]) / np.hypot(odd[1], even[1]),

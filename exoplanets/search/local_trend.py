@@ -97,9 +97,11 @@ def average_dips(depths, spread, axis=-1):
     Those further from the median than `OUTLIER` times the spread of a single depth are left out.
     """
     measured = np.isfinite(depths)
+    if not measured.any():
+        return np.full(measured.sum(axis=axis).shape, np.nan), measured.sum(axis=axis)
     known = np.where(measured.any(axis=axis, keepdims=True), depths, 0.0)
     away = np.abs(known - np.nanmedian(known, axis=axis, keepdims=True))
-    used = measured & (away <= OUTLIER * spread)
+    used = measured & ~(away > OUTLIER * spread)
     n_used = used.sum(axis=axis)
     total = np.where(used, depths, 0.0).sum(axis=axis)
     return np.where(n_used > 0, total / np.maximum(n_used, 1), np.nan), n_used
