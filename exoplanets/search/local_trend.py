@@ -7,6 +7,7 @@ the depth of the dip is not changed.
 from typing import NamedTuple
 
 import numpy as np
+from astropy.stats import mad_std
 from scipy.ndimage import median_filter
 
 FEWEST_BESIDE = 3  # samples on each side of a dip, or there is no trend to draw through it
@@ -89,6 +90,12 @@ def measure_dips(windows, shape):
     total = windows.add_up(shape * windows.flux)
     depth = -np.divide(total, weight, out=np.full(len(weight), np.nan), where=covered)
     return depth, np.where(covered, weight, 0.0)
+
+
+def find_robust_spread(values):
+    """Robust standard deviation of the values that are numbers; NaN of fewer than two."""
+    values = values[np.isfinite(values)]
+    return float(mad_std(values)) if len(values) > 1 else np.nan
 
 
 def average_dips(depths, spread, axis=-1):
