@@ -9,7 +9,7 @@ References
 .. [1] Pont, Zucker & Queloz 2006, MNRAS 373, 231: depth over red noise.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -39,6 +39,9 @@ DEEP_ENOUGH = 0.7  # of a transit's depth, of dips in between that are as deep
 ABSENT = 0.25  # of the depth of the dips that are there, at most, for a dip that is not
 STANDS_OUT = 4.0  # standard errors, of a dip that is there
 ALIKE = 3.0  # standard errors between depths that are the same
+LEAST_NOISE = 1e-7  # of the greatest flux less its median; without noise there are no errors
+SHORTEST, LONGEST = 0.05, 10.0  # period: days, and times the length of the light curve
+MOST_PLACES = 1_000_000  # single depths that are measured away from the transits
 PHASE_STEP = 0.25  # of the duration, between the phases at which a secondary is looked for
 
 
@@ -95,7 +98,7 @@ class TransitFit:
     def model(self, hours):
         """Flux of the model so many hours from mid-transit, like `detrended`: ndarray."""
         hours = np.asarray(hours, dtype=float)
-        if self.shape is None:
+        if self.shape is None or not np.isfinite(self.depth):
             return np.full(hours.shape, np.nan)
         return -self.shape.lost(hours / 24, self.period_days, self.exposure_days)
 
@@ -125,26 +128,36 @@ def measure_transits(times, flux, ephemeris, *, level=None, exposure_days=CADENC
     unmeasured = TransitFit(ephemeris.period, ephemeris.epoch, half_duration=ephemeris.duration)
     known = np.isfinite(times) & np.isfinite(flux)
     if np.count_nonzero(known) < FEWEST:
-        return _note(unmeasured, f"fewer than {FEWEST} samples of flux")
-    has_level = level is not None and np.isfinite(level) and level > 0
+        return replace(unmeasured, notes=f"fewer than {FEWEST} samples of flux")
+    numbers = (ephemeris.period, ephemeris.duration, ephemeris.epoch)
+    longest = LONGEST * np.ptp(times[known])
+    if not (np.isfinite(numbers).all() and SHORTEST < numbers[0] < longest and numbers[1] > 0):
+        return replace(unmeasured, notes=f"{ephemeris} cannot be fitted")
     values, timed = flux[known], times[known]
     middle = np.median(values)
-    # The greatest value goes first: numbers near the limits of a float lose nothing then.
-    largest = np.abs(values - middle).max()
-    if not 0 < largest < np.inf:
-        return _note(unmeasured, "the flux does not vary")
-    values = (values - middle) / largest
-    noise = max(mad_std(np.diff(values)) / np.sqrt(2), 1e-7)
-    unit = largest * noise
-    scale = level / unit if has_level else None
-    curve = Curve(timed, values / noise, scale, exposure_days, 0.0)
-    curve = curve._replace(beside=choose_beside(curve, ephemeris))
-    unit = unit / level if has_level else unit
-    try:
-        signal, dips = _settle(curve, ephemeris)
-    except (ValueError, np.linalg.LinAlgError) as error:
-        return _note(unmeasured, f"the transit model could not be fitted: {error}")
-    return _report(curve, signal, dips, known, unit, has_level)
+    # A number that cannot be had becomes NaN or infinite, and is reported as NaN.
+    with np.errstate(all="ignore"):
+        # The greatest value goes first: numbers near the limits of a float lose nothing then.
+        largest = np.abs(values - middle).max()
+        if not 0 < largest < np.inf:
+            return replace(unmeasured, notes="the flux does not vary")
+        values = (values - middle) / largest
+        noise = max(mad_std(np.diff(values)) / np.sqrt(2), LEAST_NOISE)
+        unit = largest * noise
+        scale = None if level is None else level / unit
+        has_level = scale is not None and LEAST_NOISE < scale < 1 / LEAST_NOISE**2
+        curve = Curve(timed, values / noise, scale if has_level else None, exposure_days, 0.0)
+        curve = curve._replace(beside=choose_beside(curve, ephemeris))
+        try:
+            signal, dips = _settle(curve, ephemeris)
+            fit = _report(
+                curve, signal, dips, known, unit / level if has_level else unit, has_level
+            )
+        except (ValueError, np.linalg.LinAlgError) as error:
+            return replace(unmeasured, notes=f"the transit model could not be fitted: {error}")
+    if level is not None and not has_level:
+        fit = replace(fit, notes=f"a level of {level:g} does not fit the flux, and is not used")
+    return fit
 
 
 # --------------------------------------------------------------------------- depths of dips
@@ -174,6 +187,12 @@ def _cut_elsewhere(curve, signal, middles):
     return cut_windows(curve.times[kept], curve.flux[kept], middles, hidden, reach, none)
 
 
+def _find_cycles(curve, ephemeris):
+    """Mid-transit times that begin the cycles of which something was measured, days: ndarray."""
+    number = np.unique(np.floor((curve.times - ephemeris.epoch) / ephemeris.period))
+    return ephemeris.epoch + number * ephemeris.period
+
+
 def _measure_depths(signal, windows):
     """Depth of the signal's shape in each window: ndarray of shape (n_windows,)."""
     return measure_dips(windows, interpolate(signal.drawn, windows.days))[0]
@@ -184,10 +203,11 @@ def _measure_all(curve, signal):
     period, duration = signal.ephemeris.period, signal.ephemeris.duration
     depths = _measure_depths(signal, signal.windows)
     clear = min(1.5 * duration / period, 0.4)
-    n_phases = 2 * int((0.5 - clear) * period / (PHASE_STEP * duration)) + 1
-    phases = 0.5 + (np.arange(n_phases) - n_phases // 2) * PHASE_STEP * duration / period
-    first = signal.ephemeris.transit_times(curve.times[0] - period, curve.times[-1])
-    middles = first + phases[:, None] * period
+    cycles = _find_cycles(curve, signal.ephemeris)
+    step = max(PHASE_STEP * duration / period, len(cycles) / MOST_PLACES)
+    n_phases = 2 * int((0.5 - clear) / step) + 1
+    phases = 0.5 + (np.arange(n_phases) - n_phases // 2) * step
+    middles = cycles + phases[:, None] * period
     windows = _cut_elsewhere(curve, signal, middles.ravel())
     elsewhere = _measure_depths(signal, windows).reshape(middles.shape)
     spread = find_robust_spread(elsewhere)
@@ -250,11 +270,9 @@ def _find_other_period(curve, signal, dips):
         ):
             return Ephemeris(multiple * period, epoch + n_deepest * period, duration)
         # A part of it: in between lie dips that are as deep.
-        start, stop = curve.times[0] - period, curve.times[-1]
         between = []
         for part in range(1, multiple):
-            shifted = Ephemeris(period, epoch + part * period / multiple, duration)
-            middles = shifted.transit_times(start, stop)
+            middles = _find_cycles(curve, signal.ephemeris) + part * period / multiple
             depths = _measure_depths(signal, _cut_elsewhere(curve, signal, middles))
             mean, count = average_dips(depths, dips.spread)
             between.append((mean, dips.excess * dips.spread / np.sqrt(max(count, 1))))
@@ -306,7 +324,7 @@ def _report(curve, signal, dips, known, unit, has_level):
     within = lost_days[lost >= 0.5]
     flat = np.full(len(known), np.nan)
     flat[known] = _flatten(curve, signal) * unit
-    return TransitFit(
+    fit = TransitFit(
         period_days=period,
         epoch_days=epoch + first * period,
         period_error_days=float(line_error[1]),
@@ -335,6 +353,9 @@ def _report(curve, signal, dips, known, unit, has_level):
         shape=shape,
         exposure_days=curve.exposure,
     )
+    numbers = {name: value for name, value in vars(fit).items() if np.isscalar(value)}
+    unknown = {n: np.nan for n, v in numbers.items() if isinstance(v, float) and np.isinf(v)}
+    return replace(fit, **unknown)
 
 
 def _find_secondary(dips):
@@ -358,8 +379,3 @@ def _flatten(curve, signal):
     flat = curve.flux - find_slow_trend(curve.times, curve.flux, in_transit)
     flat[signal.windows.sample] = signal.windows.flux
     return flat
-
-
-def _note(fit, text):
-    """The same fit with a note."""
-    return TransitFit(**{**vars(fit), "notes": text})

@@ -139,17 +139,18 @@ def choose_beside(curve, guess):
 def _cut_transits(curve, ephemeris, widening=1.0):
     """`Windows` of all transits, and the number of each since the epoch."""
     hidden, reach = find_hidden(curve, widening * ephemeris.duration, ephemeris.period)
-    middles = ephemeris.transit_times(curve.times[0] - hidden, curve.times[-1] + hidden)
-    if not len(middles):
-        raise ValueError("no transit falls into the light curve")
     excluded = np.abs(ephemeris.since_transit(curve.times)) <= hidden
+    if not excluded.any():
+        raise ValueError("no transit falls into the light curve")
+    numbers = np.unique(ephemeris.count(curve.times[excluded]))
+    middles = ephemeris.epoch + numbers * ephemeris.period
     windows = cut_windows(curve.times, curve.flux, middles, hidden, reach, excluded)
     # A sample belongs to the nearest transit, however far its window reaches.
     near = np.abs(windows.days) <= ephemeris.period / 2
     windows = windows._replace(**{n: getattr(windows, n)[near] for n in windows._fields[:4]})
     if not np.any(np.abs(windows.days) < hidden):
         raise ValueError("no transit has flux in it and on both sides")
-    return windows, ephemeris.count(middles)
+    return windows, numbers
 
 
 def _align(curve, guess):
@@ -183,7 +184,9 @@ def _fit_shape(curve, windows, ephemeris):
 
     The errors are relative: of the radius ratio, of the duration and of the depth.
     """
-    order = np.argsort(windows.days, kind="stable")
+    hidden, _ = find_hidden(curve, ephemeris.duration, ephemeris.period)
+    near = np.flatnonzero(np.abs(windows.days) < hidden + ephemeris.duration / 2)
+    order = near[np.argsort(windows.days[near], kind="stable")]
     edges = np.linspace(0, len(order), min(BINS, len(order)) + 1).astype(int)[:-1]
     n_each = np.diff(np.append(edges, len(order)))
     days = np.add.reduceat(windows.days[order], edges) / n_each
