@@ -75,8 +75,5 @@ def _show_star(drawn):
         lines.append(f"period {shown['period_days']} d, SNR {shown['snr']}")
     name, picture, links = cells["name"], f"{THUMBNAILS}/{drawn.page}", find_links(drawn.target)
     card = {"title": name, "lines": lines, "links": links, "is_host": is_host}
-    return card | {"picture": picture, "target": drawn.page}, [
-        (name, drawn.page),
-        "host" if is_host else "no",
-        *shown.values(),
-    ]
+    row = [(name, drawn.page), "host" if is_host else "no", *shown.values()]
+    return card | {"picture": picture, "target": drawn.page}, row
