@@ -2,7 +2,7 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.colors import LinearSegmentedColormap
+import seaborn as sns
 from matplotlib.ticker import MaxNLocator
 from sklearn.metrics import precision_recall_curve
 
@@ -87,19 +87,17 @@ def draw_confusion(row, stars):
     right, names = np.eye(2, dtype=bool), list(COLORS)
     figure, axis = plt.subplots(figsize=(4.4, 4.3))
     for color, cells in ((RIGHT, right), (WRONG, ~right)):
-        shade = LinearSegmentedColormap.from_list("shade", ["#ffffff", color])
-        axis.imshow(np.where(cells, shares, np.nan), cmap=shade, vmin=-0.15, vmax=1)
+        sns.heatmap(
+            shares, mask=~cells, annot=counts, fmt="d", annot_kws={"fontsize": 22, "color": "black"},
+            cmap=sns.light_palette(color, as_cmap=True), vmin=-0.15, vmax=1, cbar=False, square=True,
+            linewidths=3, ax=axis, xticklabels=[f"called {name}" for name in names],
+            yticklabels=[f"{name}s\n({size})" for name, size in zip(names, sizes, strict=True)],
+        )  # fmt: skip
     for i, j in np.ndindex(2, 2):
         share = f"{shares[i, j]:.1%} of {names[i]}s"
-        lines = ((-0.22, OUTCOMES[i][j], 10), (0.02, f"{counts[i, j]}", 22), (0.27, share, 9))
-        for below, text, fontsize in lines:
-            axis.text(j, i + below, text, ha="center", va="center", fontsize=fontsize)
-    axis.axhline(0.5, color="white", lw=3)
-    axis.axvline(0.5, color="white", lw=3)
-    axis.set_xticks([0, 1], [f"called {name}" for name in names])
-    axis.set_yticks([0, 1], [f"{names[i]}s\n({sizes[i]})" for i in (0, 1)])
-    axis.tick_params(length=0)
-    axis.spines[:].set_visible(False)
+        for below, text in ((0.28, OUTCOMES[i][j]), (0.77, share)):
+            axis.text(j + 0.5, i + below, text, ha="center", va="center")
+    axis.tick_params(length=0, rotation=0)
     axis.set_title(
         f"{row['tp']} of {sizes[1]} hosts found, {row['fp']} false alarm"
         f"{'' if row['fp'] == 1 else 's'}\n"
