@@ -86,12 +86,13 @@ def draw_confusion(row, stars):
     shares = counts / np.maximum(sizes, 1)[:, np.newaxis]
     right, names = np.eye(2, dtype=bool), list(COLORS)
     figure, axis = plt.subplots(figsize=(4.4, 4.3))
+    rows = [f"{name}s\n({size})" for name, size in zip(names, sizes, strict=True)]
     for color, cells in ((RIGHT, right), (WRONG, ~right)):
         sns.heatmap(
-            shares, mask=~cells, annot=counts, fmt="d", annot_kws={"fontsize": 22, "color": "black"},
-            cmap=sns.light_palette(color, as_cmap=True), vmin=-0.15, vmax=1, cbar=False, square=True,
-            linewidths=3, ax=axis, xticklabels=[f"called {name}" for name in names],
-            yticklabels=[f"{name}s\n({size})" for name, size in zip(names, sizes, strict=True)],
+            shares, mask=~cells, cmap=sns.light_palette(color, as_cmap=True), vmin=-0.15, vmax=1,
+            annot=counts, fmt="d", annot_kws={"fontsize": 22, "color": "black"}, ax=axis,
+            cbar=False, square=True, linewidths=3, yticklabels=rows,
+            xticklabels=[f"called {name}" for name in names],
         )  # fmt: skip
     for i, j in np.ndindex(2, 2):
         share = f"{shares[i, j]:.1%} of {names[i]}s"
