@@ -136,7 +136,7 @@ def test_candidates_are_folded_on_the_middle_of_their_dips():
         assert middle.any() and np.all(medians.get_ydata()[middle] == -5)
         assert axis.get_ylim()[0] < -5
     assert not figure.axes[2].lines  # never searched
-    assert titles[2].endswith("\nno repeating dip found") and "nan" not in titles[2]
+    assert titles[2].endswith("\nno repeating dip") and "nan" not in titles[2]
     colors = [axis._left_title.get_color() for axis in figure.axes[:2]]
     assert colors == ["#D55E00", "#0072B2"]
     assert any("hours" in axis.get_xlabel() for axis in figure.axes)

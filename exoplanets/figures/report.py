@@ -21,10 +21,10 @@ COUNTS = ("tp", "fp", "fn", "tn")
 NAMES = ("network", "light_curves", "split")
 MODEL_CARD = (
     "Intended use: ranking light curves of one K2-like long-cadence survey for a closer look; "
-    "teaching how a leak is found and removed.",
-    "Not for: announcing planets. A high score says that dips repeat, not that a planet makes "
-    "them: eclipsing binaries and labels that are wrong score high too.",
-    "The `distributed` rows and `repeat_count` show the leak: they are not to be cited as skill.",
+    "teaching how to detect and remove a leak.",
+    "Not for: announcing planets. A high score says that dips repeat, and eclipsing binaries and "
+    "wrongly labelled stars score high too.",
+    "The `distributed` rows and `repeat_count` show the leak: do not cite them as skill.",
     "`transit` was trained without any host label, on injected transits; labels tuned its "
     "threshold and its calibration. About half of the set's hosts show no transit in this "
     "photometry.",
@@ -102,8 +102,8 @@ def make_caption(content, data, provenance):
         f"Data: {data}, {counts}. Seed {provenance['seed']}, run {provenance['run']}. Thresholds "
         "maximise F1 on validation stars; a star is called a host if score >= threshold. In "
         "brackets 95 % intervals: Wilson for precision and recall, stratified bootstrap for the "
-        "others. Matched AUC: each host is ranked among the ten non-hosts to which an adversary "
-        "who sees no dips gives the most similar probability (Rosenbaum & Rubin 1983)."
+        "others. Matched AUC: each host is ranked among ten non-hosts, to which an adversary that "
+        "sees no dips gives the most similar probability (Rosenbaum & Rubin 1983)."
     )
     if content["cross_validation"]:
         folds = describe_folds(content["cross_validation"])
