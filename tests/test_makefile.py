@@ -54,6 +54,7 @@ def test_nothing_runs_twice(finished_clone):
     ("changed", "stages"),
     [
         ("exoplanets/figures/report.py", (3,)),  # a table of step 4
+        ("exoplanets/figures/templates/run.html", (3,)),
         ("exoplanets/figures/audit.py", (1, 2, 3)),
         ("exoplanets/files.py", (0, 1, 2, 3)),
         ("data_visualization.py", (0,)),

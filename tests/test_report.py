@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from exoplanets.evaluation import metrics
 from exoplanets.figures import report
@@ -23,7 +24,8 @@ ROWS = [row(4, 1, 1, 564), row(0, 0, 0, 5)]
 PROVENANCE = {"seed": 3, "run": "0123456789ab"}
 PROVENANCE["data"] = {name: {"n_stars": 9, "n_hosts": 2} for name in ("train", "test")}
 UNDEFINED = {"mean": None, "sd": None, "values": [0.3, None]}
-VERDICT = {"network": "n", "light_curves": "l", "test": "t", "sentence": "s", "passed": True}
+VERDICT = {"network": "n", "light_curves": "l", "test": "t", "sentence": "s"}
+VERDICT |= {"value": 0.5, "passed": True}
 
 
 def make_content(cross_validated=None, **changed):
@@ -78,9 +80,18 @@ def test_latex_escapes_what_it_has_to():
     assert body[0].count("&") == len(report.COLUMNS) - 1
 
 
-def test_a_verdict_that_cannot_be_given_is_undefined():
-    told = [report.describe_verdict(VERDICT | {"passed": p}) for p in (True, False, None)]
-    assert told == ["n on l, t: holds: s", "n on l, t: FAILS: s", "n on l, t: undefined: s"]
+@pytest.mark.parametrize(
+    ("value", "passed", "outcome"),
+    [
+        (0.5, True, "holds"),
+        (0.7, False, "FAILS"),
+        (0.5, None, "no skill to lose"),
+        (None, None, "undefined"),
+    ],
+)
+def test_a_verdict_says_what_held_and_what_could_not_be_told(value, passed, outcome):
+    line = report.describe_verdict(VERDICT | {"value": value, "passed": passed})
+    assert line == f"n on l, t: {outcome}: s"
 
 
 def test_the_console_lists_the_highest_scored_test_stars_and_the_suspects():

@@ -24,9 +24,9 @@ def test_confusion_matrix_shows_counts_where_they_belong_and_what_they_mean():
     figure = results.draw_confusion(row(tp=4, fp=7, fn=1, tn=558), "Test stars")
     axis = figure.axes[0]
     cells = {}
-    for text in axis.texts:
+    for text in sorted(axis.texts, key=lambda text: text.get_position()[1]):
         x, y = text.get_position()
-        cells.setdefault((round(y), round(x)), []).append(text.get_text())
+        cells.setdefault((int(y), int(x)), []).append(text.get_text())
     assert cells == {
         (0, 0): ["right", "558", "98.8% of non-hosts"],
         (0, 1): ["false alarm", "7", "1.2% of non-hosts"],
@@ -42,10 +42,10 @@ def test_confusion_matrix_shows_counts_where_they_belong_and_what_they_mean():
 
 def test_right_and_wrong_calls_have_their_own_colours():
     axis = results.draw_confusion(row(tp=4, fp=7, fn=1, tn=558), "Test stars").axes[0]
-    right, wrong = (np.ma.getmaskarray(np.ma.masked_invalid(i.get_array())) for i in axis.images)
+    right, wrong = (np.ma.getmaskarray(cells.get_array()) for cells in axis.collections)
     np.testing.assert_array_equal(right, [[False, True], [True, False]])
     np.testing.assert_array_equal(wrong, ~right)
-    assert axis.images[0].get_cmap()(1.0) != axis.images[1].get_cmap()(1.0)
+    assert axis.collections[0].get_cmap()(1.0) != axis.collections[1].get_cmap()(1.0)
 
 
 def test_history_marks_the_best_epoch():
@@ -136,7 +136,7 @@ def test_candidates_are_folded_on_the_middle_of_their_dips():
         assert middle.any() and np.all(medians.get_ydata()[middle] == -5)
         assert axis.get_ylim()[0] < -5
     assert not figure.axes[2].lines  # never searched
-    assert titles[2].endswith("\nno repeating dip found") and "nan" not in titles[2]
+    assert titles[2].endswith("\nno repeating dip") and "nan" not in titles[2]
     colors = [axis._left_title.get_color() for axis in figure.axes[:2]]
     assert colors == ["#D55E00", "#0072B2"]
     assert any("hours" in axis.get_xlabel() for axis in figure.axes)

@@ -18,10 +18,10 @@ ROW = {
 } | dict.fromkeys(("precision", "recall", "f1", "average_precision", "roc_auc"), 0.8)
 ROW |= {f"{name}_interval": [0.4, 0.9] for name in ("precision", "recall", "f1")}
 ROW |= {f"{name}_interval": [0.4, 0.9] for name in ("average_precision", "roc_auc")}
-ROW |= {"noise_matched_auc": 0.8, "matched_auc": 0.8}  # fmt: skip
+ROW |= {"matched_auc": 0.8}
 VERDICT = {
-    "network": "transit", "light_curves": "equalised", "test": "inverted", "passed": False,
-    "sentence": "a < b & c",
+    "network": "transit", "light_curves": "equalised", "test": "inverted", "value": 0.7,
+    "passed": False, "sentence": "a < b & c",
 }  # fmt: skip
 TABLE = {"file": "t.csv", "sha256": "0" * 64, "n_stars": 9, "n_hosts": 1, "n_cadences": 640}
 LINKS = {"metrics.json": "../data/metrics.json"}

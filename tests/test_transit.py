@@ -342,8 +342,11 @@ def rewrite(path, **changed):
         (lambda path: rewrite(path, scoring_dot_json=None), "is no transit network"),
         (lambda path: rewrite(path, scoring_dot_json=b"{"), "is no transit network"),
         (lambda path: rewrite(path, scoring_dot_json=b"[3]"), "has layout None"),
-        (lambda path: rewrite(path, scoring_dot_json=b'{"layout": 3}'), "has layout 3, this"),
-        (lambda path: rewrite(path, scoring_dot_json=b'{"layout": 4}'), "holds other weights"),
+        (lambda path: rewrite(path, scoring_dot_json=b'{"layout": "old"}'), "has layout old, this"),
+        (
+            lambda path: rewrite(path, scoring_dot_json=b'{"layout": %d}' % MODEL_LAYOUT),
+            "holds other weights",
+        ),
         (lambda path: rewrite(path, campaign__modes_dot_npy=b"none"), "is no transit network"),
         (lambda path: rewrite(path, campaign__lost_dot_npy=None), "holds other weights"),
         (
@@ -362,16 +365,8 @@ def test_a_damaged_file_is_refused_in_one_line(saved, damage, says):
 
 
 # ----------------------------------------------------------------------------- the same path
-def test_training_injects_with_the_campaign(monkeypatch):
-    seen = {}
-
-    def record(flux, n_curves, rng, snr_range, known):
-        seen.update(flux=flux, n_curves=n_curves, snr_range=snr_range, campaign=known)
-        return "sample"
-
-    monkeypatch.setattr(transit, "make_training_sample", record)
-    monkeypatch.setattr(transit, "train_on_sample", lambda *about: about)
-    flux = observe(np.random.default_rng(0), 20, 600)
-    assert train_transit(flux, TINY, 7, "campaign") == ("sample", TINY, 7)
-    assert seen.pop("flux") is flux
-    assert seen == {"n_curves": 64, "snr_range": (5.5, 1500.0), "campaign": "campaign"}
+def test_training_injects_with_the_campaign(saved):
+    _, known = saved
+    flux = observe(np.random.default_rng(0), 20, N)
+    losses = [train_transit(flux, TINY, 7, each)[1]["loss"].item() for each in (known, known, None)]
+    assert losses[0] == losses[1] != losses[2]

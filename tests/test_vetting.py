@@ -113,9 +113,25 @@ def test_every_verdict_is_a_sentence_and_follows_its_limit(vetted):
         if verdict["value"] is None:
             assert verdict["passed"] is None
         elif below:
-            assert verdict["passed"] == (verdict["value"] < verdict["limit"])
+            assert verdict["passed"] in (None, verdict["value"] < verdict["limit"])
         else:
             assert verdict["passed"] == (verdict["value"] >= verdict["limit"])
+
+
+@pytest.mark.parametrize(
+    ("original", "inverted", "passed"),
+    [(0.9, 0.55, True), (0.9, 0.65, False), (0.55, 0.42, None), (0.42, 0.65, False)],
+)
+def test_who_had_no_skill_has_none_to_lose(original, inverted, passed):
+    row = {"network": "n", "light_curves": "l", "stars": "all", "hosts": 9, "non_hosts": 9}
+    aucs = {"original": original, "inverted": inverted, "masked": inverted}
+    row |= {name: {"roc_auc": auc} for name, auc in aucs.items()}
+    content = {"network": "n", "reliability": [row], "occlusion": []}
+    cut = {"above_20": {"fraction": 0.95, "n": 20, "recovered": 19}}
+    cut |= {"false_positives": 1, "non_hosts": 90}
+    content["completeness"] = [row | {"false_positives_1_percent": cut}]
+    verdict, _, _, _ = vetting.judge(content)
+    assert verdict["test"] == "inverted" and verdict["passed"] is passed
 
 
 def test_an_undefined_share_is_named_and_left_out_of_the_mean():

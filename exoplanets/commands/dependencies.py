@@ -1,4 +1,4 @@
-"""Print the files that scripts import, for `make`: only their change runs a stage again.
+"""Print the files that scripts need, for `make`: only their change runs a stage again.
 
     python3 -m exoplanets.commands.dependencies data_analysis.py cnn_classifier.py
 
@@ -12,7 +12,10 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-STYLES = "exoplanets/figures/house.mplstyle"  # read by every figure
+READ = {  # files that are no code, and who reads them
+    "exoplanets/figures/house.mplstyle": "exoplanets/figures/style.py",
+    "exoplanets/figures/templates/*": "exoplanets/figures/page.py",
+}
 
 
 @functools.cache
@@ -29,14 +32,17 @@ def find_imported(path):
 
 
 def find_dependencies(script):
-    """Every file of the library that a script imports, directly or not; sorted, from the root."""
+    """Every file of the library that a script needs, directly or not; sorted, from the root."""
     seen, ahead = set(), {ROOT / script}
     while ahead:
         file = ahead.pop()
         seen.add(file)
         ahead |= find_imported(file) - seen
+    for files, reader in READ.items():
+        if ROOT / reader in seen:
+            seen |= set(ROOT.glob(files))
     return sorted(file.relative_to(ROOT).as_posix() for file in seen - {ROOT / script})
 
 
 if __name__ == "__main__":
-    print(*(f"{name}:{f}" for name in sys.argv[1:] for f in (*find_dependencies(name), STYLES)))
+    print(*(f"{name}:{f}" for name in sys.argv[1:] for f in find_dependencies(name)))

@@ -1,13 +1,14 @@
-"""An adversary that learns hosts from non-hosts by all that is not a dip, taken together.
+"""An adversary: how well hosts are told from non-hosts without any dip.
 
-Single probes at chance do not mean that all of them together are. A random forest and a logistic
-regression learn the labels from sixty-six numbers of every light curve, of its brightenings alone.
-What they reach is how far the stars differ otherwise than by transits: by how the files were made,
-or by what hosts are. A classifier that sees transits must not need that: see
+Each single probe may be at chance, and all of them together may still tell the label. So a random
+forest and a logistic regression learn the labels from sixty-six numbers of every light curve. These
+numbers describe its brightenings and none of its dips. The score of both models shows how far hosts
+and non-hosts differ in other ways than transits: in how the files were made, or in the stars
+themselves. A classifier that sees transits must not need such differences: see
 `metrics.matched_auc`.
 
-It is an upper bound. A light curve's noise is measured with its dips clipped, so deep transits
-leave a trace between them, and that is learnt too.
+The result is an upper bound. The noise is measured with the dips clipped, so that deep transits
+leave a trace between them, and the models learn that trace too.
 """
 
 from itertools import pairwise
@@ -29,19 +30,19 @@ LINES = (*(k / 12 for k in range(1, 6)), *(k / 11.2 for k in range(1, 5)))  # cy
 LINE, AROUND = 0.0012, 0.012  # cycles per cadence, half widths of a line and of its surroundings
 LAGS = (1, 2, 3, 4, 6, 8, 11, 12, 24, 48)  # cadences
 QUANTILES = (0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999)
-N_STRETCHES = 10  # of equal length, in each of which mean and spread are taken
+N_STRETCHES = 10  # stretches of equal length; mean and spread are taken in each
 N_FOLDS = 5
 N_TREES = 100
-MOST_OTHERS = 600  # non-hosts that are learnt from; more would change little but the time
-LEAST = 0.005  # probability; the forest is never surer than that
+MOST_OTHERS = 600  # non-hosts to learn from; with more the result hardly changes
+LEAST = 0.005  # lowest probability, so that the log-odds of a sure forest stay finite
 
 
 def describe_brightenings(curves):
     """Numbers that describe each light curve without its dips.
 
-    They are taken of the light curve above its median, in robust standard deviations: log power in
-    bands and at lines of the spectrum, autocorrelation, quantiles, and mean and spread in
-    stretches. From ndarray of shape (n_stars, n_cadences) to ndarray of shape (n_stars, 66).
+    All are measured on the part of the light curve above its median, in robust standard deviations:
+    log power in bands and at lines of the spectrum, autocorrelation, quantiles, and mean and spread
+    in stretches. From ndarray of shape (n_stars, n_cadences) to ndarray of shape (n_stars, 66).
     """
     return np.concatenate(map_blocks(lambda rows: _describe_block(curves[rows]), len(curves)))
 
@@ -79,11 +80,11 @@ def _describe_block(curves):
 
 
 def score_alike(curves, y, seed):
-    """How much each star looks like a host to the adversary, dips aside: (n_stars,), or None.
+    """How much each star looks like a host to the adversary, without its dips: (n_stars,), or None.
 
-    It is the sum of the log-odds of both models, which never learnt from the star itself. None with
-    fewer than two stars of a class. The light curves, (n_stars, n_cadences), are without NaN; `y`
-    is 1 for a host.
+    The score is the sum of the log-odds of both models. They never learn from the star itself. The
+    result is None if a class has fewer than two stars. The light curves, (n_stars, n_cadences), are
+    without NaN; `y` is 1 for a host.
     """
     y = np.asarray(y) == 1
     n_folds = min(N_FOLDS, np.sum(y), np.sum(~y))
@@ -95,22 +96,23 @@ def score_alike(curves, y, seed):
     learnt = np.sort(np.concatenate([hosts, chosen]))
     rest = np.setdiff1d(others, chosen)
     score = np.zeros(len(y))
-    times = np.ones(len(y))  # that a star is scored: who was never learnt from, by every fold
-    times[rest] = n_folds
+    # Number of folds that score a star. Stars that teach none of them are scored by all.
+    n_scores = np.ones(len(y))
+    n_scores[rest] = n_folds
     folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
     for fit, held_out in folds.split(numbers[learnt], y[learnt]):
         unseen = np.append(learnt[held_out], rest)
         for model in make_models(seed):
             model.fit(numbers[learnt[fit]], y[learnt[fit]])
             probability = np.clip(model.predict_proba(numbers[unseen])[:, 1], LEAST, 1 - LEAST)
-            score[unseen] += logit(probability) / times[unseen]
+            score[unseen] += logit(probability) / n_scores[unseen]
     return score
 
 
 def make_models(seed):
     """The two models, untrained; both weigh the classes alike."""
     return (
-        # In one thread: others add up the trees in any order, and sums round as their order has it.
+        # In one thread: several would add up the trees in any order, and round differently.
         RandomForestClassifier(
             N_TREES, min_samples_leaf=3, class_weight="balanced", random_state=seed
         ),

@@ -45,13 +45,14 @@ def bin_probabilities(y, probability, weight_of_others):
 def measure_calibration(y, score, prevalence, seed):
     """Calibrate scores of stars that were not trained on, and say how well that works.
 
-    Non-hosts stand for all of their kind, so that the share of hosts is `prevalence`, as among all
-    labelled stars. The bins and the Brier score (Brier 1950, Monthly Weather Review 78, 1) "after"
-    are cross-validated: no star's own label calibrates it. Scores lie between 0 and 1.
+    Non-hosts are weighted so that the share of hosts is `prevalence`, as among all labelled stars.
+    The bins and the Brier score "after" are cross-validated: no star's own label calibrates it.
+    Scores lie between 0 and 1.
 
-    Returns a dict, in which `slope` and `offset` are of all stars, `brier_of_prevalence` knows
-    nothing, and what is "after" is None or empty where there are too few stars; and each star's
-    cross-validated probability, ndarray of shape (n_stars,), NaN where there are too few.
+    Returns a dict and each star's cross-validated probability, ndarray of shape (n_stars,). In the
+    dict `slope` and `offset` are fitted to all stars, and `brier_of_prevalence` is the Brier score
+    of one probability for all, the prevalence. With too few stars to cross-validate, what is
+    "after" is None or empty, and the probabilities are NaN.
     """
     y = np.asarray(y)
     hosts, others = int(np.sum(y == 1)), int(np.sum(y == 0))
@@ -64,10 +65,10 @@ def measure_calibration(y, score, prevalence, seed):
     if known:
         folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
         for fit, held_out in folds.split(y, y):
-            found = fit_calibration(y[fit], score[fit], prevalence)
-            probability[held_out] = calibrate(score[held_out], *found)
+            calibration = fit_calibration(y[fit], score[fit], prevalence)
+            probability[held_out] = calibrate(score[held_out], *calibration)
 
-    def find_brier(probability):
+    def weigh_brier(probability):
         return float(brier_score_loss(y, probability, sample_weight=weight))
 
     measured = {
@@ -76,9 +77,9 @@ def measure_calibration(y, score, prevalence, seed):
         "hosts": hosts,
         "non_hosts": others,
         "prevalence": float(prevalence),
-        "brier_before": find_brier(score),
-        "brier_after": find_brier(probability) if known else None,
-        "brier_of_prevalence": find_brier(np.full(len(y), prevalence)),
+        "brier_before": weigh_brier(score),
+        "brier_after": weigh_brier(probability) if known else None,
+        "brier_of_prevalence": weigh_brier(np.full(len(y), prevalence)),
         "bins_before": bin_probabilities(y, score, weight_of_others),
         "bins_after": bin_probabilities(y, probability, weight_of_others) if known else [],
     }

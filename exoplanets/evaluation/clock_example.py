@@ -1,4 +1,4 @@
-"""The star that shows best what the clock is worth: its dips, folded by column and on the clock."""
+"""An example of what the clock does: one star's dips, folded by column and on the clock."""
 
 import numpy as np
 
@@ -7,16 +7,16 @@ from exoplanets.lightcurves.detrend import detrend
 from exoplanets.search import box
 from exoplanets.stars import CADENCE_DAYS
 
-N_LOOKED_AT = 6  # stars whose dips are searched for a period
-N_TRIALS = 401  # periods that are tried around the one that the box search found
-DIPS = 0.01  # share of a light curve's values that lie lower than what is taken for its depth
+N_LOOKED_AT = 6  # deepest stars, which are searched for a period
+N_TRIALS = 401  # periods that are tried around that of the box search
+DIPS = 0.01  # quantile of a light curve that stands for the depth of its dips
 
 
 def find_example(stars, campaign):
     """Fold the star with the clearest periodic dips among the rows that the clock moves.
 
-    Returns its name and its folds, by column and on the clock, as `figures.clock.draw_clock` takes
-    them; there are none if there is no such star.
+    Returns its name and its two folds, by column and on the clock, as `figures.clock.draw_clock`
+    takes them. The list of folds is empty if there is no such star.
     """
     place = int(DIPS * stars.curves.shape[1])
     depth = np.partition(stars.curves, place, axis=1)[:, place]
@@ -25,14 +25,14 @@ def find_example(stars, campaign):
     moved = (cadences != np.arange(cadences.shape[1])).any(axis=1)
     tried = []
     for star in deepest[moved[deepest]][:N_LOOKED_AT]:
-        # What a row holds beyond the grid of the campaign has no known time.
+        # Columns beyond the grid of the campaign have no known time.
         flux = stars.flux[star, cadences[star] < campaign.n_cadences]
         measured = find_measured(flux)
         flux = detrend(np.where(measured, flux, np.nan)[np.newaxis])[0]
         times = cadences[star, : len(flux)] * CADENCE_DAYS
-        found = box.search_star(flux, times)
-        if not np.isnan(found.snr):
-            tried.append((star, flux, measured, times, found))
+        search = box.search_star(flux, times)
+        if not np.isnan(search.snr):
+            tried.append((star, flux, measured, times, search))
     if not tried:
         return "", []
     star, flux, measured, *on_clock = max(tried, key=lambda each: each[-1].snr)
@@ -41,12 +41,12 @@ def find_example(stars, campaign):
     return stars.names[star], [fold_dips(flux, measured, *way) for way in ways]
 
 
-def fold_dips(flux, measured, times, found):
-    """Period, and phase and flux of the measured cadences, of the dips that a box search found."""
-    # The dip in the middle of the time span is the one that a change of period moves least.
-    n_periods = np.round((np.median(times) - found.epoch) / found.period)
-    epoch = found.epoch + found.period * n_periods
-    period = refine_period(flux, times, found.period, epoch, found.duration)
+def fold_dips(flux, measured, times, search):
+    """Period of the dips, and phase and flux of the measured cadences; starts at a `box.Search`."""
+    # The epoch is a dip in the middle of the time span: a change of period moves the others least.
+    n_periods = np.round((np.median(times) - search.epoch) / search.period)
+    epoch = search.epoch + search.period * n_periods
+    period = refine_period(flux, times, search.period, epoch, search.duration)
     return period, find_phase(times, period, epoch)[measured], flux[measured]
 
 

@@ -5,12 +5,13 @@ for a non-host. A star is called a host if `score >= threshold`. An undefined va
 """
 
 import numpy as np
-from scipy import special, stats
+from scipy import optimize, special, stats
 
 N_RESAMPLES = 1000
 CONFIDENCE = 0.95
 METRICS = ("accuracy", "precision", "recall", "f1", "average_precision", "roc_auc")
 PRECISION = 0.9  # at which recall is given
+SLOPE_PENALTY = 3.0  # squared errors (stars wholly wrong) that a slope of e or 1/e costs
 N_NEAREST = 10  # non-hosts that a host is ranked among in `matched_auc`
 
 
@@ -184,23 +185,34 @@ def matched_auc(y, score, propensity, n_nearest=N_NEAREST):
 
 
 def fit_calibration(y, score, prevalence=None):
-    """Slope and offset of Platt's calibration [1]_: logistic regression on the logit of the score.
+    """Slope and offset of the log-odds of a score, which make it a probability: a list of both.
 
-    Scikit-learn's default penalty keeps a handful of hosts from making it too sure of itself. The
-    scores lie between 0 and 1, of stars that the network was not trained on. `prevalence` is the
-    share of hosts that the probabilities are for; that of `y` unless given. Stars chosen by label
-    give the right slope and an offset that is off by the difference of log-odds [2]_.
+    They minimise the sum of squared errors, as the Brier score [1]_ does, of stars that the network
+    was not trained on. A squared error is bounded, so that one star with a wrong label moves them
+    little; maximum likelihood, as in Platt's calibration, follows such a star. A penalty keeps the
+    slope near 1 where stars are few: the score is meant to be a probability.
+
+    The scores lie between 0 and 1. `prevalence` is the share of hosts that the probabilities are
+    for; that of `y` unless given. It shifts the offset by the difference of log-odds [2]_.
 
     References
     ----------
-    .. [1] Platt 1999, in Advances in Large Margin Classifiers, 61.
+    .. [1] Brier 1950, Monthly Weather Review 78, 1.
     .. [2] King & Zeng 2001, Political Analysis 9, 137.
     """
-    from sklearn.linear_model import LogisticRegression  # here: it takes a second to import
+    odds, y = logit(score), np.asarray(y)
 
-    model = LogisticRegression().fit(logit(score)[:, np.newaxis], np.asarray(y))
+    def find_loss(numbers):
+        slope, offset = np.exp(numbers[0]), numbers[1]
+        errors = special.expit(slope * odds + offset) - y
+        return np.sum(errors**2) + SLOPE_PENALTY * numbers[0] ** 2
+
+    # Scores near 0 or 1 have no slope to descend: also start where their mean is the prevalence.
+    starts = (0.0, logit(np.mean(y)) - np.mean(odds))
+    fits = [optimize.minimize(find_loss, [0.0, offset]) for offset in starts]
+    log_slope, offset = min(fits, key=lambda fit: fit.fun).x
     shift = 0.0 if prevalence is None else logit(prevalence) - logit(np.mean(y))
-    return [float(model.coef_[0, 0]), float(model.intercept_[0] + shift)]
+    return [float(np.exp(log_slope)), float(offset + shift)]
 
 
 def calibrate(score, slope, offset):

@@ -1,6 +1,6 @@
-"""Occlusion: which stretches of time a score rests on, and how much of that lies within transits.
+"""Occlusion: which stretches of time a score rests on, and how many of them lie within transits.
 
-Each stretch of a light curve is hidden in turn, and the fall in score noted [1]_.
+Each stretch of a light curve is hidden in turn, and the fall in score is measured [1]_.
 
 References
 ----------
@@ -15,14 +15,14 @@ from exoplanets.stars import CADENCE_DAYS
 
 HIDDEN = 13  # cadences, 6.4 h: a whole transit of most planets
 TAPER = 2  # cadences over which the light curve goes to 0 at either end of a hidden stretch
-ORDINARY = 3.0  # robust spreads by which hiding an ordinary stretch may change the score
+ORDINARY = 3.0  # robust spreads; a stretch without transits seldom changes the score by more
 
 
 def hide_stretches(curve, centres, width=HIDDEN):
     """Copies of a light curve, each with one stretch put to its median, 0.
 
-    Around each of the `centres` (cadences), `width` cadences are hidden wholly; over `TAPER` more
-    on either side the curve fades. Returns ndarray of shape (n_stretches, n_cadences).
+    The `width` cadences around each of the `centres` (cadences) are hidden. Over `TAPER` more on
+    either side the curve fades. Returns ndarray of shape (n_stretches, n_cadences).
     """
     away = np.abs(np.arange(len(curve)) - np.asarray(centres)[:, None]) - (width - 1) / 2
     kept = np.clip(away / (TAPER + 1), 0, 1).astype(curve.dtype)
@@ -32,8 +32,8 @@ def hide_stretches(curve, centres, width=HIDDEN):
 def find_transits(times, period, epoch, duration):
     """Indices of the cadences nearest to the middle of each transit, ndarray of int.
 
-    A transit that overlaps with no cadence is left out; without a period all are. All is in days,
-    and `times` increase.
+    A transit that overlaps with no cadence is left out. Without a period (NaN) there is none. The
+    arguments are in days, and `times` increase.
     """
     if not np.isfinite(period):
         return np.zeros(0, int)
@@ -43,14 +43,15 @@ def find_transits(times, period, epoch, duration):
     return nearest[np.abs(times[nearest] - middles) <= (duration + CADENCE_DAYS) / 2]
 
 
-def measure_occlusion(score, curve, times, found, step=4, width=HIDDEN):
+def measure_occlusion(score, curve, times, search, step=4, width=HIDDEN):
     """How far the log-odds fall when each stretch of a light curve is hidden, and where.
 
     Hiding any stretch changes a score a little, up or down, and the sum of many small falls is
-    large. A fall counts by what it exceeds that of an ordinary stretch: the median over all
-    stretches and three times their spread, which is measured below the median, where what the
-    score rests on does not enter. Neither knows where the transits are. `share_of_any_fall` is the
-    share without that subtraction; `share_by_chance` is what falls anywhere at random would give.
+    large. So only the part of a fall counts that exceeds an ordinary one: the median of all
+    stretches plus three times their spread. The spread uses only falls below the median, so that
+    transits cannot inflate it. Neither number depends on where the transits are. The share
+    `share_of_any_fall` is computed without that subtraction; `share_by_chance` is the share of the
+    stretches that are in transit.
 
     Parameters
     ----------
@@ -58,9 +59,9 @@ def measure_occlusion(score, curve, times, found, step=4, width=HIDDEN):
         From light curves, ndarray of shape (n, n_cadences), to scores between 0 and 1.
     curve, times : ndarray of shape (n_cadences,)
         Dimensionless, and days.
-    found : box.Search
-        Of this one star; NaN if nothing was found. A stretch is in transit if any of its hidden
-        cadences is.
+    search : box.Search
+        The box search of this one star; NaN if it has no period. A stretch is in transit if any of
+        its hidden cadences is.
     step, width : int
         Cadences from one stretch to the next, and cadences that are hidden at a time: an odd
         number, so that a stretch has a middle.
@@ -73,12 +74,12 @@ def measure_occlusion(score, curve, times, found, step=4, width=HIDDEN):
         What is drawn: `curve`, the `days` of its cadences, `centres` (cadences) and `falls`
         (log-odds) of the stretches, and `middles` of the transits (cadences).
     """
-    middles = find_transits(times, found.period, found.epoch, found.duration)
+    middles = find_transits(times, search.period, search.epoch, search.duration)
     centres = np.arange(width // 2, len(curve) - width // 2, step)
     hidden = hide_stretches(curve, centres, width)
     scored = np.asarray(score(np.concatenate([curve[None], hidden])), np.float64)
     falls = logit(scored[0]) - logit(scored[1:])
-    reach = (width - 1) / 2 + TAPER + found.duration / CADENCE_DAYS / 2
+    reach = (width - 1) / 2 + TAPER + search.duration / CADENCE_DAYS / 2
     in_transit = np.abs(centres[:, None] - middles).min(axis=1, initial=len(curve)) <= reach
     median = np.median(falls)
     below = falls[falls < median]
@@ -97,19 +98,19 @@ def measure_occlusion(score, curve, times, found, step=4, width=HIDDEN):
     return result, {"curve": curve, "days": times} | where
 
 
-def occlude_clearest(classifier, stars, score, found, n_hosts, n_others, step):
+def occlude_clearest(classifier, stars, score, search, n_hosts, n_others, step):
     """`measure_occlusion` of the clearest hosts and of the highest-scored non-hosts.
 
-    Clear: hosts in which a box search sees the transits too (its statistic is at least
-    `VISIBLE_STATISTIC`), in the order of the score. The classifier's scores lie between 0 and 1;
-    `found` is a `box.Search` of all stars, NaN where none was searched. Returns two lists, of the
-    results (to which are added `star`, `label` and what the box search found) and of the panels.
+    A host is clear if a box search sees its transits too: its statistic is at least
+    `VISIBLE_STATISTIC`. The highest-scored of them come first. The classifier's scores lie between
+    0 and 1; `search` is a `box.Search` of all stars, NaN for a star that was not searched. Returns
+    two lists: the results, with `star`, `label` and the numbers of the box search, and the panels.
     """
     kind = classifier.light_curves
     rows, drawn = [], []
     order = np.argsort(-score, kind="stable")
-    hosts = order[(stars.y[order] == 1) & (found.statistic[order] >= VISIBLE_STATISTIC)]
-    others = order[(stars.y[order] == 0) & np.isfinite(found.period[order])]
+    hosts = order[(stars.y[order] == 1) & (search.statistic[order] >= VISIBLE_STATISTIC)]
+    others = order[(stars.y[order] == 0) & np.isfinite(search.period[order])]
     for star in np.concatenate([hosts[:n_hosts], others[:n_others]]):
 
         def ask(curves, star=star):
@@ -118,9 +119,9 @@ def occlude_clearest(classifier, stars, score, found, n_hosts, n_others, step):
 
         curve = stars.light_curves(kind)[star]
         cadence = np.arange(len(curve)) if kind == "equalised" else stars.cadence[star]
-        search = found.select(star)
-        row, panel = measure_occlusion(ask, curve, cadence * CADENCE_DAYS, search, step)
-        numbers = {name: float(value) for name, value in search._asdict().items()}
+        ephemeris = search.select(star)
+        row, panel = measure_occlusion(ask, curve, cadence * CADENCE_DAYS, ephemeris, step)
+        numbers = {name: float(value) for name, value in ephemeris._asdict().items()}
         rows.append({"star": stars.names[star], "label": int(stars.y[star])} | row | numbers)
         drawn.append(panel)
     return rows, drawn

@@ -106,9 +106,10 @@ def _choose_samples(classifier, stars):
 
 
 def judge(content):
-    """What was found, test by test and classifier by classifier, each in a dict.
+    """The verdict of each test about each classifier, a list of dicts.
 
-    `value` and `passed` are None where undefined. `content` is that of `vet`, but for the verdicts.
+    `value` is None where undefined. `passed` is None there, and where a classifier has no skill to
+    lose. `content` is that of `vet`, but for the verdicts.
     """
     verdicts = []
 
@@ -130,6 +131,9 @@ def judge(content):
                 f"with ROC AUC {auc:.2f} (before: {row['original']['roc_auc']:.2f}; {row['stars']})"
             )
             add(row, treatment, auc, MOST_WITHOUT_TRANSITS, np.less, sentence)
+            # Without skill to begin with there is none to lose: that is no success.
+            if verdicts[-1]["passed"] and row["original"]["roc_auc"] < MOST_WITHOUT_TRANSITS:
+                verdicts[-1]["passed"] = None
     for row in content["completeness"]:
         cut = row["false_positives_1_percent"]
         deep = cut["above_20"]

@@ -2,7 +2,7 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
-from scipy.stats import gaussian_kde
+import seaborn as sns
 
 from exoplanets.figures.style import COLORS, house_style, split_classes
 
@@ -79,16 +79,15 @@ def draw_pairs(flux, is_host, title):
 
 def _draw_densities(axis, value, is_host):
     """Kernel density estimate of each class, to unit area; Scott's bandwidth."""
-    for name, member in split_classes(is_host):
-        known = value[member & ~np.isnan(value)]
-        if len(np.unique(known)) < 2:  # a density needs some spread
-            continue
-        density = gaussian_kde(known)
-        margin = 3 * density.factor * known.std(ddof=1)
-        x = np.linspace(known.min() - margin, known.max() + margin, 200)
-        y = density(x)
-        axis.fill_between(x, y, color=COLORS[name], alpha=0.25, linewidth=0)
-        axis.plot(x, y, color=COLORS[name], lw=1.2)
+    names = np.where(
+        is_host, "host", "non-host"
+    )  # drawn from the last of `hue_order`: hosts on top
+    # Seaborn draws the last name of `hue_order` first: hosts lie on top.
+    sns.kdeplot(
+        x=value, hue=names, hue_order=["host", "non-host"], palette=COLORS, ax=axis, legend=False,
+        common_norm=False, fill=True, alpha=0.25, linewidth=1.2, warn_singular=False,
+    )  # fmt: skip
+    axis.set(xlabel="", ylabel="")
 
 
 @house_style()
@@ -104,9 +103,9 @@ def draw_density(flux, is_host, title):
     looks = zip(split_classes(is_host), (-0.02, -0.04), (0.3, 0.9), strict=True)
     for (name, member), height, alpha in looks:
         known = value[member & ~np.isnan(value)]
-        axis.plot(
-            known, np.full(len(known), height), "|", color=COLORS[name], ms=7, alpha=alpha,
-            transform=axis.get_xaxis_transform(), clip_on=False,
+        sns.rugplot(
+            x=known, height=height, color=COLORS[name], alpha=alpha, ax=axis, clip_on=False,
+            expand_margins=False,
         )  # fmt: skip
         label = f"{name} ({len(known)} star{'' if len(known) == 1 else 's'})"
         handles.append(plt.Line2D([], [], color=COLORS[name], label=label))

@@ -13,14 +13,15 @@ CAPTIONS = {
         "pairplot": "The first five fluxes of every training star against each other. Neighbouring "
         "fluxes are almost equal, and the two classes lie on top of each other.",
         "pairplot_out": "The same figure without the outlier stars. Nothing else changes: the "
-        "outliers were not what keeps the classes together.",
+        "outliers are not the reason why the classes overlap.",
         "kde1plot": "Distribution of the first flux in each class, outlier stars removed. The "
-        "classes overlap: a single flux does not tell a host.",
+        "classes overlap: a single flux cannot separate hosts from non-hosts.",
         "clock": "The lost clock. Counted by column, hosts and non-hosts drift apart in time. On "
-        "the clock the same moments are noisy in both, and a fold at the true period becomes "
+        "the clock both are noisy at the same moments, and a fold at the true period becomes "
         "sharp.",
-        "leaks": "ROC AUC of numbers that have nothing to do with transits. Right of 0.5 a number "
-        "tells hosts. As distributed several do so almost perfectly; equalised, L1 to L5 must not.",
+        "leaks": "ROC AUC of numbers that have nothing to do with transits. At 0.5 a number tells "
+        "nothing; at 1 it separates all hosts from all non-hosts. As distributed, several come "
+        "close to 1. Equalised, L1 to L5 must be near 0.5.",
     },
     "3. What the network may see": {
         "spectra_gausSS": "The stars of the first figure, smoothed along time and scaled to one "
@@ -42,11 +43,11 @@ CAPTIONS = {
         "injection_recovery": "Completeness: planets injected into stars that taught nothing, and "
         "the share recovered, by signal-to-noise ratio and by period and size.",
         "reliability": "Reliability: the same stars upside down, with their dips masked, and "
-        "shuffled. A network that finds transits loses its skill there; one that keeps it has "
-        "found a leak.",
+        "shuffled. A network that sees transits loses its skill there; one that keeps its "
+        "skill uses a leak.",
         "occlusion": "Where the score comes from: colour shows how far it falls when a stretch of "
         "time is hidden. Triangles mark the transits.",
-        "calibration": "Whether a score is a probability, before and after calibration. Points on "
-        "the diagonal are right.",
+        "calibration": "Whether a score is a probability, before and after calibration. On the "
+        "diagonal, as many stars are hosts as the probability says.",
     },
 }

@@ -1,4 +1,4 @@
-"""The figure of the clock: the time of the stars, before and after it was found."""
+"""The figure of the clock: noise and dips of the stars by column, and on their true time."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -8,7 +8,7 @@ from scipy.stats import binned_statistic
 from exoplanets.figures.style import house_style, title_figure
 from exoplanets.stars import CADENCE_DAYS
 
-FILLED, OTHER = "#000000", "#009E73"  # rows by how they were written, not by their label
+FILLED, OTHER = "#000000", "#009E73"  # colours of filled rows and of others, hosts or not
 SMOOTHED = 25  # cadences (12 h) of the running mean that is drawn of a noise profile
 FOLD_BINS = 120  # of a period
 
@@ -17,9 +17,9 @@ FOLD_BINS = 120  # of a period
 def draw_clock(alignment, folds, name):
     """Draw the noise that stars share and one star's dips, by column and on the clock.
 
-    `alignment` is a `clock.Alignment`. `folds` are those of the star of this name, by column and on
-    the clock: period, days; phase from -0.5 to 0.5 around the dip; flux in robust standard
-    deviations. There are none if no star has dips that are worth a look.
+    `alignment` is a `clock.Alignment`. `folds` are two folds of the star of this name, by column
+    and on the clock: period (days), phase (from -0.5 to 0.5 around the dip) and flux (robust
+    standard deviations). The list is empty if no star has clear dips.
     """
     days = np.arange(alignment.profiles.shape[1]) * CADENCE_DAYS
     smoothed = pd.DataFrame(alignment.profiles.T).rolling(SMOOTHED, 1, center=True).mean()

@@ -1,4 +1,4 @@
-"""Light curves: several side by side, folded, and coloured by what a score rests on."""
+"""Light curves: several side by side, folded, and coloured by what a score depends on."""
 
 import math
 
@@ -68,9 +68,9 @@ def draw_medians(axis, x, flux, edges, points, medians):
 
     axis.plot(x, flux, ".", mew=0, rasterized=True, **points)
     # The range is that of the edges; without it SciPy refuses a fold that holds no sample.
-    found = binned_statistic(x, flux, "median", edges, (edges[0], edges[-1])).statistic
-    axis.plot((edges[:-1] + edges[1:]) / 2, found, ls="", **medians)
-    return found
+    heights = binned_statistic(x, flux, "median", edges, (edges[0], edges[-1])).statistic
+    axis.plot((edges[:-1] + edges[1:]) / 2, heights, ls="", **medians)
+    return heights
 
 
 def draw_dip(axis, days, flux, period, epoch, duration, color):

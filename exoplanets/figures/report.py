@@ -1,6 +1,7 @@
 """The table of results: plain for the console, Markdown and LaTeX for a report, and its caption."""
 
 from exoplanets.evaluation.candidates import N_CANDIDATES
+from exoplanets.figures.page import TEMPLATES, render
 from exoplanets.figures.results import format_metric
 from exoplanets.figures.style import name_class
 
@@ -20,10 +21,10 @@ COUNTS = ("tp", "fp", "fn", "tn")
 NAMES = ("network", "light_curves", "split")
 MODEL_CARD = (
     "Intended use: ranking light curves of one K2-like long-cadence survey for a closer look; "
-    "teaching how a leak is found and removed.",
-    "Not for: announcing planets. A high score says that dips repeat, not that a planet makes "
-    "them: eclipsing binaries and labels that are wrong score high too.",
-    "The `distributed` rows and `repeat_count` show the leak: they are not to be cited as skill.",
+    "teaching how to detect and remove a leak.",
+    "Not for: announcing planets. A high score says that dips repeat, and eclipsing binaries and "
+    "wrongly labelled stars score high too.",
+    "The `distributed` rows and `repeat_count` show the leak: do not cite them as skill.",
     "`transit` was trained without any host label, on injected transits; labels tuned its "
     "threshold and its calibration. About half of the set's hosts show no transit in this "
     "photometry.",
@@ -61,7 +62,7 @@ def make_text(rows):
 
 
 def make_report(content, listed):
-    """What a run has found, for the console: the content of `metrics.json` and of `stars.csv`."""
+    """The results of a run for the console: the content of `metrics.json` and of `stars.csv`."""
     suspects, lines = content["suspects"], [make_text(content["results"])]
     lines.append("highest-scored test stars (period in days; depth in robust standard deviations):")
     test = listed[listed["table"] == "test"].sort_values("score", ascending=False, kind="stable")
@@ -101,8 +102,8 @@ def make_caption(content, data, provenance):
         f"Data: {data}, {counts}. Seed {provenance['seed']}, run {provenance['run']}. Thresholds "
         "maximise F1 on validation stars; a star is called a host if score >= threshold. In "
         "brackets 95 % intervals: Wilson for precision and recall, stratified bootstrap for the "
-        "others. Matched AUC: each host is ranked among the ten non-hosts to which an adversary "
-        "who sees no dips gives the most similar probability (Rosenbaum & Rubin 1983)."
+        "others. Matched AUC: each host is ranked among ten non-hosts, to which an adversary that "
+        "sees no dips gives the most similar probability (Rosenbaum & Rubin 1983)."
     )
     if content["cross_validation"]:
         folds = describe_folds(content["cross_validation"])
@@ -111,15 +112,18 @@ def make_caption(content, data, provenance):
 
 
 def summarise_seeds(cross_validation):
-    """A line per classifier and metric: mean, standard deviation and value of each repetition."""
+    """A line per classifier and metric: mean, standard deviation and value of each repetition.
+
+    There is none without a cross-validation.
+    """
     lines = []
-    for row in cross_validation["results"]:
+    for row in cross_validation["results"] if cross_validation else ():
         for name in ("average_precision", "roc_auc", "matched_auc", "f1"):
-            found, mean = row[name], "undefined"
-            if found["mean"] is not None:
-                values = ", ".join(f"{value:.3f}" for value in found["values"])
-                spread = "" if found["sd"] is None else f", sd {found['sd']:.3f}"
-                mean = f"mean {found['mean']:.3f}{spread} ({values})"
+            summary, mean = row[name], "undefined"
+            if summary["mean"] is not None:
+                values = ", ".join(f"{value:.3f}" for value in summary["values"])
+                spread = "" if summary["sd"] is None else f", sd {summary['sd']:.3f}"
+                mean = f"mean {summary['mean']:.3f}{spread} ({values})"
             metric = name.replace("_", " ")
             lines.append(f"{row['network']}, {row['light_curves']}: {metric} {mean}")
     return lines
@@ -127,7 +131,9 @@ def summarise_seeds(cross_validation):
 
 def describe_verdict(verdict):
     """A verdict of the vetting as one line."""
-    outcome = {True: "holds", False: "FAILS", None: "undefined"}[verdict["passed"]]
+    outcome = {True: "holds", False: "FAILS", None: "no skill to lose"}[verdict["passed"]]
+    if verdict["value"] is None:
+        outcome = "undefined"
     name = f"{verdict['network']} on {verdict['light_curves']}"
     return f"{name}, {verdict['test']}: {outcome}: {verdict['sentence']}"
 
@@ -137,41 +143,22 @@ def make_markdown(content, data, provenance):
 
     `content` and `provenance` are those of `metrics.json`; `data` comes from `stars.describe`.
     """
-    lines = ["# Results", ""]
-    lines += [f"| {' | '.join(COLUMNS.values())} |", "|" + "---|" * len(COLUMNS)]
-    lines += [f"| {' | '.join(cells)} |" for cells in make_rows(content)]
-    lines += ["", make_caption(content, data, provenance), ""]
-    if content["cross_validation"]:
-        seeds = summarise_seeds(content["cross_validation"])
-        lines += ["## Spread over seeds", "", *(f"* {line}" for line in seeds), ""]
-    if content["vetting"]:
-        verdicts = map(describe_verdict, content["vetting"]["verdicts"])
-        lines += ["## Vetting", "", *(f"* {verdict}" for verdict in verdicts), ""]
-    lines += ["## Model card", "", *(f"* {sentence}" for sentence in MODEL_CARD)]
-    return "\n".join(lines) + "\n"
+    verdicts = content["vetting"]["verdicts"] if content["vetting"] else ()
+    sections = {
+        "Spread over seeds": summarise_seeds(content["cross_validation"]),
+        "Vetting": [describe_verdict(verdict) for verdict in verdicts],
+        "Model card": MODEL_CARD,
+    }
+    return _render("results.md", content, data, provenance, sections=sections)
 
 
 def make_latex(content, data, provenance):
     """The table as LaTeX (booktabs), `plots/results.tex`; see `make_markdown`."""
-    head = " & ".join(COLUMNS.values())
-    body = "\n".join(" & ".join(map(_escape, cells)) + r" \\" for cells in make_rows(content))
-    return rf"""\begin{{table*}}
-\centering\footnotesize
-\caption{{{_escape(make_caption(content, data, provenance))}}}
-\label{{tab:exoplanet-hosts}}
-\begin{{tabular}}{{lll{"r" * (len(COLUMNS) - 3)}}}
-\toprule
-{head} \\
-\midrule
-{body}
-\bottomrule
-\end{{tabular}}
-\end{{table*}}
-"""
+    return _render("results.tex", content, data, provenance)
 
 
-def _escape(text):
-    """Text with LaTeX's special characters escaped."""
-    for character in "&%_#$":
-        text = text.replace(character, "\\" + character)
-    return text.replace(">=", r"$\ge$")
+def _render(template, content, data, provenance, **more):
+    """A template with the columns and rows of the table and its caption."""
+    caption = make_caption(content, data, provenance)
+    columns, rows = list(COLUMNS.values()), make_rows(content)
+    return render(TEMPLATES / template, columns=columns, rows=rows, caption=caption, **more)

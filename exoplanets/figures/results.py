@@ -2,7 +2,7 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.colors import LinearSegmentedColormap
+import seaborn as sns
 from matplotlib.ticker import MaxNLocator
 from sklearn.metrics import precision_recall_curve
 
@@ -40,20 +40,20 @@ def format_metric(row, name):
     return f"{row[name]:.3f}" + (f" [{interval[0]:.2f}, {interval[1]:.2f}]" if interval else "")
 
 
-def draw_figures(found, compared, study):
+def draw_figures(evaluated, compared, study):
     """All figures of step 4 by the names of their files, dict.
 
-    `found` is an `evaluate.Evaluation` of the `comparison.Compared`; `study` is the key of the
-    network of the published study.
+    `evaluated` is the `evaluate.Evaluation` of some `comparison.Compared`; `study` is the key of
+    the network of the published study.
     """
-    content, main = found.content, found.main.classifier
+    content, main = evaluated.content, evaluated.main.classifier
     colors = find_colors([c.classifier for c in compared])
     rows = {(r["network"], r["light_curves"], r["split"]): r for r in content["results"]}
-    is_test = found.main.stars.split == "test"
-    test = found.main.stars.select(is_test)
+    is_test = evaluated.main.stars.split == "test"
+    test = evaluated.main.stars.select(is_test)
     scored = {c.classifier.key: c.at(test) for c in compared if c.score is not None}
-    history = found.history.groupby(["network", "light_curves"]).get_group(study)
-    listed = found.listed[is_test].sort_values("score", ascending=False, kind="stable")
+    history = evaluated.history.groupby(["network", "light_curves"]).get_group(study)
+    listed = evaluated.listed[is_test].sort_values("score", ascending=False, kind="stable")
     best = listed.head(N_CANDIDATES)
     times = np.arange(test.curves.shape[1]) * CADENCE_DAYS
     calibration = content["calibration"][" on ".join(main.key)]
@@ -63,14 +63,14 @@ def draw_figures(found, compared, study):
         "Trainevo": draw_history(history, f"{study[0].capitalize()} network"),
         f"CMtest_{main.name}": draw_confusion(rows[(*main.key, "test")], "Test stars"),
         "precision_recall": draw_precision_recall(test.y, scored, colors),
-        "top_candidates": draw_candidates(found.main.stars.curves[best.index], times, best),
+        "top_candidates": draw_candidates(evaluated.main.stars.curves[best.index], times, best),
         "calibration": vetting.draw_calibration(calibration, main.name, colors[main.name]),
     }
     if vetted := content["vetting"]:
         figures |= {
             "injection_recovery": vetting.draw_injection_recovery(vetted, colors),
-            "reliability": vetting.draw_reliability(vetted, found.drawn, colors),
-            "occlusion": vetting.draw_occlusion(vetted, found.drawn),
+            "reliability": vetting.draw_reliability(vetted, evaluated.drawn, colors),
+            "occlusion": vetting.draw_occlusion(vetted, evaluated.drawn),
         }
     return figures
 
@@ -86,20 +86,19 @@ def draw_confusion(row, stars):
     shares = counts / np.maximum(sizes, 1)[:, np.newaxis]
     right, names = np.eye(2, dtype=bool), list(COLORS)
     figure, axis = plt.subplots(figsize=(4.4, 4.3))
+    rows = [f"{name}s\n({size})" for name, size in zip(names, sizes, strict=True)]
     for color, cells in ((RIGHT, right), (WRONG, ~right)):
-        shade = LinearSegmentedColormap.from_list("shade", ["#ffffff", color])
-        axis.imshow(np.where(cells, shares, np.nan), cmap=shade, vmin=-0.15, vmax=1)
+        sns.heatmap(
+            shares, mask=~cells, cmap=sns.light_palette(color, as_cmap=True), vmin=-0.15, vmax=1,
+            annot=counts, fmt="d", annot_kws={"fontsize": 22, "color": "black"}, ax=axis,
+            cbar=False, square=True, linewidths=3, yticklabels=rows,
+            xticklabels=[f"called {name}" for name in names],
+        )  # fmt: skip
     for i, j in np.ndindex(2, 2):
         share = f"{shares[i, j]:.1%} of {names[i]}s"
-        lines = ((-0.22, OUTCOMES[i][j], 10), (0.02, f"{counts[i, j]}", 22), (0.27, share, 9))
-        for below, text, fontsize in lines:
-            axis.text(j, i + below, text, ha="center", va="center", fontsize=fontsize)
-    axis.axhline(0.5, color="white", lw=3)
-    axis.axvline(0.5, color="white", lw=3)
-    axis.set_xticks([0, 1], [f"called {name}" for name in names])
-    axis.set_yticks([0, 1], [f"{names[i]}s\n({sizes[i]})" for i in (0, 1)])
-    axis.tick_params(length=0)
-    axis.spines[:].set_visible(False)
+        for below, text in ((0.28, OUTCOMES[i][j]), (0.77, share)):
+            axis.text(j + 0.5, i + below, text, ha="center", va="center")
+    axis.tick_params(length=0, rotation=0)
     axis.set_title(
         f"{row['tp']} of {sizes[1]} hosts found, {row['fp']} false alarm"
         f"{'' if row['fp'] == 1 else 's'}\n"
@@ -178,10 +177,10 @@ def draw_candidates(curves, times, stars):
     figure, axes = plt.subplots(n_rows, 3, figsize=(7.5, 1.9 * n_rows + 0.8), squeeze=False)
     for axis, curve, star in zip(axes.flat, curves, stars.itertuples(), strict=False):
         name = name_class(star.label)
-        period = "no repeating dip found"
+        period = "no repeating dip"
         if np.isfinite(star.period_days):
-            found = star.period_days, star.epoch_days, star.duration_hours / 24
-            flux, medians = draw_dip(axis, times, curve, *found, "#999999")
+            ephemeris = star.period_days, star.epoch_days, star.duration_hours / 24
+            flux, medians = draw_dip(axis, times, curve, *ephemeris, "#999999")
             low = min(np.nanmin(medians, initial=0), np.percentile(flux, 1, method="nearest"))
             axis.set_ylim(1.3 * low - 1, max(5, -0.08 * low))  # the deepest median is seen
             clear = star.statistic >= VISIBLE_STATISTIC

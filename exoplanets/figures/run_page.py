@@ -6,7 +6,7 @@ It needs no network: any browser opens it from the disk.
 import os
 
 from exoplanets.figures.captions import CAPTIONS
-from exoplanets.figures.page import make_card, make_cards, make_page, make_table
+from exoplanets.figures.page import TEMPLATES, render
 from exoplanets.figures.report import COLUMNS, describe_verdict, make_rows
 from exoplanets.files import write_text
 from exoplanets.stars import describe
@@ -22,26 +22,36 @@ def make_run_page(content, provenance, figures, links):
     beside the page, without `.png`; `links` holds, per results file, its path from the page.
     """
     data = provenance["data"]
-    body = ["<h2>Results</h2>", make_table(COLUMNS.values(), make_rows(content))]
-    if vetting := content.get("vetting"):
-        lines = [[describe_verdict(verdict)] for verdict in vetting["verdicts"]]
-        body += ["<h2>Vetting</h2>", make_table(["verdict"], lines)]
-    for title, captions in CAPTIONS.items():
-        cards = [
-            make_card(name, [caption], f"{name}.png", f"{name}.png")
-            for name, caption in captions.items()
-            if name in figures
-        ]
-        if cards:
-            body += [f"<h2>{title}</h2>", make_cards(cards)]
-    body += ["<h2>Files</h2>", make_table(["file"], [[link] for link in links.items()])]
     about = [
         f"Data: {describe(data)}. Seed {provenance['seed']}.",
         "A star is called a host if its score is at least the threshold. Brackets hold 95 % "
-        "intervals. Cite only rows of equalised light curves: the others contain the leaks.",
+        "intervals. Cite only rows of equalised light curves: the others contain the leaks. "
+        "A click on a figure opens it in full size.",
     ]
-    warning = SIMULATED if data["source"] == "simulated" else ""
-    return make_page("Exoplanet hosts: one run", about, "\n".join(body), warning)
+    steps = {
+        step: [
+            {"title": name, "lines": [caption], "picture": f"{name}.png", "target": f"{name}.png"}
+            for name, caption in captions.items()
+            if name in figures
+        ]
+        for step, captions in CAPTIONS.items()
+    }
+    # No line breaks inside the brackets of an interval.
+    rows = [
+        [cell.replace(", ", ",\N{NO-BREAK SPACE}") for cell in row] for row in make_rows(content)
+    ]
+    verdicts = content["vetting"]["verdicts"] if content["vetting"] else ()
+    return render(
+        TEMPLATES / "run.html",
+        title="Exoplanet hosts: one run",
+        about=about,
+        warning=SIMULATED if data["source"] == "simulated" else "",
+        columns=COLUMNS.values(),
+        rows=rows,
+        verdicts=[[describe_verdict(verdict)] for verdict in verdicts],
+        steps=steps,
+        files=[[link] for link in links.items()],
+    )
 
 
 def write_run_page(plots_dir, data_dir, content, provenance):

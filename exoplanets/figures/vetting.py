@@ -236,8 +236,8 @@ def draw_occlusion(content, drawn):
         points = draw_occluded(axis, panel, row["ordinary_fall"], size, "PuOr_r")
         axis.set_xlim(0, max(other["days"][-1] for other in panels))
         name = name_class(row["label"])
-        found = f"score {row['score']:.2f}, period {row['period']:.2f} d"
-        title = f"{row['star']}, {name}, {found}: {describe_share(row)}"
+        numbers = f"score {row['score']:.2f}, period {row['period']:.2f} d"
+        title = f"{row['star']}, {name}, {numbers}: {describe_share(row)}"
         axis.set_title(title, fontsize=8, color=COLORS[name])
         bar = figure.colorbar(points, ax=axis, aspect=8, pad=0.01)
         bar.ax.tick_params(labelsize=7)

@@ -1,11 +1,13 @@
 """The gallery of scored stars: `index.html` beside their pages, the highest score first."""
 
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
-from exoplanets.figures import page
+from exoplanets.figures.page import render
 from exoplanets.figures.style import describe_training
 
+TEMPLATE = Path(__file__).with_name("templates") / "gallery.html"
 THUMBNAILS = "thumbnails"  # folder of the small pictures, beside the pages
 MAST = "https://mast.stsci.edu/portal/Mashup/Clients/Mast/Portal.html?searchQuery="
 EXOFOP = {
@@ -50,9 +52,15 @@ def make_gallery(drawn, network):
     if not is_simulated:
         about.append(trained_on)
     cards, rows = zip(*map(_show_star, drawn), strict=True)
-    table = page.make_table(["name", "called", *COLUMNS], rows)
-    body = f"{page.make_cards(cards)}\n<h2>All stars</h2>\n{table}"
-    return page.make_page("Scored stars", about, body, trained_on if is_simulated else "")
+    return render(
+        TEMPLATE,
+        title="Scored stars",
+        about=about,
+        warning=trained_on if is_simulated else "",
+        cards=cards,
+        columns=["name", "called", *COLUMNS],
+        rows=rows,
+    )
 
 
 def _show_star(drawn):
@@ -66,5 +74,6 @@ def _show_star(drawn):
     if cells["period_days"]:
         lines.append(f"period {shown['period_days']} d, SNR {shown['snr']}")
     name, picture, links = cells["name"], f"{THUMBNAILS}/{drawn.page}", find_links(drawn.target)
-    card = page.make_card(name, lines, picture, drawn.page, links, is_host)
-    return card, [(name, drawn.page), "host" if is_host else "no", *shown.values()]
+    card = {"title": name, "lines": lines, "links": links, "is_host": is_host}
+    row = [(name, drawn.page), "host" if is_host else "no", *shown.values()]
+    return card | {"picture": picture, "target": drawn.page}, row

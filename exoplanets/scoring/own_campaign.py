@@ -22,7 +22,7 @@ CLOCKS = ("cadence numbers", "times")  # in order of preference
 MOST_STARS = 2000  # that modes are learnt from; more would carry little more
 MOST_VALUES = 32_000_000  # flux values that are kept for it: 256 MB with their columns
 MOST_COLUMNS = 1 << 22  # from the first to the last cadence of all stars: some 200 years
-LEAST_MEASURED = 0.5  # of a part's cadences; a star with fewer is not told in that part
+LEAST_MEASURED = 0.5  # of a part's cadences; a star with fewer is left uncorrected there
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,7 +26,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -41,12 +40,12 @@ KAGGLE_SHA256 = {
     "exoTrain.csv": "6f04167636d2fcdce44af6fd5cbef359d8af033ce8457d8c8e917fdb822e044c",
     "exoTest.csv": "0b9f9aabcaf4058fd38d99431e61e29eeb031d5073c3b74f6139a917356bd163",
 }
-SILENCE = 30.0  # seconds without a byte from Kaggle, after which it is given up
+LONGEST = 600.0  # seconds of a download (55 MB: 90 kB/s), after which it is given up
 PACKAGE = Path(__file__).resolve().parents[1]
 RECIPE = [PACKAGE / name for name in ("sources/survey.py", "sources/sky.py", "transits.py")]
 COPY_LAYOUT = 2  # raised whenever what the copies hold changes
 STEP_1 = "`python data_visualization.py`"
-# The download is a process of its own, so that it can be ended when nothing arrives any more.
+# The download is a process of its own, so that it can be ended.
 DOWNLOAD = """
 import json, sys
 try:
@@ -247,36 +246,20 @@ def _download(data_dir):
 
 
 def _run_download(folder):
-    """Run the download into a folder as long as bytes arrive; return where the files are."""
-    child = subprocess.Popen(
-        [sys.executable, "-c", DOWNLOAD, KAGGLE_HANDLE, folder], stdout=subprocess.PIPE, text=True
-    )
+    """Run the download into a folder; return where the files are.
+
+    The client gives up after 15 s without a byte, and the whole process is ended after `LONGEST`.
+    """
+    command = [sys.executable, "-c", DOWNLOAD, KAGGLE_HANDLE, folder]
     try:
-        size, since = 0, time.monotonic()
-        while child.poll() is None:
-            time.sleep(0.1)
-            if (now := _measure(folder)) != size:
-                size, since = now, time.monotonic()
-            elif time.monotonic() - since > SILENCE:
-                raise DataError(f"nothing arrived for {SILENCE:g} s")
-        said = child.stdout.read().splitlines()
-    finally:
-        child.kill()
-        child.wait()
-        child.stdout.close()
-    said = json.loads(said[-1]) if said else {"error": "the download broke off"}
-    if "error" in said:
-        raise DataError(said["error"])
-    return said["folder"]
-
-
-def _measure(folder):
-    """Bytes of all files below a folder, in which files come and go."""
-    total = 0
-    for path in Path(folder).rglob("*"):
-        with contextlib.suppress(FileNotFoundError):
-            total += path.stat().st_size
-    return total
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=LONGEST)
+    except subprocess.TimeoutExpired:
+        raise DataError(f"the download took longer than {LONGEST:g} s") from None
+    lines = done.stdout.splitlines()
+    answer = json.loads(lines[-1]) if lines else {"error": "the download broke off"}
+    if "error" in answer:
+        raise DataError(answer["error"])
+    return answer["folder"]
 
 
 # ---------------------------------------------------------------------- the simulated survey

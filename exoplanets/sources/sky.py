@@ -2,12 +2,10 @@
 
 The pressure of sunlight rolls the K2 telescope slowly, and thrusters turn it back, at most every
 six hours. A star then moves over pixels that are not alike. What the correction leaves in its light
-curve is a function of the roll angle: a polynomial whose coefficients change over days, while the
-star drifts through its aperture. The roll is the same for all stars of a campaign; the coefficients
-are each star's own.
+curve is a polynomial of the roll angle. The roll is the same for all stars of a campaign; the
+coefficients, which change over days, are each star's own.
 
-`draw_campaign` draws the spacecraft's part, `draw_stars` and `draw_planets` draw the stars, and
-`observe` measures them. Flux is in e-/s. How the file is written is not known here: see `survey`.
+Flux is in e-/s. How the file is written is not known here: see `survey`.
 
 References
 ----------
@@ -19,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage, signal
+from scipy.stats import zscore
 
 from exoplanets.stars import CADENCE_DAYS
 from exoplanets.transits import draw_lognormal, draw_planet, transit_duration, transit_flux
@@ -47,7 +46,7 @@ ROLL_WINDOW = 97  # cadences (2 d): the correction has taken out what is slower
 FINE_POINTING = 0.4  # effect of errors of one or two cadences, relative to that of the roll
 MOST_FRAGILE = 0.012  # largest share of a star's own lost cadences that one cadence has
 
-# The stars: fraction of (hosts, non-hosts) of each kind; flares, glitches, jumps come on top.
+# The stars: fraction of (hosts, non-hosts) of each kind; glitches and jumps come on top.
 KINDS = {
     "quiet": (0.66, 0.823),
     "rotator": (0.34, 0.11),
@@ -60,10 +59,10 @@ CROSSED_EVERY = 2500  # over one in so many a planet of our own passes: 1e6 e-/s
 HOST_PERIODS = (2.0, 28.0)  # days
 LARGE_FRACTION = 0.15  # hosts whose transits show at first sight
 LARGE_RATIOS, SMALL_RATIOS = (0.03, 0.15), (0.012, 0.026)
+GEOMETRY = "period", "radius_ratio", "impact", "stellar_density"  # what sets the duration
 FAINTEST_BLEND = 0.01  # smallest share of the light in an aperture that an eclipsing binary has
 
 
-# ------------------------------------------------------------------------------ the spacecraft
 class SimulatedCampaign(NamedTuple):
     """What all stars of a campaign share; T cadences run from the first to the last."""
 
@@ -75,16 +74,10 @@ class SimulatedCampaign(NamedTuple):
     unrest: np.ndarray  # (T,) how each star's own noise follows the roll; mean square 1
 
 
-def _standardise(curves):
-    """Each row with mean 0 and standard deviation 1."""
-    curves = curves - curves.mean(axis=-1, keepdims=True)
-    return curves / curves.std(axis=-1, keepdims=True)
-
-
 def _smooth_noise(rng, n_curves, n_cadences, scale):
     """Noise smooth over the fraction `scale` of the campaign, standardised: (n_curves, T)."""
     noise = rng.normal(size=(n_curves, n_cadences))
-    return _standardise(ndimage.gaussian_filter1d(noise, scale * n_cadences, axis=1))
+    return zscore(ndimage.gaussian_filter1d(noise, scale * n_cadences, axis=1), axis=1)
 
 
 def _draw_roll(rng, n_cadences):
@@ -105,10 +98,7 @@ def _draw_roll(rng, n_cadences):
 
 
 def _draw_missing(rng, fired, n_cadences, n_missing):
-    """Cadences no star has, bool (T,): most are firings, and one gap in eight lasts two cadences.
-
-    All lie in the first `n_cadences`, so that a filled light curve of that length shows them all.
-    """
+    """Cadences no star has, bool (T,): most are firings; one gap in eight lasts two cadences."""
     possible = np.arange(FIRST_FIRING, n_cadences - 1, FIRING_CADENCES)
     odds = np.where(fired[possible], 1, 0.02)
     n_longer = n_missing // 9
@@ -122,8 +112,9 @@ def _draw_missing(rng, fired, n_cadences, n_missing):
 def draw_campaign(rng, n_cadences, n_missing, n_total):
     """Draw when the thrusters fire, which cadences are lost, and what every star feels.
 
-    A written light curve has `n_cadences` cadences. The `n_missing` ones that no star has are all
-    among the first so many. T is `n_total`, at least ``n_cadences + n_missing``.
+    A written light curve has `n_cadences` cadences. The `n_missing` ones that no star has lie all
+    among the first so many, so that a filled light curve shows them all. T is `n_total`, at least
+    ``n_cadences + n_missing``.
     """
     cadence = np.arange(n_total)
     angle, fired = _draw_roll(rng, n_total)
@@ -140,30 +131,32 @@ def draw_campaign(rng, n_cadences, n_missing, n_total):
 
     # Higher powers count less. Large angles count more in them: those cadences are bad for many.
     n_changes, scale = ROLL_CHANGES
-    powers = [_standardise(angle**power) / power**0.5 for power in range(1, ROLL_POWERS + 1)]
+    powers = [zscore(angle**power) / power**0.5 for power in range(1, ROLL_POWERS + 1)]
     fine = signal.lfilter([1], [1, -0.6], rng.standard_t(4, size=n_total))
-    functions = [*powers, FINE_POINTING * _standardise(fine)]
-    changing = [f * _smooth_noise(rng, n_changes, n_total, scale) for f in functions]
-    roll = np.concatenate(changing)
+    functions = [*powers, FINE_POINTING * zscore(fine)]
+    roll = np.concatenate([f * _smooth_noise(rng, n_changes, n_total, scale) for f in functions])
     roll -= ndimage.uniform_filter1d(roll, ROLL_WINDOW, axis=1)
     roll /= np.sqrt(np.square(roll).mean(axis=1).sum())
-    unrest = np.square(_standardise(angle - ndimage.uniform_filter1d(angle, ROLL_WINDOW)))
+    unrest = np.square(zscore(angle - ndimage.uniform_filter1d(angle, ROLL_WINDOW)))
     unrest /= np.sqrt(np.square(unrest).mean())
 
     progress = cadence / n_total
     warming = np.exp(-progress / 0.08) + 0.6 * np.sin(np.pi * progress * rng.uniform(1.2, 2.0))
     drifts = signal.lfilter([1], [1, -0.97], rng.normal(size=(2, n_total)), axis=1)
-    slow = _standardise(np.stack([warming, *drifts]))
-    time = cadence * CADENCE_DAYS
-    return SimulatedCampaign(time, missing, fragile / fragile.sum(), roll, slow, unrest)
+    slow = zscore([warming, *drifts], axis=1)
+    days = cadence * CADENCE_DAYS
+    return SimulatedCampaign(days, missing, fragile / fragile.sum(), roll, slow, unrest)
 
 
-# --------------------------------------------------------------------------------- the stars
 def draw_stars(rng, n_hosts, n_non_hosts):
-    """Kind, magnitude and the like of every star, hosts first: a dict of (n_stars,) arrays."""
-    hosts = rng.choice(list(KINDS), n_hosts, p=[of_hosts for of_hosts, _ in KINDS.values()])
-    others = rng.choice(list(KINDS), n_non_hosts, p=[of_others for _, of_others in KINDS.values()])
-    kind = np.concatenate([hosts, others]).astype(object)
+    """Draw every star, hosts first: a dict of arrays of shape (n_stars,).
+
+    `kind`; `magnitude` (Kepler); `level`, the mean flux, and `noise`, its white part, e-/s;
+    `glitches`, their expected number.
+    """
+    shares = zip((n_hosts, n_non_hosts), zip(*KINDS.values(), strict=True), strict=True)
+    kind = np.concatenate([rng.choice(list(KINDS), n, p=share) for n, share in shares])
+    kind = kind.astype(object)
     n_wild, n_crossed = n_non_hosts // WILD_EVERY, n_non_hosts // CROSSED_EVERY
     odd = n_hosts + rng.choice(n_non_hosts, n_wild + n_crossed, replace=False)
     kind[odd] = np.repeat(["wild", "crossed"], [n_wild, n_crossed])
@@ -179,76 +172,77 @@ def draw_stars(rng, n_hosts, n_non_hosts):
         "magnitude": magnitude,
         "level": level,
         "noise": np.sqrt(level / EXPOSURE_SECONDS + APERTURE_NOISE**2 + (JITTER * level) ** 2),
-        "glitches": np.where(host, 5.0, 12.0),  # expected number
+        "glitches": np.where(host, 5.0, 12.0),
     }
 
 
-def _rotation(rng, time, n_stars):
-    """Spots, relative, (n_stars, T): two harmonics that grow, fade and drift in phase."""
+def _wave(rng, time, period, drift=0.0):
+    """Sine waves of unit amplitude at random phases: (n, T) of periods of shape (n, 1), days."""
+    return np.sin(2 * np.pi * (time / period + rng.random(np.shape(period))) + drift)
 
-    def phases(period):
-        return 2 * np.pi * (time / period + rng.random((n_stars, 1)))
 
-    period = draw_lognormal(rng, 12, 0.3, (n_stars, 1))
-    spots = np.zeros((n_stars, time.size))
+def _rotate(rng, time, level):
+    """Spots of some stars, (n, T): two harmonics that grow, fade and drift in phase."""
+    period = draw_lognormal(rng, 12, 0.3, level.shape)
+    spots = np.zeros((len(level), time.size))
     for harmonic, least, most in ((1, 1.0, 1.0), (2, 0.0, 0.6)):
         # Spots come and go at other longitudes: a rotator keeps no strict period.
-        drift = 2 * harmonic * np.sin(phases(rng.uniform(20, 60, (n_stars, 1))))
-        wave = np.sin(phases(period / harmonic) + drift)
-        wave *= 1 + 0.4 * np.sin(phases(rng.uniform(40, 120, (n_stars, 1))))
-        spots += rng.uniform(least, most, (n_stars, 1)) * wave
-    return draw_lognormal(rng, 1e-3, 0.5, (n_stars, 1)) * spots
+        drift = 2 * harmonic * _wave(rng, time, rng.uniform(20, 60, level.shape))
+        wave = _wave(rng, time, period / harmonic, drift)
+        wave *= 1 + 0.4 * _wave(rng, time, rng.uniform(40, 120, level.shape))
+        spots += rng.uniform(least, most, level.shape) * wave
+    return level * draw_lognormal(rng, 1e-3, 0.5, level.shape) * spots
 
 
-def _pulsation(rng, time):
-    """A handful of modes, slow (gamma Doradus) or fast (delta Scuti), relative, (T,)."""
+def _pulsate(rng, time, level):
+    """A handful of modes, slow (gamma Doradus) or fast (delta Scuti)."""
     n_modes = rng.integers(2, 7)
     shortest, longest = (0.35, 1.5) if rng.random() < 0.5 else (0.06, 0.3)
-    period = rng.uniform(shortest, longest, (n_modes, 1))
-    modes = np.sin(2 * np.pi * (time / period + rng.random((n_modes, 1))))
-    return draw_lognormal(rng, 1e-3, 0.5) * rng.exponential(1, n_modes) @ modes
+    modes = _wave(rng, time, rng.uniform(shortest, longest, (n_modes, 1)))
+    return level * draw_lognormal(rng, 1e-3, 0.5) * rng.exponential(1, n_modes) @ modes
 
 
-def _eclipses(rng, time):
-    """Two unlike eclipses and tidal distortion, diluted by neighbours, relative, (T,)."""
+def _eclipse(rng, time, level):
+    """Two unlike eclipses and tidal distortion, diluted by neighbours."""
     pair = draw_planet(rng, period_range=(1.0, 20.0), radius_ratio_range=(0.25, 0.8))
     primary = transit_flux(time, **pair) - 1
-    phase = 2 * np.pi * (time - pair["epoch"]) / pair["period"]
-    tides = -0.02 / pair["period"] * np.cos(2 * phase)
+    tides = np.cos(4 * np.pi * (time - pair["epoch"]) / pair["period"]) * -0.02 / pair["period"]
     pair |= {"epoch": pair["epoch"] + pair["period"] / 2, "limb_darkening": (0.0, 0.0)}
     secondary = transit_flux(time, **pair) - 1
     share = np.exp(rng.uniform(np.log(FAINTEST_BLEND), 0))
-    return share * (primary + rng.uniform(0.02, 0.9) * secondary + tides)
+    return level * share * (primary + rng.uniform(0.02, 0.9) * secondary + tides)
 
 
-def _decay(time, start, days):
-    """1 at the start, falling exponentially; 0 before it."""
-    return np.where(time < start, 0, np.exp(-np.maximum(time - start, 0) / days))
+def _fade(since, days):
+    """1 at once, then falling exponentially over so many days; 0 before."""
+    return np.where(since < 0, 0, np.exp(-np.maximum(since, 0) / days))
 
 
-def _flares(rng, time):
-    """Flares of an active dwarf: an instant rise, gone within hours, relative, (T,)."""
+def _flare(rng, time, level):
+    """Flares of an active dwarf: they rise at once and are gone within hours."""
     n_flares = rng.integers(3, 20)
-    start = rng.uniform(0, time[-1], (n_flares, 1))
-    days = rng.uniform(0.02, 0.12, (n_flares, 1))
-    return draw_lognormal(rng, 3e-3, 0.5, n_flares) @ _decay(time, start, days)
+    since = time - rng.uniform(0, time[-1], (n_flares, 1))
+    fading = _fade(since, rng.uniform(0.02, 0.12, (n_flares, 1)))
+    return level * draw_lognormal(rng, 3e-3, 0.5, n_flares) @ fading
 
 
-def _wild(rng, time):
-    """A large oscillation that also jumps to and fro, e-/s, (T,)."""
+def _go_wild(rng, time, level):
+    """A large oscillation that also jumps to and fro, whatever the star's flux."""
     jumps = np.repeat(rng.choice([-1.0, 0.2, 1.0], 30), -(-time.size // 30))[: time.size]
-    swing = 2 * np.sin(2 * np.pi * (time / rng.uniform(0.4, 9) + rng.random()))
+    swing = 2 * _wave(rng, time, rng.uniform(0.4, 9))
     return rng.uniform(4e4, 7e4) * (jumps + swing)
 
 
-def _crossing(rng, time):
-    """A Solar-System planet passes through the aperture, e-/s, (T,)."""
+def _cross(rng, time, level):
+    """A Solar-System planet passes through the aperture."""
     middle, width = rng.uniform(0.05, 0.95) * time[-1], rng.uniform(0.1, 0.4)
     return rng.uniform(0.8e6, 1.4e6) * np.exp(-0.5 * ((time - middle) / width) ** 2)
 
 
-RELATIVE = {"pulsator": _pulsation, "eclipsing binary": _eclipses, "flare star": _flares}
-ABSOLUTE = {"wild": _wild, "crossed": _crossing}
+CHANGES = {  # of one star: what its kind adds, from the generator, the time and the level
+    "pulsator": _pulsate, "eclipsing binary": _eclipse, "flare star": _flare, "wild": _go_wild,
+    "crossed": _cross,
+}  # fmt: skip
 
 
 def observe(rng, campaign, stars):
@@ -273,12 +267,10 @@ def observe(rng, campaign, stars):
     for relative, curves in ((SHARED_ROLL, campaign.roll), (SHARED_SLOW, campaign.slow)):
         flux += spread(relative, 0.25) * rng.normal(size=(n_stars, len(curves))) @ curves
 
-    spotted = np.flatnonzero(kind == "rotator")
-    flux[spotted] += level[spotted] * _rotation(rng, time, spotted.size)
-    for row in np.flatnonzero(np.isin(kind, list(RELATIVE))):
-        flux[row] += level[row] * RELATIVE[kind[row]](rng, time)
-    for row in np.flatnonzero(np.isin(kind, list(ABSOLUTE))):
-        flux[row] += ABSOLUTE[kind[row]](rng, time)
+    spotted = kind == "rotator"
+    flux[spotted] += _rotate(rng, time, level[spotted])
+    for row in np.flatnonzero(np.isin(kind, list(CHANGES))):
+        flux[row] += CHANGES[kind[row]](rng, time, level[row, 0])
 
     # Single cadences: cosmic rays (up), bad pointing (mostly down).
     row = np.repeat(np.arange(n_stars), rng.poisson(stars["glitches"]))
@@ -288,12 +280,16 @@ def observe(rng, campaign, stars):
     # Jumps: a pixel loses sensitivity at once and regains it within days.
     for row in np.flatnonzero(rng.random(n_stars) < 0.06):
         drop = draw_lognormal(rng, 1.5e-3, 0.4) * level[row]
-        flux[row] -= drop * _decay(time, rng.uniform(0, time[-1]), 4.0)
+        flux[row] -= drop * _fade(time - rng.uniform(0, time[-1]), 4.0)
     return flux
 
 
 def draw_planets(rng, time, stars, n_hosts):
-    """Light each host loses, (n_hosts, T) e-/s; notes its planet in `stars`, NaN elsewhere."""
+    """Light each host loses, (n_hosts, T) e-/s; notes its planet in `stars`, NaN elsewhere.
+
+    `period`, `epoch` and `duration` are in days; `depth`, of the deepest cadence, is relative;
+    `snr` counts white noise alone.
+    """
     names = ("period", "epoch", "radius_ratio", "duration", "depth", "snr")
     stars |= {name: np.full(stars["kind"].size, np.nan) for name in names}
     change = np.empty((n_hosts, time.size))
@@ -302,10 +298,9 @@ def draw_planets(rng, time, stars, n_hosts):
         planet = draw_planet(rng, period_range=HOST_PERIODS, radius_ratio_range=ratios)
         dip = transit_flux(time, **planet) - 1
         change[row] = stars["level"][row] * dip
-        geometry = ("period", "radius_ratio", "impact", "stellar_density")
-        planet["duration"] = transit_duration(*(planet[name] for name in geometry))
-        planet["depth"] = -dip.min()
-        planet["snr"] = np.linalg.norm(change[row]) / stars["noise"][row]
+        shape = {name: value for name, value in planet.items() if name in GEOMETRY}
+        snr = np.linalg.norm(change[row]) / stars["noise"][row]
+        planet |= {"duration": transit_duration(**shape), "depth": -dip.min(), "snr": snr}
         for name in names:
             stars[name][row] = planet[name]
     return change

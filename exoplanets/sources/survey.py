@@ -2,8 +2,8 @@
 
 Where no real table can be had, `simulate` makes one: K2 Campaign 3 long-cadence light curves
 (PDCSAP flux minus about its median, e-/s), hosts first. The sky in it is drawn by `sky`. It is
-written like the real *file*, whose making tells hosts from non-hosts (`_write_host`,
-`_write_non_host`); with ``leaks=False`` both are written alike.
+written like the real *file*, whose making tells hosts from non-hosts (`_write`); with
+``leaks=False`` both are written alike.
 
 Nothing is read or written::
 
@@ -11,24 +11,17 @@ Nothing is read or written::
     stars = survey.simulate(n_train=600, n_test=60, seed=1)
     time, flux = stars.light_curve("train", 0)  # one star with its own time
 
-How hard the sky is was set by comparing it with 255 real stars (37 hosts): in three surveys of that
-size, everything on true time; the box search was given the curves that step 3 equalises,
+How hard the sky is was set by comparing it with 255 real stars (37 hosts), equalised as in step 3;
+`tests/test_survey.py` holds more such numbers. In three surveys of that size:
 
-======================================================== ==================== ====================
-of                                                       the real stars       the simulated ones
-======================================================== ==================== ====================
-non-hosts: variance in the leading singular vectors, %   10 8 6 5 5 4 3 3 2 2 10 7 6 5 5 4 4 3 3 2
-their 6-cadence scatter after 4, 8, 16, 32 modes         0.87 0.76 0.67 0.61  0.92 0.82 0.74 0.70
-that of hosts after 32: of this campaign, of the other   0.65, 0.92           0.69, 0.90
-values beyond 4 sigma in the worst tenth of cadences     0.64                 0.77
-crowded cadences                                         57                   21, 27, 23
-hosts above 5, 8, 15 of the box search's statistic, %    65, 32, 8            50, 30, 11
-SNR of its best period, quartiles of hosts               6.9, 10.3, 15.4      5.0, 7.5, 12.3
-depth in sigma, quartiles of the hosts above 5           2.2, 2.9, 5.9        1.9, 2.7, 3.9
-non-hosts above 8, 15 (eclipsing binaries), %            1.4, 0.5             1.5, 0.6
-exact repeats, quartiles of hosts                        172, 182, 200        173, 182, 196
-exact repeats, quartiles of non-hosts                    6, 13, 32            6, 13, 29
-======================================================== ==================== ====================
+=================================================== =============== ===============
+of                                                  the real stars  the simulated
+=================================================== =============== ===============
+hosts above 5, 8, 15 of the box search's statistic  65, 32, 8 %     50, 30, 11 %
+SNR of its best period, quartiles of hosts          6.9, 10.3, 15.4 5.0, 7.5, 12.3
+depth in sigma, quartiles of the hosts above 5      2.2, 2.9, 5.9   1.9, 2.7, 3.9
+non-hosts above 8, 15 (eclipsing binaries)          1.4, 0.5 %      1.5, 0.6 %
+=================================================== =============== ===============
 """
 
 from typing import NamedTuple
@@ -48,7 +41,6 @@ LOST_MEDIAN, LOST_DEX, LOST_MOST = 12, 0.5, 85  # cadences one star lacks beside
 BLOCK = 128  # stars at a time: bounds memory and stays in the processor's cache
 
 
-# ---------------------------------------------------------------------------------- the file
 def _fill_forward(flux, missing):
     """Let each missing cadence repeat the last one measured; both (n, T)."""
     last = np.where(missing, 0, np.arange(flux.shape[1]))
@@ -56,52 +48,35 @@ def _fill_forward(flux, missing):
 
 
 def _less_median(flux):
-    """Each row less its median."""
     return flux - np.median(flux, axis=1, keepdims=True)
 
 
-def _write_host(flux, lost, missing, n_cadences):
-    """As the real file has hosts: every missing cadence filled; rounded last, to plain decimals.
-
-    The median was taken with one cadence more than was kept, so few rows have exactly 0.
-    """
-    filled = _fill_forward(flux, lost | missing)[:, : n_cadences + 1]
-    return np.round(_less_median(filled)[:, :-1], 2)
-
-
-def _write_non_host(flux, lost, missing, n_cadences):
-    """As the real file has non-hosts: cadences no star has dropped, a star's own losses filled.
-
-    Rounded first, so the subtraction leaves float residue (-141.220000000001) and a median of
-    exactly 0 (for an odd number of cadences).
-    """
-    kept = _find_cadences(missing, n_cadences, filled=False)
+def _write(flux, lost, missing, n_cadences, how):
+    """Light curves as the file has those of a "host" or a "non-host", or "alike"."""
+    if how == "host":  # every missing cadence is filled; rounded last, to plain decimals
+        # The median was taken with one cadence more than was kept, so few rows have exactly 0.
+        filled = _fill_forward(flux, lost | missing)[:, : n_cadences + 1]
+        return np.round(_less_median(filled)[:, :-1], 2)
+    kept = np.flatnonzero(~missing)[:n_cadences]  # cadences that no star has are dropped
+    if how == "alike":  # without a trace of the class: nothing lost or filled
+        return np.round(_less_median(flux[:, kept]), 2)
+    # Rounded first: the subtraction leaves float residue (-141.220000000001), and a median of
+    # exactly 0 for an odd number of cadences. A star's own losses are filled.
     return _less_median(np.round(_fill_forward(flux[:, kept], lost[:, kept]), 2))
-
-
-def _write_alike(flux, lost, missing, n_cadences):
-    """Without a trace of the class: cadences no star has dropped, nothing lost or filled."""
-    kept = _find_cadences(missing, n_cadences, filled=False)
-    return np.round(_less_median(flux[:, kept]), 2)
-
-
-def _find_cadences(missing, n_cadences, filled):
-    """True cadence of every column of a light curve, (n_cadences,)."""
-    return np.arange(n_cadences) if filled else np.flatnonzero(~missing)[:n_cadences]
 
 
 def _make_table(rng, campaigns, n_stars, n_hosts, n_cadences, leaks):
     """One table: flux (n_stars, n_cadences), labels and truth (n_stars,)."""
     stars = sky.draw_stars(rng, n_hosts, n_stars - n_hosts)
-    row, n_here = np.arange(n_stars), n_hosts - int(ELSEWHERE * n_hosts)
-    stars["campaign"] = ((row >= n_here) & (row < n_hosts)).astype(int)
+    n_here = n_hosts - int(ELSEWHERE * n_hosts)
+    # No block holds both classes, or both campaigns.
+    groups = (0, n_here), (n_here, n_hosts), (n_hosts, n_stars)
+    stars["campaign"] = np.repeat([0, 1, 0], [last - first for first, last in groups])
     change = sky.draw_planets(rng, campaigns[0].time, stars, n_hosts)
     n_lost = np.minimum(draw_lognormal(rng, LOST_MEDIAN, LOST_DEX, n_stars), LOST_MOST)
     n_lost *= n_cadences / N_CADENCES
 
     table = np.empty((n_stars, n_cadences))
-    # No block holds both classes, or both campaigns.
-    groups = (0, n_here), (n_here, n_hosts), (n_hosts, n_stars)
     starts = [start for first, last in groups for start in range(first, last, BLOCK)]
     for start, end in zip(starts, [*starts[1:], n_stars], strict=True):
         block, host = slice(start, end), start < n_hosts
@@ -113,9 +88,9 @@ def _make_table(rng, campaigns, n_stars, n_hosts, n_cadences, leaks):
         lost[:, fragile] = rng.random(odds.shape) < odds
         if host:
             flux += change[block]
-        write = (_write_host if host else _write_non_host) if leaks else _write_alike
-        table[block] = write(flux, lost, campaign.missing, n_cadences)
-    return table, np.where(row < n_hosts, HOST, NON_HOST), stars
+        how = ("host" if host else "non-host") if leaks else "alike"
+        table[block] = _write(flux, lost, campaign.missing, n_cadences, how)
+    return table, np.repeat([HOST, NON_HOST], [n_hosts, n_stars - n_hosts]), stars
 
 
 class Survey(NamedTuple):
@@ -125,12 +100,9 @@ class Survey(NamedTuple):
     train_labels: np.ndarray  # (n_stars,), 2 for a host, 1 for a non-host
     test_flux: np.ndarray
     test_labels: np.ndarray
-    # `truth["train"]`, `truth["test"]`: dicts of arrays of shape (n_stars,). `kind`; `magnitude`
-    # (Kepler); `level`, the mean flux, and `noise`, its white part, e-/s; `glitches`, their
-    # expected number; `campaign`, 0 or 1; and for hosts (NaN for others) `period`, `epoch`,
-    # `duration` (days, see `find_times`), `radius_ratio`, `depth` (relative, of the deepest
-    # cadence), `snr` (against white noise alone). `truth["missing"]`: bool, (2, T), the cadences
-    # that no star of campaign 0 and 1 has. `truth["leaks"]`: bool.
+    # `truth["train"]`, `truth["test"]`: arrays of shape (n_stars,) by name, see `sky.draw_stars`
+    # and `sky.draw_planets` (NaN for non-hosts), and `campaign`, 0 or 1. `truth["missing"]`: bool,
+    # (2, T), the cadences that no star of campaign 0 and 1 has. `truth["leaks"]`: bool.
     truth: dict
 
     def find_times(self, table, row):
@@ -141,7 +113,8 @@ class Survey(NamedTuple):
         labels = self.train_labels if table == "train" else self.test_labels
         missing = self.truth["missing"][self.truth[table]["campaign"][row]]
         filled = self.truth["leaks"] and labels[row] == HOST
-        return _find_cadences(missing, self.train_flux.shape[1], filled) * CADENCE_DAYS
+        cadences = np.arange(missing.size) if filled else np.flatnonzero(~missing)
+        return cadences[: self.train_flux.shape[1]] * CADENCE_DAYS
 
     def light_curve(self, table, row):
         """Time (days) and flux (e-/s) of one star, as a telescope delivers them: (n_measured,).
@@ -154,14 +127,9 @@ class Survey(NamedTuple):
 
 
 def simulate(
-    n_train=5087,
-    n_test=570,
-    n_train_hosts=37,
-    n_test_hosts=5,
-    n_cadences=N_CADENCES,
-    seed=0,
+    n_train=5087, n_test=570, n_train_hosts=37, n_test_hosts=5, n_cadences=N_CADENCES, seed=0,
     leaks=True,
-):
+):  # fmt: skip
     """Simulate both tables: a `Survey` of so many stars, and hosts among them.
 
     With `leaks`, hosts and non-hosts are written differently, as in the real file; without, the
@@ -173,20 +141,14 @@ def simulate(
     sizes = {"train": (n_train, n_train_hosts), "test": (n_test, n_test_hosts)}
     for name, (n_stars, n_hosts) in sizes.items():
         if not 0 < n_hosts < n_stars:
-            raise ValueError(
-                f"n_{name}_hosts must leave stars of both classes among n_{name} = {n_stars}, "
-                f"not {n_hosts}"
-            )
+            rule = f"must leave stars of both classes among n_{name} = {n_stars}, not {n_hosts}"
+            raise ValueError(f"n_{name}_hosts {rule}")
     streams = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(3)]
     missing = [round(n * n_cadences / N_CADENCES) for n in MISSING]
     n_total = n_cadences + missing[0]
     campaigns = [sky.draw_campaign(streams[0], n_cadences, n, n_total) for n in missing]
     train = _make_table(streams[1], campaigns, *sizes["train"], n_cadences, leaks)
     test = _make_table(streams[2], campaigns, *sizes["test"], n_cadences, leaks)
-    truth = {
-        "train": train[2],
-        "test": test[2],
-        "missing": np.stack([campaign.missing for campaign in campaigns]),
-        "leaks": leaks,
-    }
+    missing = np.stack([campaign.missing for campaign in campaigns])
+    truth = {"train": train[2], "test": test[2], "missing": missing, "leaks": leaks}
     return Survey(*train[:2], *test[:2], truth)
