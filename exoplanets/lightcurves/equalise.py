@@ -22,6 +22,7 @@ References
 
 import itertools
 from collections import defaultdict
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -38,6 +39,7 @@ from exoplanets.lightcurves.detrend import (
     find_spread,
     join_lines,
     map_blocks,
+    map_rows,
     replace_lone_outliers,
 )
 from exoplanets.lightcurves.modes import find_shared
@@ -85,6 +87,10 @@ def find_bands(n_cadences):
     return np.round(2 * n_cadences * np.array([*edges[:-2], 0.5])).astype(int)
 
 
+_transform = partial(dct, norm="ortho", axis=1)
+_invert = partial(idct, norm="ortho", axis=1)
+
+
 def recolour(curves):
     """Filter each light curve so that its noise has the common colour.
 
@@ -105,13 +111,13 @@ def recolour(curves):
         plain[line] = False
     n_plain = np.add.reduceat(plain[: edges[-1]], edges[:-1], dtype=int)
 
-    transform = dct(curves, norm="ortho", axis=1)
+    transform = map_rows(_transform, curves)
     noise, gain = transform, np.ones_like(transform)
     for _ in range(PASSES):
-        white = idct(noise * gain, norm="ortho", axis=1)
+        white = map_rows(_invert, noise * gain)
         limit = CLIP * find_spread(white)
         calm = np.where(np.abs(white) < NO_NOISE / CLIP * limit, white.clip(-limit, limit), 0)
-        noise = dct(calm, norm="ortho", axis=1) / gain
+        noise = map_rows(_transform, calm) / gain
         power = np.add.reduceat((noise**2 * plain)[:, : edges[-1]], edges[:-1], axis=1)
         power = np.maximum(power / n_plain, np.finfo(power.dtype).tiny)
         gain = np.exp(-0.5 * join_lines(np.log(power).astype(curves.dtype), centres, n))
@@ -119,7 +125,7 @@ def recolour(curves):
         level = np.mean((noise[:, line] * gain[:, line]) ** 2, axis=1, keepdims=True)
         gain[:, line] /= np.sqrt(np.maximum(level, 1e-12))
     gain *= np.sqrt(common_colour(frequency)).astype(gain.dtype)
-    coloured = idct(transform * gain, norm="ortho", axis=1)[:, :n_cadences]
+    coloured = map_rows(_invert, transform * gain)[:, :n_cadences]
     coloured -= find_median(coloured)
     return coloured / find_spread(coloured)
 
