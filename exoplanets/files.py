@@ -1,11 +1,18 @@
 """What belongs to the shell and the disk: messages, mistakes of users, and whole files."""
 
 import contextlib
+import errno
+import fcntl
+import glob
+import json
 import os
+import secrets
 import signal
 import sys
-import tempfile
+import time
 from pathlib import Path
+
+ABANDONED = 10.0  # seconds; an unfinished file that nobody wrote to for longer may be removed
 
 
 class DataError(Exception):
@@ -51,6 +58,22 @@ def run(main):
     sys.exit(code)
 
 
+def open_file(path):
+    """Open an ordinary file to read its bytes; OSError for a pipe, which would be waited for."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise OSError(errno.EINVAL, "it is no ordinary file", str(path))
+    return open(path, "rb")
+
+
+def read_json(path):
+    """The content of a JSON file; ValueError if it is damaged, OSError if it cannot be read."""
+    try:
+        with open_file(path) as stream:
+            return json.load(stream)
+    except RecursionError:
+        raise ValueError("its content is nested too deeply") from None
+
+
 def check_writable(*paths):
     """Refuse, before any work is done, files that could not be written.
 
@@ -73,27 +96,47 @@ def check_writable(*paths):
 def atomic_write(path):
     """Yield a temporary path beside `path` that replaces it when the block ends well.
 
-    Readers see the old file or the whole new one, never a part, and two writers do not mix.
+    Readers see the old file or the whole new one, never a part, and two writers do not mix. What
+    killed runs left of this file is removed.
     """
     path = Path(path)
-    prefix, name = f".{path.stem}-", None
+    prefix, suffix = f".{path.stem}-", f".partial{path.suffix}"
+    name, handle = path.with_name(f"{prefix}{secrets.token_hex(4)}{suffix}"), None
     try:
-        handle, name = tempfile.mkstemp(
-            dir=path.parent, prefix=prefix, suffix=f".partial{path.suffix}"
-        )
-        os.close(handle)
-        yield Path(name)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)  # mkstemp makes private files; ours are ordinary ones
+        for left in path.parent.glob(f"{glob.escape(prefix)}????????{glob.escape(suffix)}"):
+            _remove_abandoned(left)
+        handle = os.open(name, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)  # less the user's umask
+        _lock(handle)  # as long as it is written
+        yield name
         os.replace(name, path)
     except OSError as error:
         if error.filename and not Path(error.filename).name.startswith(prefix):
             raise  # it is about another file
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
-        if name:
-            Path(name).unlink(missing_ok=True)
+        if handle is not None:
+            name.unlink(missing_ok=True)
+            os.close(handle)
+
+
+def _lock(handle):
+    """Lock an open file until it is closed; False if another process holds it."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _remove_abandoned(path):
+    """Remove an unfinished file, unless a run is still writing it."""
+    with contextlib.suppress(OSError):
+        handle = os.open(path, os.O_RDWR)
+        try:
+            if time.time() - os.fstat(handle).st_mtime > ABANDONED and _lock(handle):
+                path.unlink()
+        finally:
+            os.close(handle)
 
 
 def write_text(path, text):

@@ -33,7 +33,7 @@ LEAST_MEASURED = 0.8  # of the cadences that the campaign did not lose; a star w
 
 
 def find_measured(flux):
-    """True where flux was measured: neither missing, nor absurd, nor a repeat of the cadence before.
+    """True where flux was measured: not missing, not absurd, no repeat of the cadence before.
 
     Of any shape (..., n_cadences); NaN and infinity count as missing, and so does what
     `find_absurd` finds.

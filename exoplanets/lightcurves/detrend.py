@@ -39,9 +39,9 @@ def map_blocks(function, n_stars, block=BLOCK):
 
 
 def map_rows(function, curves):
-    """Call a function that treats each row by itself on `ROWS` rows at a time, the last ones filled up.
+    """Call a function that treats each row by itself on exactly `ROWS` rows at a time.
 
-    Fourier transforms and products of matrices round as the number of rows has it. With the same
+    Fourier transforms round as the number of rows has it. With the same
     number always, the result of a row is the same bits whatever rows stand beside it.
     """
     results = []

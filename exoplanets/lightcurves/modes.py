@@ -106,7 +106,7 @@ def find_shared(curves, modes):
 
 
 def multiply_rows(rows, matrix):
-    """`rows @ matrix`, each row by itself: it comes out as the same bits whatever rows are beside it.
+    """`rows @ matrix`, each row by itself, so that no row changes the bits of another.
 
     One product of matrices would be faster, and rounds a row as its place among the others has it.
     """
