@@ -10,8 +10,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from exoplanets.lightcurves.gaps import fill_gaps
+from exoplanets.stars import SHORTEST
 
-SHORTEST = 500  # cadences (10 d): below this the noise of a star cannot be measured
 WINDOW = 96  # cadences (47 h), window of the trend's medians; neighbours overlap by half
 LONE = 5.0  # robust standard deviations of the differences; a lone cadence beyond is an outlier
 LONE_SHARE = 0.3  # of its height, what its neighbours may have of it

@@ -30,7 +30,6 @@ from scipy.fft import dct, idct, next_fast_len
 
 from exoplanets.lightcurves.clock import LEAST_MEASURED, find_measured, place
 from exoplanets.lightcurves.detrend import (
-    SHORTEST,
     WINDOW,
     check_length,
     detrend,
@@ -43,6 +42,7 @@ from exoplanets.lightcurves.detrend import (
     replace_lone_outliers,
 )
 from exoplanets.lightcurves.modes import find_shared
+from exoplanets.stars import SHORTEST
 
 LONGEST_GAP = 48  # cadences (1 d): a longer gap parts a light curve
 # Cadences (8 h) beside such a gap: the trend is known from one side only, and a telescope that was
