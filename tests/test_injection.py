@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exoplanets.classifiers.transit import train_transit
-from exoplanets.lightcurves import equalise, injection
+from exoplanets.lightcurves import injection
 from exoplanets.lightcurves.campaign import Campaign
 from exoplanets.stars import CADENCE_DAYS
 
@@ -97,7 +97,9 @@ def test_injection_is_linear(seed, snr):
 def test_level_follows_from_photon_noise():
     rng = np.random.default_rng(1)
     for level in (50.0, 5000.0):
-        photons = rng.poisson(level * injection.EXPOSURE_SECONDS, 20_000) / injection.EXPOSURE_SECONDS
+        photons = (
+            rng.poisson(level * injection.EXPOSURE_SECONDS, 20_000) / injection.EXPOSURE_SECONDS
+        )
         assert injection.estimate_level(photons - level) == pytest.approx(level, rel=0.05)
 
 

@@ -143,7 +143,10 @@ DAMAGES = {
     "label missing": (edit_row(4, lambda cells: ["", *cells[1:]]), "row 4 has the label nan"),
     "no host": (edit("\n2,", "\n1,", 9), r"has no hosts \(LABEL 2\): both classes are needed"),
     "no non-host": (edit("\n1,", "\n2,", 9), r"has no non-hosts \(LABEL 1\)"),
-    "labels are words": (edit("\n1,", "\nFalse,", 9), "row 2 has text in LABEL: 'False' .* labelled 2"),
+    "labels are words": (
+        edit("\n1,", "\nFalse,", 9),
+        "row 2 has text in LABEL: 'False' .* labelled 2",
+    ),
     "too short": (
         lambda path: [edit_row(row, lambda cells: cells[:500])(path) for row in range(-1, 6)],
         "has 499 flux columns: at least 500 cadences are needed",
