@@ -57,6 +57,7 @@ if __name__ == "__main__":
 import dataclasses
 import importlib.metadata
 import json
+from types import MappingProxyType
 
 import numpy as np
 
@@ -173,7 +174,7 @@ class Published(Classifier):
     learns_from_hosts = True
     color = "#CC79A7"
     file = "published.keras"
-    balancing = {"smote": 0.1, "undersampling": 0.2}  # the study's; `main` sets those of step 3
+    balancing = MappingProxyType({"smote": 0.1, "undersampling": 0.2})  # `main` sets step 3's
 
     def fit(self, stars, validation, seed):
         """Balance the stars, train, and keep the weights of the epoch of lowest validation loss."""

@@ -106,7 +106,7 @@ def atomic_write(path):
         for left in path.parent.glob(f"{glob.escape(prefix)}????????{glob.escape(suffix)}"):
             _remove_abandoned(left)
         handle = os.open(name, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)  # less the user's umask
-        _lock(handle)  # as long as it is written
+        _take_lock(handle)  # as long as it is written
         yield name
         os.replace(name, path)
     except OSError as error:
@@ -119,7 +119,7 @@ def atomic_write(path):
             os.close(handle)
 
 
-def _lock(handle):
+def _take_lock(handle):
     """Lock an open file until it is closed; False if another process holds it."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -133,7 +133,7 @@ def _remove_abandoned(path):
     with contextlib.suppress(OSError):
         handle = os.open(path, os.O_RDWR)
         try:
-            if time.time() - os.fstat(handle).st_mtime > ABANDONED and _lock(handle):
+            if time.time() - os.fstat(handle).st_mtime > ABANDONED and _take_lock(handle):
                 path.unlink()
         finally:
             os.close(handle)

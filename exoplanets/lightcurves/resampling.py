@@ -25,7 +25,8 @@ def balance(x, y, seed, smote, undersampling):
     neighbors = min(SMOTE_NEIGHBORS, n_hosts - 1)
     if int(n_others * smote) <= n_hosts:
         notes.append(
-            f"SMOTE skipped: {n_hosts} hosts are already 1 per {1 / smote:g} of {n_others} non-hosts"
+            f"SMOTE skipped: {n_hosts} hosts are already 1 per {1 / smote:g} of "
+            f"{n_others} non-hosts"
         )
     elif neighbors < 1:
         notes.append("SMOTE skipped: it interpolates between hosts, and there is only one")

@@ -205,12 +205,13 @@ def _find_problems(split):
                 yield f"{kind}: {name} stars of one class only"
     if Campaign.from_arrays(split["campaign"]).n_cadences != width:
         yield "the campaign is of another length than the curves"
-    for name, flux in split["flux"].items():
+    for name in SPLITS:
+        flux = split["flux"][name]
         if flux.dtype != np.float32 or flux.shape != split["equalised"][f"x_{name}"].shape:
             yield f"{name} flux of another shape"
         if np.isinf(flux).any():
             yield "an infinite flux"
-    for name in SPLITS:  # the same stars, with the same labels, but for what SMOTE made
+        # The same stars, with the same labels, but for the hosts that SMOTE made.
         numbers = [
             2 * split[kind][f"row_{name}"] + split[kind][f"y_{name}"] for kind in LIGHT_CURVES
         ]
