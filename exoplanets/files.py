@@ -2,11 +2,10 @@
 
 import contextlib
 import errno
-import fcntl
 import glob
+import io
 import json
 import os
-import secrets
 import signal
 import sys
 import time
@@ -36,15 +35,41 @@ def stop(*_):
     os._exit(130)
 
 
+class _Output(io.FileIO):
+    """Standard output that may break, on a full disk or when its reader ends: the work goes on."""
+
+    broken = None  # the first error
+
+    @classmethod
+    def take_over(cls):
+        """Put it in place of `sys.stdout`; names of files are shown escaped, as on stderr."""
+        old = sys.stdout
+        output = cls(old.fileno(), "w", closefd=False)
+        sys.stdout = io.TextIOWrapper(
+            io.BufferedWriter(output), old.encoding, "backslashreplace", None, old.line_buffering
+        )
+        return output
+
+    def write(self, data):
+        """Write some bytes, or remember why they could not be written."""
+        try:
+            return super().write(data)
+        except OSError as error:
+            self.broken = self.broken or error
+            return len(data)
+
+
 def run(main):
     """Exit with what `main` returns; a user's mistake becomes one line and exit code 2."""
     name = Path(sys.argv[0]).name
-    if hasattr(sys.stdout, "reconfigure"):  # names of files are shown escaped, as on stderr
-        sys.stdout.reconfigure(errors="backslashreplace")
+    output = _Output.take_over() if sys.stdout and sys.stdout is sys.__stdout__ else None
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)  # from here on, clean up first
         code = main()
-        sys.stdout.flush()  # a full disk shows only now
+        if output:
+            sys.stdout.flush()  # a full disk shows only now
+            if output.broken:
+                raise output.broken
     except DataError as error:
         say(f"{name}: {error}")
         code = 2
@@ -101,7 +126,7 @@ def atomic_write(path):
     """
     path = Path(path)
     prefix, suffix = f".{path.stem}-", f".partial{path.suffix}"
-    name, handle = path.with_name(f"{prefix}{secrets.token_hex(4)}{suffix}"), None
+    name, handle = path.with_name(f"{prefix}{os.urandom(4).hex()}{suffix}"), None
     try:
         for left in path.parent.glob(f"{glob.escape(prefix)}????????{glob.escape(suffix)}"):
             _remove_abandoned(left)
@@ -122,8 +147,10 @@ def atomic_write(path):
 def _take_lock(handle):
     """Lock an open file until it is closed; False if another process holds it."""
     try:
+        import fcntl  # Windows has none
+
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except (OSError, ModuleNotFoundError):
         return False
     return True
 

@@ -118,6 +118,33 @@ def test_a_name_without_letters_for_it_is_shown_escaped():
     assert (done.returncode, done.stdout, done.stderr) == (0, "\\xe9\n", "")
 
 
+BROKEN = """
+import sys
+from exoplanets.files import run, write_text
+def main():
+    print("x" * 100_000, flush=True)
+    write_text(sys.argv[1], "whole")
+run(main)
+"""
+
+
+@pytest.mark.parametrize(
+    ("shell", "said"),
+    [("| head -0", "Broken pipe"), ("> /dev/full", "No space left on device"), (">&-", "")],
+)
+def test_output_that_breaks_costs_no_result_and_is_one_line(shell, said, tmp_path):
+    done = subprocess.run(
+        f'"{sys.executable}" -c \'{BROKEN}\' "{tmp_path}/a.json" {shell}',
+        cwd=ROOT,
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (tmp_path / "a.json").read_text() == "whole"
+    assert done.stderr == (f"-c: cannot use: {said}\n" if said else "")
+
+
 # ------------------------------------------------------------------------ what can be written
 def test_what_can_be_written_passes_and_nothing_is_made(tmp_path):
     check_writable(tmp_path / "new" / "folder" / "figure.png", tmp_path / "metrics.json")
