@@ -17,7 +17,7 @@ OPTIONS := $(DATA_DIR)/.options
 TABLES := $(wildcard $(foreach t,exoTrain exoTest,$(DATA_DIR)/$(t).csv $(DATA_DIR)/$(t).csv.gz \
 	$(DATA_DIR)/$(t).csv.zip $(DATA_DIR)/$(t).zip) $(DATA_DIR)/archive.zip)
 INPUTS := $(TABLES) $(OPTIONS) requirements.txt
-IMPORTED := $(shell $(PYTHON) -m exoplanets.commands.dependencies $(wildcard *.py))
+IMPORTED := $(shell $(PYTHON) -m exoplanets.dependencies $(wildcard *.py))
 # A script and the modules that it imports, and no others.
 code = $(1) $(patsubst $(1):%,%,$(filter $(1):%,$(IMPORTED)))
 # What each script writes last: if it was killed, its stage runs again.

@@ -57,6 +57,7 @@ if __name__ == "__main__":
 import dataclasses
 import importlib.metadata
 import json
+from types import MappingProxyType
 
 import numpy as np
 
@@ -173,11 +174,12 @@ class Published(Classifier):
     learns_from_hosts = True
     color = "#CC79A7"
     file = "published.keras"
+    balancing = MappingProxyType({"smote": 0.1, "undersampling": 0.2})  # `main` sets step 3's
 
     def fit(self, stars, validation, seed):
         """Balance the stars, train, and keep the weights of the epoch of lowest validation loss."""
         make_reproducible(seed)
-        x, y, _, _ = balance(self._read(stars), stars.y, seed)
+        x, y, _, _ = balance(self._read(stars), stars.y, seed, **self.balancing)
         fewest = len(self.settings.filters) * (self.settings.kernel_size - 1) + 2
         if x.shape[1] < fewest:
             raise DataError(
@@ -296,6 +298,8 @@ def main(argv=None):
         say(f"{mixture}: this run replaces them all")
 
     classifiers = [kind(settings.get(kind.settings_class), campaign) for kind in kinds]
+    for classifier in classifiers:  # folds and equalised curves are balanced as step 3 balanced
+        classifier.balancing = provenance["preprocessing"]["balancing"]
     compared = fit_classifiers(classifiers, views, args.seed, args.box_least_squares)
     found = evaluate_all(
         compared,

@@ -14,11 +14,15 @@ not compute again), and `data/leaks.json`.
 
 from exoplanets.commands.options import add_outlier_options, begin, make_parser
 
+# The outlier rule of the published study: so many values that lie farther than so many standard
+# deviations from the mean of their cadence over stars.
+SIGMAS, MIN_CADENCES = 60.0, 2
+
 
 def make_command_line():
     """Make the parser of this script."""
     parser = make_parser(__doc__)
-    add_outlier_options(parser, sigmas=60.0, min_cadences=2)  # those of the published study
+    add_outlier_options(parser, SIGMAS, MIN_CADENCES)
     return parser
 
 
@@ -39,6 +43,7 @@ from exoplanets.files import check_writable, run, write_text
 from exoplanets.lightcurves import probes
 from exoplanets.lightcurves.equalise import spread_order
 from exoplanets.lightcurves.gaps import fill_gaps
+from exoplanets.lightcurves.outliers import OutlierRule
 from exoplanets.lightcurves.prepared import prepare
 from exoplanets.sources import kaggle
 from exoplanets.stars import LIGHT_CURVES, TABLES, describe
@@ -162,11 +167,11 @@ def print_leaks(leaks):
 
 
 # --------------------------------------------------------------------------------- the figures
-def draw_all(prepared, leaks):
+def draw_all(prepared, is_outlier, leaks):
     """Draw the figures of this step, a dict by the names of their files without the ending."""
     train = prepared.stars.table == "train"
     first, is_host = prepared.stars.flux[train, :N_PAIRED], prepared.stars.is_host[train]
-    kept = ~prepared.is_outlier[train]
+    kept = ~is_outlier[train]
     n = np.sum(~kept)
     title, without = "training stars", f"{n} outlier star{'' if n == 1 else 's'} removed"
     figures = {
@@ -191,17 +196,21 @@ def main(argv=None):
 
     stars, provenance = kaggle.load(args.data_dir, args.simulated)
     print(f"data: {describe(provenance)}")
-    prepared = prepare(
-        stars, provenance, args.data_dir, args.sigmas, args.min_cadences, decide=True
-    )
-    print("\n".join(prepared.describe()))
+    prepared = prepare(stars, provenance, args.data_dir)
+    rule = OutlierRule(args.sigmas, args.min_cadences)
+    is_outlier = rule.find_in_training(prepared.stars)
+    print("\n".join(prepared.describe() + rule.describe(prepared.stars, is_outlier)))
     leaks = audit(prepared.stars, args.seed)
     print_leaks(leaks)
     figure_paths["clock"].unlink(missing_ok=True)  # it may be of other stars, which had a clock
-    for name, figure in draw_all(prepared, leaks).items():
+    for name, figure in draw_all(prepared, is_outlier, leaks).items():
         save_figure(figure, figure_paths[name], provenance)
     provenance = provenance | {"seed": args.seed}
-    content = {"provenance": provenance, "clock": measure_clock(prepared.clock)} | leaks
+    content = {
+        "provenance": provenance,
+        "outlier_rule": rule._asdict(),  # step 3 takes it from here
+        "clock": measure_clock(prepared.clock),
+    } | leaks
     write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")  # last: all is there
 
 

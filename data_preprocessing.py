@@ -30,14 +30,40 @@ from scipy.ndimage import gaussian_filter1d
 
 from exoplanets.figures.light_curves import draw_light_curves, first_of_each
 from exoplanets.figures.style import save_figure
-from exoplanets.files import check_writable, run
+from exoplanets.files import check_writable, run, say
 from exoplanets.lightcurves.gaps import fill_gaps
+from exoplanets.lightcurves.outliers import OutlierRule, read_rule
 from exoplanets.lightcurves.prepared import prepare
+from exoplanets.lightcurves.resampling import balance
 from exoplanets.lightcurves.split import SPLIT_FILE, make_distributed, save_split, split_stars
 from exoplanets.sources import kaggle
 from exoplanets.stars import describe
 
+SIGMAS, MIN_CADENCES = 60.0, 2  # the study's outlier rule, if step 2 was not run
+SMOTE = 0.1  # hosts per non-host that SMOTE makes
+UNDERSAMPLING = 0.2  # hosts per non-host that random under-sampling leaves
 SMOOTHING_CADENCES = 3  # sigma of the figure's Gaussian filter, 1.5 hours
+
+
+def choose_rule(args, provenance):
+    """The outlier rule of step 2, but for what the command line asks for."""
+    kept = read_rule(args.data_dir / "leaks.json", provenance)
+    rule = kept or OutlierRule(SIGMAS, MIN_CADENCES)
+    asked = {name: getattr(args, name) for name in rule._fields if getattr(args, name) is not None}
+    rule = rule._replace(**asked)
+    if kept not in (None, rule):
+        say("the outlier rule asked for differs from that of step 2")
+    return rule
+
+
+def balance_fit_stars(view, seed):
+    """The view `distributed` with its fit stars balanced, and what the balancing did not do.
+
+    Validation and test stars stay as they are. The row of a host that SMOTE made is -1.
+    """
+    x, y, source, notes = balance(view["x_train"], view["y_train"], seed, SMOTE, UNDERSAMPLING)
+    row = np.where(source >= 0, view["row_train"][source], -1)
+    return view | {"x_train": x, "y_train": y, "row_train": row}, notes
 
 
 def standard_scale(flux):
@@ -79,15 +105,18 @@ def main(argv=None):
 
     stars, provenance = kaggle.load(args.data_dir, args.simulated)
     print(f"data: {describe(provenance)}")
-    prepared = prepare(stars, provenance, args.data_dir, args.sigmas, args.min_cadences)
-    print("\n".join(prepared.describe()))
+    prepared = prepare(stars, provenance, args.data_dir)
+    rule = choose_rule(args, provenance)
+    is_outlier = rule.find_in_training(prepared.stars)
+    print("\n".join(prepared.describe() + rule.describe(prepared.stars, is_outlier)))
     train = prepared.stars.select(prepared.stars.table == "train")
     save_figure(draw_smoothed(train), figure_path, provenance)
 
-    stars = split_stars(prepared.stars, prepared.is_outlier, args.seed)
-    distributed, notes = make_distributed(stars, args.seed)
+    stars = split_stars(prepared.stars, is_outlier, args.seed)
+    distributed, notes = balance_fit_stars(make_distributed(stars), args.seed)
     print_split(stars, distributed, notes)
-    settings = {"seed": args.seed, **prepared.rule._asdict()}
+    balancing = {"smote": SMOTE, "undersampling": UNDERSAMPLING}
+    settings = {"seed": args.seed, **rule._asdict(), "balancing": balancing}
     save_split(split_path, provenance, settings, prepared.campaign, stars, distributed)
     print(f"split: {split_path}")
 

@@ -1,11 +1,17 @@
 """What belongs to the shell and the disk: messages, mistakes of users, and whole files."""
 
 import contextlib
+import errno
+import glob
+import io
+import json
 import os
 import signal
 import sys
-import tempfile
+import time
 from pathlib import Path
+
+ABANDONED = 10.0  # seconds; an unfinished file that nobody wrote to for longer may be removed
 
 
 class DataError(Exception):
@@ -29,15 +35,41 @@ def stop(*_):
     os._exit(130)
 
 
+class _Output(io.FileIO):
+    """Standard output that may break, on a full disk or when its reader ends: the work goes on."""
+
+    broken = None  # the first error
+
+    @classmethod
+    def take_over(cls):
+        """Put it in place of `sys.stdout`; names of files are shown escaped, as on stderr."""
+        old = sys.stdout
+        output = cls(old.fileno(), "w", closefd=False)
+        sys.stdout = io.TextIOWrapper(
+            io.BufferedWriter(output), old.encoding, "backslashreplace", None, old.line_buffering
+        )
+        return output
+
+    def write(self, data):
+        """Write some bytes, or remember why they could not be written."""
+        try:
+            return super().write(data)
+        except OSError as error:
+            self.broken = self.broken or error
+            return len(data)
+
+
 def run(main):
     """Exit with what `main` returns; a user's mistake becomes one line and exit code 2."""
     name = Path(sys.argv[0]).name
-    if hasattr(sys.stdout, "reconfigure"):  # names of files are shown escaped, as on stderr
-        sys.stdout.reconfigure(errors="backslashreplace")
+    output = _Output.take_over() if sys.stdout and sys.stdout is sys.__stdout__ else None
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)  # from here on, clean up first
         code = main()
-        sys.stdout.flush()  # a full disk shows only now
+        if output:
+            sys.stdout.flush()  # a full disk shows only now
+            if output.broken:
+                raise output.broken
     except DataError as error:
         say(f"{name}: {error}")
         code = 2
@@ -49,6 +81,22 @@ def run(main):
         stop()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is written: only Python has to end
     sys.exit(code)
+
+
+def open_file(path):
+    """Open an ordinary file to read its bytes; OSError for a pipe, which would be waited for."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise OSError(errno.EINVAL, "it is no ordinary file", str(path))
+    return open(path, "rb")
+
+
+def read_json(path):
+    """The content of a JSON file; ValueError if it is damaged, OSError if it cannot be read."""
+    try:
+        with open_file(path) as stream:
+            return json.load(stream)
+    except RecursionError:
+        raise ValueError("its content is nested too deeply") from None
 
 
 def check_writable(*paths):
@@ -73,27 +121,49 @@ def check_writable(*paths):
 def atomic_write(path):
     """Yield a temporary path beside `path` that replaces it when the block ends well.
 
-    Readers see the old file or the whole new one, never a part, and two writers do not mix.
+    Readers see the old file or the whole new one, never a part, and two writers do not mix. What
+    killed runs left of this file is removed.
     """
     path = Path(path)
-    prefix, name = f".{path.stem}-", None
+    prefix, suffix = f".{path.stem}-", f".partial{path.suffix}"
+    name, handle = path.with_name(f"{prefix}{os.urandom(4).hex()}{suffix}"), None
     try:
-        handle, name = tempfile.mkstemp(
-            dir=path.parent, prefix=prefix, suffix=f".partial{path.suffix}"
-        )
-        os.close(handle)
-        yield Path(name)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)  # mkstemp makes private files; ours are ordinary ones
+        for left in path.parent.glob(f"{glob.escape(prefix)}????????{glob.escape(suffix)}"):
+            _remove_abandoned(left)
+        handle = os.open(name, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)  # less the user's umask
+        _take_lock(handle)  # as long as it is written
+        yield name
         os.replace(name, path)
     except OSError as error:
         if error.filename and not Path(error.filename).name.startswith(prefix):
             raise  # it is about another file
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
-        if name:
-            Path(name).unlink(missing_ok=True)
+        if handle is not None:
+            name.unlink(missing_ok=True)
+            os.close(handle)
+
+
+def _take_lock(handle):
+    """Lock an open file until it is closed; False if another process holds it."""
+    try:
+        import fcntl  # Windows has none
+
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (OSError, ModuleNotFoundError):
+        return False
+    return True
+
+
+def _remove_abandoned(path):
+    """Remove an unfinished file, unless a run is still writing it."""
+    with contextlib.suppress(OSError):
+        handle = os.open(path, os.O_RDWR)
+        try:
+            if time.time() - os.fstat(handle).st_mtime > ABANDONED and _take_lock(handle):
+                path.unlink()
+        finally:
+            os.close(handle)
 
 
 def write_text(path, text):

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 CADENCE_DAYS = 29.4244 / 60 / 24  # Kepler's long cadence: 270 exposures of 6.54 s
+EXPOSURE_SECONDS = 1625.0  # of light in a cadence: 270 frames of 6.02 s, the rest is read-out
+SHORTEST = 500  # cadences (10 d) of a light curve: of fewer the noise cannot be measured
 HOST, NON_HOST = 2, 1  # LABEL in the files
 TABLES = {"train": "exoTrain.csv", "test": "exoTest.csv"}
 SPLITS = ("train", "validation", "test")  # stars to fit on, to tune on, to test on

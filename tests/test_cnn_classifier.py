@@ -94,7 +94,8 @@ def write_split(folder):
         counts = {"n_stars": 9, "n_hosts": 2, "n_cadences": N_CADENCES, "n_missing": 0}
         provenance[name] = {"file": f"{name}.csv", "sha256": "0" * 64} | counts
     settings = {"seed": 0, "sigmas": 60, "min_cadences": 2}
-    distributed = make_distributed(stars, 0)[0]
+    settings["balancing"] = {"smote": 0.1, "undersampling": 0.2}
+    distributed = make_distributed(stars)
     save_split(folder / SPLIT_FILE, provenance, settings, campaign, stars, distributed)
 
 

@@ -75,7 +75,7 @@ def test_radius_ratio_is_right_where_photon_noise_is_all():
     rng = np.random.default_rng(1)
     level = 1e5  # e-/s
     stars = make_stars(n_hosts=1, n_others=1).select([1])
-    flux = rng.normal(0, np.sqrt(level / injection.PHOTONS), stars.flux.shape)
+    flux = rng.normal(0, np.sqrt(level / injection.EXPOSURE_SECONDS), stars.flux.shape)
     drawn = draw_injections(stars.replace(flux=flux), 10, None, rng)
     depth = np.max(flux - drawn.stars.flux, axis=1)
     # A depth is about the square of the radius ratio; limb darkening adds up to a third.

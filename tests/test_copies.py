@@ -29,7 +29,7 @@ def path(tmp_path):
 
 
 def read(path):
-    return read_copy(path, lambda note: note["identity"] == NOTE["identity"])
+    return read_copy(path, NOTE["identity"], lambda *content: content)
 
 
 def test_what_is_kept_comes_back(path, capsys):
@@ -44,8 +44,8 @@ def test_what_is_kept_comes_back(path, capsys):
 
 
 def test_a_copy_of_something_else_is_not_taken(path, capsys):
-    assert read_copy(path, lambda note: False) == (None, None)
-    assert read_copy(path.with_name("other.npz"), lambda note: True) == (None, None)
+    assert read_copy(path, "another", lambda *content: content) is None
+    assert read_copy(path.with_name("other.npz"), "any", lambda *content: content) is None
     assert capsys.readouterr().err == ""  # neither is a damage
 
 
@@ -117,13 +117,13 @@ DAMAGES = {
 def test_a_damaged_copy_is_never_used(name, path, capsys, monkeypatch):
     monkeypatch.chdir(path.parent)
     DAMAGES[name](path)
-    assert read(path) == (None, None)
+    assert read(path) is None
     assert not (path.parent / "trap").exists()
     err = capsys.readouterr().err
     assert err.count("\n") == (name != "a list for a note")
     assert name == "a list for a note" or f"'{path}' is damaged, or not of this project" in err
     write_copy(path, ARRAYS, NOTE)
-    assert read(path)[0] is not None
+    assert read(path) is not None
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -133,8 +133,8 @@ def test_no_flipped_bit_goes_unseen(seed, path):
     bit = int(np.random.default_rng(seed).integers(8 * len(content)))
     content[bit // 8] ^= 1 << (bit % 8)
     path.write_bytes(content)
-    arrays, _ = read(path)
-    if arrays is not None:  # a byte that means nothing, such as a date in the archive
+    if found := read(path):  # a byte that means nothing, such as a date in the archive
+        arrays, _ = found
         for name, array in ARRAYS.items():
             np.testing.assert_array_equal(arrays[name], array)
 
@@ -156,3 +156,16 @@ def test_a_killed_writer_leaves_the_old_copy(path):
     done = subprocess.run([sys.executable, "-c", KILLED, str(path)], cwd=ROOT, check=False)
     assert done.returncode == -signal.SIGKILL
     np.testing.assert_array_equal(read(path)[0]["flux"], ARRAYS["flux"])
+
+
+def test_content_that_cannot_be_right_is_not_taken(path, capsys):
+    def refuse(arrays, note):
+        raise ValueError("no such star")
+
+    assert read_copy(path, NOTE["identity"], refuse) is None
+    assert "not used, made anew" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_to_costs_the_copy_only(tmp_path, capsys):
+    write_copy(tmp_path / "nowhere" / "parsed.npz", ARRAYS, NOTE)
+    assert "cannot be kept for the next step (No such file" in capsys.readouterr().err

@@ -17,7 +17,7 @@ from exoplanets.files import DataError
 from exoplanets.lightcurves import equalise, prepared
 from exoplanets.lightcurves.campaign import Campaign
 from exoplanets.lightcurves.outliers import OutlierRule
-from exoplanets.lightcurves.split import SPLIT_FILE, load_split, split_stars
+from exoplanets.lightcurves.split import SPLIT_FILE, load_split, split_stars, to_stars
 from exoplanets.sources import survey
 from exoplanets.stars import SPLITS, TABLES, Stars
 
@@ -84,7 +84,10 @@ def test_outlier_stars_leave_the_training_set_only(data_dir, dirs, stars, capsys
         assert len(view["y_test"]) == 40
     for row in expected:
         assert f"  train row {row} (" in out
-    assert split["settings"] == {"seed": 0, "sigmas": 7.0, "min_cadences": 2}
+    assert split["settings"] == {
+        "seed": 0, "sigmas": 7.0, "min_cadences": 2,
+        "balancing": {"smote": 0.1, "undersampling": 0.2},
+    }  # fmt: skip
 
 
 def test_class_sizes_are_printed_before_and_after(finished):
@@ -184,6 +187,10 @@ def test_step_3_takes_the_outlier_rule_of_step_2(data_dir, dirs, step_2, capsys)
     assert load_split(data_dir / SPLIT_FILE)["settings"]["sigmas"] == 7
 
 
+def test_steps_2_and_3_have_the_same_rule_by_themselves():
+    assert (data_analysis.SIGMAS, data_analysis.MIN_CADENCES) == (step.SIGMAS, step.MIN_CADENCES)
+
+
 # ----------------------------------------------------------------------------- missing values
 def with_flux(data_dir, dirs, stars, change):
     """The split of a changed training table."""
@@ -206,7 +213,7 @@ def test_mostly_missing_stars_are_left_out_and_named(data_dir, dirs, stars, caps
         assert 5 not in used
         assert 20 in used or view is split["distributed"]  # it may be under-sampled there
         assert all(np.isfinite(view[f"x_{name}"]).all() for name in SPLITS)
-    assert np.isnan(split["stars"]["flux"]).sum() == 3  # missing stays missing
+    assert np.isnan(to_stars(split, "equalised").flux).sum() == 3  # missing stays missing
 
 
 def test_a_class_that_is_all_missing_is_refused(data_dir, dirs, stars):
@@ -218,12 +225,19 @@ def test_a_class_that_is_all_missing_is_refused(data_dir, dirs, stars):
     assert not (data_dir / SPLIT_FILE).exists()
 
 
+def test_a_table_without_any_value_is_refused_by_name(data_dir, dirs, stars):
+    def change(flux):
+        flux[:] = np.nan
+
+    with pytest.raises(DataError, match="first star left out is train row 0: 100% of its values"):
+        with_flux(data_dir, dirs, stars, change)
+
+
 # -------------------------------------------------------------------------- equalised stars
 def curves_by_row(split):
-    stars = split["stars"]
-    curves = np.concatenate([split["equalised"][f"x_{name}"] for name in SPLITS])
-    train = stars["table"] == "train"
-    return {int(r): c.tobytes() for r, c in zip(stars["row"][train], curves[train], strict=True)}
+    stars = to_stars(split, "equalised")
+    stars = stars.select(stars.table == "train")
+    return {int(r): c.tobytes() for r, c in zip(stars.row, stars.curves, strict=True)}
 
 
 def test_equalised_stars_are_those_as_distributed_less_the_resampling(finished, stars):
@@ -267,7 +281,7 @@ def test_gaps_are_left_out_of_equalised_stars_not_filled(data_dir, dirs, stars):
     campaign = Campaign.from_arrays(split["campaign"])
     expected = equalise.equalise_table(flux[40:41], campaign).curves[0]
     found = np.frombuffer(curves_by_row(split)[40], np.float32)
-    np.testing.assert_allclose(found, expected, atol=1e-3)  # alone or among others
+    np.testing.assert_array_equal(found, expected)  # alone or among others
 
 
 def test_a_star_that_cannot_be_equalised_is_left_out_and_named(data_dir, dirs, stars, capsys):
@@ -288,7 +302,7 @@ def test_curves_too_short_to_be_equalised_are_refused(data_dir, dirs, stars):
         ("exoTest.csv", stars.test_flux, stars.test_labels),
     ):
         write_table(data_dir / csv, labels, flux[:, :300])
-    with pytest.raises(DataError, match="light curves of 300 cadences cannot be equalised"):
+    with pytest.raises(DataError, match="has 300 flux columns: at least 500 cadences"):
         step.main(dirs)
     assert not (data_dir / SPLIT_FILE).exists()
 

@@ -22,6 +22,21 @@ def test_medians_and_spreads_are_numpys(noise):
     assert detrend.find_spread(np.zeros((1, 9)))[0, 0] > 0
 
 
+@pytest.mark.parametrize("missing", [0, 300])
+def test_absurd_is_what_no_star_can_have_and_no_dip_is(missing, noise):
+    noise[:, :missing] = np.nan
+    noise[:, 500:505] -= 1e5  # an eclipse of a bright star
+    noise[0] *= 1e9
+    assert not detrend.find_absurd(noise + 7e3).any()
+    noise[3, 400], noise[4, missing::100] = 1e7, -1e12
+    expected = np.zeros(noise.shape, bool)
+    expected[3, 400], expected[4, missing::100] = True, True
+    np.testing.assert_array_equal(detrend.find_absurd(noise)[3:], expected[3:])
+    np.testing.assert_array_equal(detrend.find_absurd(noise[4]), expected[4])
+    assert not detrend.find_absurd(np.full((2, 9), np.nan)).any()
+    assert not detrend.find_absurd(np.eye(3)).any()  # half the values are alike
+
+
 def test_blocks_come_back_in_order():
     n_stars = 3 * detrend.BLOCK + 7
     blocks = detrend.map_blocks(lambda rows: np.arange(n_stars)[rows], n_stars)

@@ -10,7 +10,7 @@ import time
 import pytest
 from conftest import ROOT
 
-from exoplanets.files import DataError, atomic_write, check_writable, run, write_text
+from exoplanets.files import DataError, atomic_write, check_writable, read_json, run, write_text
 
 
 def ending(main, capsys):
@@ -116,6 +116,33 @@ def test_a_name_without_letters_for_it_is_shown_escaped():
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "\\xe9\n", "")
+
+
+BROKEN = """
+import sys
+from exoplanets.files import run, write_text
+def main():
+    print("x" * 100_000, flush=True)
+    write_text(sys.argv[1], "whole")
+run(main)
+"""
+
+
+@pytest.mark.parametrize(
+    ("shell", "said"),
+    [("| head -0", "Broken pipe"), ("> /dev/full", "No space left on device"), (">&-", "")],
+)
+def test_output_that_breaks_costs_no_result_and_is_one_line(shell, said, tmp_path):
+    done = subprocess.run(
+        f'"{sys.executable}" -c \'{BROKEN}\' "{tmp_path}/a.json" {shell}',
+        cwd=ROOT,
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (tmp_path / "a.json").read_text() == "whole"
+    assert done.stderr == (f"-c: cannot use: {said}\n" if said else "")
 
 
 # ------------------------------------------------------------------------ what can be written
@@ -231,6 +258,61 @@ def test_two_writers_do_not_mix(tmp_path):
         assert first != second
     assert path.read_text() == "first"
     assert list(tmp_path.iterdir()) == [path]
+
+
+WRITER = """
+import sys, time
+from exoplanets.files import atomic_write
+with atomic_write(sys.argv[1]) as temporary:
+    temporary.write_text("half")
+    print("writing", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_what_a_killed_run_left_is_removed_and_what_is_being_written_is_not(tmp_path):
+    path = tmp_path / "a [1].json"
+    other = tmp_path / ".a-12345678.partial.json"
+    other.write_text("of another file")
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITER, path], cwd=ROOT, stdout=subprocess.PIPE)
+        for _ in range(2)
+    ]
+    try:
+        assert [writer.stdout.readline() for writer in writers] == [b"writing\n"] * 2
+        left = sorted(tmp_path.glob("*1*.partial.json"))
+        for unfinished in (*left, other):
+            os.utime(unfinished, (1, 1))  # long ago
+        writers[0].kill()
+        writers[0].wait()
+        assert len(list(tmp_path.iterdir())) == 3
+        write_text(path, "whole")
+        assert len(list(tmp_path.iterdir())) == 3  # one was removed, `path` was added
+        assert other.exists()
+    finally:
+        for writer in writers:
+            writer.kill()
+            writer.wait()
+            writer.stdout.close()
+    write_text(path, "whole")
+    assert set(tmp_path.iterdir()) == {path, other}
+
+
+def test_a_pipe_is_no_file_and_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.json")
+    with pytest.raises(OSError, match="no ordinary file"):
+        read_json(tmp_path / "a.json")
+
+
+def test_json_that_is_nested_too_deeply_is_damaged(tmp_path):
+    (tmp_path / "a.json").write_text("[" * 200_000)
+    with pytest.raises(ValueError, match="nested too deeply"):
+        read_json(tmp_path / "a.json")
+
+
+def test_writing_a_file_leaves_the_umask_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "umask", None)
+    write_text(tmp_path / "a.json", "{}")
 
 
 def test_a_results_file_says_where_it_is(tmp_path, capsys):

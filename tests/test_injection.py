@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exoplanets.classifiers.transit import train_transit
-from exoplanets.lightcurves import equalise, injection
+from exoplanets.lightcurves import injection
 from exoplanets.lightcurves.campaign import Campaign
 from exoplanets.stars import CADENCE_DAYS
 
@@ -96,7 +96,9 @@ def test_injection_is_linear(seed, snr):
 def test_level_follows_from_photon_noise():
     rng = np.random.default_rng(1)
     for level in (50.0, 5000.0):
-        photons = rng.poisson(level * injection.PHOTONS, 20_000) / injection.PHOTONS
+        photons = (
+            rng.poisson(level * injection.EXPOSURE_SECONDS, 20_000) / injection.EXPOSURE_SECONDS
+        )
         assert injection.estimate_level(photons - level) == pytest.approx(level, rel=0.05)
 
 
@@ -218,7 +220,7 @@ def test_shares_shapes_and_what_every_curve_is(sample):
         kinds, counts = np.unique(pairs.kinds, return_counts=True)
         expected = {k: round(s * n_pairs) for k, s in injection.KINDS.items() if round(s * n_pairs)}
         assert dict(zip(kinds.tolist(), counts.tolist(), strict=True)) == expected
-        length = max(round(N * variant.length), equalise.SHORTEST)
+        length = max(round(N * variant.length), injection.SHORTEST)
         assert pairs.curves.shape == (len(pairs.kinds), 2, length)
         assert pairs.curves.dtype == np.float32
         assert np.abs(np.median(pairs.curves, axis=2)).max() < 1e-3

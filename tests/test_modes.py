@@ -194,6 +194,20 @@ def test_crowded_cadences_are_missing_from_every_row(simulated, campaign):
     assert np.median(kept[:, crowd].min(axis=1)) > -4
 
 
+@pytest.mark.parametrize("spike", [1e5, 1e9, 1e13, 9e14])
+def test_one_star_moves_the_others_no_more_than_a_missing_value_does(simulated, spike):
+    flux, others = simulated.train_flux[::2].copy(), np.arange(80) != 40
+
+    def equalise_others():
+        return equalise_table(flux, learn_campaign(flux)).curves[others]
+
+    before = equalise_others()
+    flux[40, 1500] = np.nan
+    by_a_gap = np.abs(equalise_others() - before).max()
+    flux[40, 1500] = spike
+    assert np.abs(equalise_others() - before).max() < max(2 * by_a_gap, 0.5)
+
+
 def test_a_campaign_travels_as_plain_arrays(campaign):
     arrays = campaign.to_arrays()
     again = Campaign.from_arrays(arrays)

@@ -1,12 +1,15 @@
 """lightcurves/outliers.py: the outlier rule of the published study, and its limit."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exoplanets.lightcurves.outliers import OutlierRule
+from exoplanets.files import DataError
+from exoplanets.lightcurves.outliers import OutlierRule, read_rule
 
 
 def brute_force(flux, sigmas, min_cadences):
@@ -38,7 +41,7 @@ def test_deviant_cadences_count_across_the_whole_light_curve():
     flux[7, [3, 690]] = 1e4  # far apart
     flux[9, 300] = 1e4  # one only
     before = flux.copy()
-    assert np.flatnonzero(OutlierRule(6).find(flux)).tolist() == [7]
+    assert np.flatnonzero(OutlierRule(6, 2).find(flux)).tolist() == [7]
     assert np.flatnonzero(OutlierRule(6, 1).find(flux)).tolist() == [7, 9]
     np.testing.assert_array_equal(flux, before)  # tables are shared: not changed
 
@@ -52,16 +55,16 @@ def test_no_value_deviates_more_than_the_limit_and_a_single_one_reaches_it(value
     assert not OutlierRule(limit * (1 + 1e-9), 1).find(flux).any()
     spike = (np.arange(n) == 0)[:, np.newaxis] * 1.0
     assert OutlierRule(limit * (1 - 1e-9), 1).find(spike).tolist() == [True] + [False] * (n - 1)
-    assert f"at most {limit:.1f} standard deviations" in OutlierRule().describe_reach(n)
+    assert f"at most {limit:.1f} standard deviations" in OutlierRule(60, 2).describe_reach(n)
 
 
 def test_sixty_sigma_reaches_only_one_dominating_star_among_at_least_3602():
     def flagged(n_stars, n_wild):
         flux = np.zeros((n_stars, 2))
         flux[:n_wild] = 1e6
-        return np.flatnonzero(OutlierRule().find(flux)).tolist()
+        return np.flatnonzero(OutlierRule(60, 2).find(flux)).tolist()
 
-    assert "at most 71.3 standard deviations" in OutlierRule().describe_reach(5087)
+    assert "at most 71.3 standard deviations" in OutlierRule(60, 2).describe_reach(5087)
     assert flagged(5087, 1) == [0]
     assert flagged(5087, 2) == []  # two equal ones reach 50.4
     assert flagged(3602, 1) == [0]
@@ -95,3 +98,48 @@ def test_the_rule_says_how_far_it_reaches_and_keeps_its_word(sigmas, reach):
         flagged.append(int(rule.find(flux).sum()))
     expected = {"can flag none": [0, 0], "can flag several at once": [1, 2]}
     assert flagged == expected.get(reach, [1, 0])
+
+
+def test_only_training_stars_are_outliers(labelled):
+    stars = labelled[0]
+    flux = stars.flux.copy()
+    flux[[30, 110]] *= 1e4  # the second is a test star
+    stars = stars.replace(flux=flux)
+    rule = OutlierRule(7, 2)
+    is_outlier = rule.find_in_training(stars)
+    assert is_outlier[30]
+    assert set(stars.table[is_outlier]) == {"train"}
+    first, *others, last = rule.describe(stars, is_outlier)
+    assert first.endswith(f"mean over stars): {is_outlier.sum()}")
+    assert "  train row 30 (non-host)" in others
+    assert last.startswith("  among 100 stars")
+
+
+PROVENANCE = {"train": {"sha256": "a"}, "test": {"sha256": "b"}}
+
+
+def test_the_rule_of_step_2_is_read_of_the_same_stars_alone(tmp_path):
+    path = tmp_path / "leaks.json"
+    assert read_rule(path, PROVENANCE) is None
+    noted = {"sigmas": 7.0, "min_cadences": 3}
+    path.write_text(json.dumps({"provenance": PROVENANCE, "outlier_rule": noted}))
+    assert read_rule(path, PROVENANCE) == (7.0, 3)
+    assert read_rule(path, PROVENANCE | {"test": {"sha256": "c"}}) is None
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        '{"sigmas": 1}',
+        '{"sigmas": "x", "min_cadences": 1}',
+        "7",
+        "[" * 200_000,
+        '{"sigmas": NaN, "min_cadences": 1}',
+        '{"sigmas": 1, "min_cadences": 1.5}',
+    ],
+)
+def test_a_damaged_rule_is_one_line(rule, tmp_path):
+    path = tmp_path / "leaks.json"
+    path.write_text(f'{{"provenance": {json.dumps(PROVENANCE)}, "outlier_rule": {rule}}}')
+    with pytest.raises(DataError, match="is damaged, .*: run `python data_analysis.py` again"):
+        read_rule(path, PROVENANCE)

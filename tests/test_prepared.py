@@ -1,6 +1,7 @@
 """lightcurves/prepared.py: what step 2 computes is kept, and is only taken where it belongs."""
 
 import json
+import os
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -17,6 +18,7 @@ from exoplanets.lightcurves.clock import find_cadences, find_clock
 from exoplanets.lightcurves.equalise import Equalised
 from exoplanets.lightcurves.prepared import prepare
 from exoplanets.sources import kaggle, survey
+from exoplanets.sources.copies import write_copy
 from exoplanets.stars import CADENCE_DAYS
 
 N = 1500  # cadences, 31 days: enough for a clock
@@ -50,7 +52,7 @@ def equalisations(monkeypatch):
         calls.append(len(flux))
         rows = np.flatnonzero(np.ptp(flux, axis=1) > 0)
         dropped = [(i, "only 1 of") for i in np.setdiff1d(np.arange(len(flux)), rows)]
-        return Equalised(flux[rows, :50].astype(np.float32), rows, dropped)
+        return Equalised(flux[rows].astype(np.float32), rows, dropped)
 
     monkeypatch.setattr(room, "learn_campaign", learn_nothing)
     monkeypatch.setattr(room, "equalise_table", shorten)
@@ -60,7 +62,6 @@ def equalisations(monkeypatch):
 def same(one, two):
     for name in ("row", "is_host", "flux", "curves"):
         np.testing.assert_array_equal(getattr(one.stars, name), getattr(two.stars, name))
-    np.testing.assert_array_equal(one.is_outlier, two.is_outlier)
     for a, b in zip(one.clock.alignment, two.clock.alignment, strict=True):
         np.testing.assert_array_equal(a, b)
     for name in ("lost", "missing"):
@@ -88,9 +89,7 @@ def test_what_belongs_to_other_stars_or_other_code_is_not_taken(
     prepare(stars, other, tmp_path)
     prepare(stars, other, tmp_path)
     assert equalisations == [140, 140]
-    changed = tmp_path / "changed.py"
-    changed.write_text("# another version\n")
-    monkeypatch.setattr(room, "__file__", str(changed))
+    monkeypatch.setattr(room, "digest_code", lambda module: "of another version")
     prepare(stars, other, tmp_path)
     assert equalisations == [140] * 3
 
@@ -114,26 +113,33 @@ def test_a_directory_that_takes_no_file_costs_the_copy_only(
     assert "cannot be kept for the next step (No such file" in capsys.readouterr().err
 
 
-def test_the_rule_of_the_step_that_decides_is_kept(labelled, tmp_path, capsys, equalisations):
-    first = prepare(*labelled, tmp_path, 7.0, 2, decide=True)
-    assert first.is_outlier.any()
-    np.testing.assert_array_equal(prepare(*labelled, tmp_path).is_outlier, first.is_outlier)
-    capsys.readouterr()
-    other = prepare(*labelled, tmp_path, 6.0)
-    assert other.rule == (6.0, 2)
-    assert "differs from that of step 2" in capsys.readouterr().err
-    assert prepare(*labelled, tmp_path).rule == (7.0, 2)
-    assert prepare(*labelled, tmp_path, 6.0, 1, decide=True).rule == (6.0, 1)
-    assert prepare(*labelled, tmp_path).rule == (6.0, 1)
+FORGED = {
+    "curves of float64": lambda a: a | {"curves": a["curves"].astype(float)},
+    "no number": lambda a: a | {"curves": a["curves"] * np.float32(np.nan)},
+    "curves too short": lambda a: a | {"curves": a["curves"][:, 1:]},
+    "rows of other stars": lambda a: a | {"rows": a["rows"] + 1000},
+    "rows too few": lambda a: a | {"rows": a["rows"][1:]},
+    "no campaign": lambda a: {k: v for k, v in a.items() if not k.startswith("campaign")},
+    "clock too short": lambda a: a | {"clock_missing": a["clock_missing"][1:]},
+    "no clock": lambda a: {k: v for k, v in a.items() if k != "clock_rows"},
+    "half an alignment": lambda a: a | {"alignment_profiles": np.zeros((3, 9))},
+}
 
 
-def test_outliers_are_training_stars(labelled, tmp_path, equalisations):
-    stars, provenance = labelled
-    flux = stars.flux.copy()
-    flux[110] *= 1e4  # a test star
-    ready = prepare(stars.replace(flux=flux), provenance, tmp_path, 3.0, 1)
-    assert ready.is_outlier.any()
-    assert set(ready.stars.table[ready.is_outlier]) == {"train"}
+@pytest.mark.parametrize("name", FORGED)
+def test_forged_curves_with_a_right_digest_are_made_anew(name, labelled, tmp_path, capsys):
+    expected = prepare(*labelled, tmp_path).stars.curves
+    with np.load(tmp_path / "equalised.npz") as stored:
+        arrays = dict(stored)
+    note = json.loads(arrays.pop("note").tobytes())
+    write_copy(tmp_path / "equalised.npz", FORGED[name](arrays), note)
+    np.testing.assert_array_equal(prepare(*labelled, tmp_path).stars.curves, expected)
+    assert capsys.readouterr().err.count("is damaged, or not of this project") == 1
+
+
+def test_a_pipe_in_its_place_is_not_waited_for(labelled, tmp_path, equalisations):
+    os.mkfifo(tmp_path / "equalised.npz")
+    assert len(prepare(*labelled, tmp_path).stars) == 140
 
 
 @pytest.mark.parametrize(("table", "host"), [("train", True), ("test", True), ("test", False)])

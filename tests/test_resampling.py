@@ -18,7 +18,7 @@ def population(n_hosts, n_others, n_cadences=12):
 
 def test_balance_reaches_1_per_10_then_1_per_5():
     x, y = population(13, 400)
-    new_x, new_y, source, notes = balance(x, y, seed=0)
+    new_x, new_y, source, notes = balance(x, y, 0, 0.1, 0.2)
     assert notes == []
     assert (new_y == 1).sum() == 40
     assert (new_y == 0).sum() == 200
@@ -35,7 +35,7 @@ def test_balance_reaches_1_per_10_then_1_per_5():
 
 def test_made_hosts_lie_between_a_host_and_one_of_its_five_nearest():
     x, y = population(13, 400)
-    new_x, _, source, _ = balance(x, y, seed=0)
+    new_x, _, source, _ = balance(x, y, 0, 0.1, 0.2)
     hosts = x[y == 1].astype(float)
     distance = np.linalg.norm(hosts[:, None] - hosts, axis=2)
     nearest = np.argsort(distance, axis=1)[:, 1:6]
@@ -63,7 +63,7 @@ def test_made_hosts_lie_between_a_host_and_one_of_its_five_nearest():
 )
 def test_small_or_balanced_sets_go_through_with_a_line(n_hosts, n_others, after, notes):
     x, y = population(n_hosts, n_others)
-    _, new_y, _, found = balance(x, y, seed=0)
+    _, new_y, _, found = balance(x, y, 0, 0.1, 0.2)
     assert ((new_y == 1).sum(), (new_y == 0).sum()) == after
     assert len(found) == len(notes)
     for note, expected in zip(found, notes, strict=True):
@@ -72,7 +72,24 @@ def test_small_or_balanced_sets_go_through_with_a_line(n_hosts, n_others, after,
 
 def test_balance_follows_its_seed():
     x, y = population(13, 400)
-    one, two, other = (balance(x, y, seed)[0] for seed in (1, 1, 2))
+    one, two, other = (balance(x, y, seed, 0.1, 0.2)[0] for seed in (1, 1, 2))
     assert one.tobytes() == two.tobytes()
     assert one.shape == other.shape
     assert one.tobytes() != other.tobytes()
+
+
+@pytest.mark.parametrize("n_hosts", [3, 7, 13, 30])
+def test_what_was_balanced_once_stays_as_it_is(n_hosts):
+    x, y, *_ = balance(*population(n_hosts, 400), 0, 0.1, 0.2)
+    again, labels, source, _ = balance(x, y, 5, 0.1, 0.2)
+    np.testing.assert_array_equal(again, x)
+    np.testing.assert_array_equal(labels, y)
+    np.testing.assert_array_equal(source, np.arange(len(y)))
+
+
+def test_other_shares_are_other_numbers():
+    x, y = population(13, 400)
+    _, labels, _, notes = balance(x, y, 0, 0.05, 0.5)
+    assert ((labels == 1).sum(), (labels == 0).sum()) == (20, 40)
+    assert notes == []
+    assert "1 per 50 of 400" in balance(x, y, 0, 0.02, 0.5)[3][0]

@@ -10,7 +10,7 @@ import numpy as np
 
 from exoplanets.files import DataError
 from exoplanets.lightcurves import clock, modes
-from exoplanets.lightcurves.detrend import detrend, map_blocks
+from exoplanets.lightcurves.detrend import detrend, map_blocks, replace_lone_outliers
 
 MOST_STARS = 2500  # that modes are learnt from; more would carry little more
 
@@ -72,7 +72,9 @@ def learn_campaign(flux, found=None):
 
     def prepare(rows):
         curves, n_measured = clock.place(chosen[rows], found)
-        return detrend(curves[n_measured >= least])
+        curves = curves[n_measured >= least]
+        # A lone outlier is one star's own: it is no part of what stars share.
+        return replace_lone_outliers(detrend(curves), np.isnan(curves))
 
     curves = np.concatenate(map_blocks(prepare, len(chosen)))
     if len(curves) < modes.FEWEST_STARS:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.cluster.hierarchy import fcluster, linkage
 
-from exoplanets.lightcurves.detrend import check_length, detrend, map_blocks
+from exoplanets.lightcurves.detrend import check_length, detrend, find_absurd, map_blocks
 
 FILLED_SHARE = 120 / 3197  # of exact repeats in a row that was filled; the stars' own are fewer
 MOST_FILLED = 0.5  # share of exact repeats; a row with more is dead, not filled
@@ -33,11 +33,12 @@ LEAST_MEASURED = 0.8  # of the cadences that the campaign did not lose; a star w
 
 
 def find_measured(flux):
-    """True where flux was measured: neither missing nor an exact repeat of the cadence before.
+    """True where flux was measured: not missing, not absurd, no repeat of the cadence before.
 
-    Of any shape (..., n_cadences); NaN and infinity count as missing.
+    Of any shape (..., n_cadences); NaN and infinity count as missing, and so does what
+    `find_absurd` finds.
     """
-    measured = np.isfinite(flux)
+    measured = np.isfinite(flux) & ~find_absurd(flux)
     measured[..., 1:] &= flux[..., 1:] != flux[..., :-1]
     return measured
 

@@ -10,13 +10,15 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from exoplanets.lightcurves.gaps import fill_gaps
+from exoplanets.stars import SHORTEST
 
-SHORTEST = 500  # cadences (10 d): below this the noise of a star cannot be measured
 WINDOW = 96  # cadences (47 h), window of the trend's medians; neighbours overlap by half
 LONE = 5.0  # robust standard deviations of the differences; a lone cadence beyond is an outlier
 LONE_SHARE = 0.3  # of its height, what its neighbours may have of it
 LEAST_RUNNING = 0.3  # of a light curve's spread, the least that its running spread counts as
+ABSURD = 1e6  # robust standard deviations of a star; no dip and no flare is as far from its median
 BLOCK = 128  # stars treated at a time: 128 x 3197 float64 = 3 MB, about a processor's cache
+ROWS = 16  # float32 numbers that the widest processors treat at once
 
 
 def check_length(n_cadences):
@@ -36,6 +38,20 @@ def map_blocks(function, n_stars, block=BLOCK):
         return list(pool.map(function, blocks))
 
 
+def map_rows(function, curves):
+    """Call a function that treats each row by itself on exactly `ROWS` rows at a time.
+
+    Fourier transforms round as the number of rows has it. With the same
+    number always, the result of a row is the same bits whatever rows stand beside it.
+    """
+    results = []
+    for start in range(0, max(len(curves), 1), ROWS):
+        some = curves[start : start + ROWS]
+        full = some if len(some) == ROWS else np.pad(some, ((0, ROWS - len(some)), (0, 0)))
+        results.append(function(full)[: len(some)])
+    return np.concatenate(results)
+
+
 def find_median(curves):
     """Median of each light curve, as a column; by partition, faster than `np.median`."""
     middle = curves.shape[-1] // 2
@@ -49,6 +65,25 @@ def find_median(curves):
 def find_spread(curves):
     """Robust standard deviation of each light curve about 0, as a column; never 0."""
     return np.maximum(1.4826 * find_median(np.abs(curves)), np.finfo(curves.dtype).tiny)
+
+
+def find_absurd(flux):
+    """True where flux is so far from the star's median that no star can have it.
+
+    Of any shape (..., n_cadences). Far is more than `ABSURD` times the star's robust standard
+    deviation. In single precision such a value would leave no digit to all others. Nothing is
+    absurd in a star of which half the values are alike: its scatter is not known.
+    """
+    known = np.where(np.isfinite(flux), flux, np.nan)
+    n_known = np.sum(~np.isnan(known), axis=-1, keepdims=True)
+
+    def find_known_median(values):  # NaN is sorted to the end
+        return np.take_along_axis(np.sort(values, axis=-1), np.maximum(n_known - 1, 0) // 2, -1)
+
+    find_middle = find_median if np.all(n_known == flux.shape[-1]) else find_known_median
+    away = np.abs(known - find_middle(known))
+    spread = 1.4826 * find_middle(away)
+    return (away > ABSURD * spread) & (spread > 0)
 
 
 def join_lines(values, knots, n_positions):

@@ -22,6 +22,7 @@ References
 
 import itertools
 from collections import defaultdict
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -29,7 +30,6 @@ from scipy.fft import dct, idct, next_fast_len
 
 from exoplanets.lightcurves.clock import LEAST_MEASURED, find_measured, place
 from exoplanets.lightcurves.detrend import (
-    SHORTEST,
     WINDOW,
     check_length,
     detrend,
@@ -38,9 +38,11 @@ from exoplanets.lightcurves.detrend import (
     find_spread,
     join_lines,
     map_blocks,
+    map_rows,
     replace_lone_outliers,
 )
 from exoplanets.lightcurves.modes import find_shared
+from exoplanets.stars import SHORTEST
 
 LONGEST_GAP = 48  # cadences (1 d): a longer gap parts a light curve
 # Cadences (8 h) beside such a gap: the trend is known from one side only, and a telescope that was
@@ -85,6 +87,10 @@ def find_bands(n_cadences):
     return np.round(2 * n_cadences * np.array([*edges[:-2], 0.5])).astype(int)
 
 
+_transform = partial(dct, norm="ortho", axis=1)
+_invert = partial(idct, norm="ortho", axis=1)
+
+
 def recolour(curves):
     """Filter each light curve so that its noise has the common colour.
 
@@ -105,13 +111,13 @@ def recolour(curves):
         plain[line] = False
     n_plain = np.add.reduceat(plain[: edges[-1]], edges[:-1], dtype=int)
 
-    transform = dct(curves, norm="ortho", axis=1)
+    transform = map_rows(_transform, curves)
     noise, gain = transform, np.ones_like(transform)
     for _ in range(PASSES):
-        white = idct(noise * gain, norm="ortho", axis=1)
+        white = map_rows(_invert, noise * gain)
         limit = CLIP * find_spread(white)
         calm = np.where(np.abs(white) < NO_NOISE / CLIP * limit, white.clip(-limit, limit), 0)
-        noise = dct(calm, norm="ortho", axis=1) / gain
+        noise = map_rows(_transform, calm) / gain
         power = np.add.reduceat((noise**2 * plain)[:, : edges[-1]], edges[:-1], axis=1)
         power = np.maximum(power / n_plain, np.finfo(power.dtype).tiny)
         gain = np.exp(-0.5 * join_lines(np.log(power).astype(curves.dtype), centres, n))
@@ -119,7 +125,7 @@ def recolour(curves):
         level = np.mean((noise[:, line] * gain[:, line]) ** 2, axis=1, keepdims=True)
         gain[:, line] /= np.sqrt(np.maximum(level, 1e-12))
     gain *= np.sqrt(common_colour(frequency)).astype(gain.dtype)
-    coloured = idct(transform * gain, norm="ortho", axis=1)[:, :n_cadences]
+    coloured = map_rows(_invert, transform * gain)[:, :n_cadences]
     coloured -= find_median(coloured)
     return coloured / find_spread(coloured)
 

@@ -11,11 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from exoplanets.lightcurves.clock import find_cadences
-from exoplanets.lightcurves.equalise import SHORTEST, equalise_table
-from exoplanets.stars import CADENCE_DAYS
+from exoplanets.lightcurves.equalise import equalise_table
+from exoplanets.stars import CADENCE_DAYS, EXPOSURE_SECONDS, SHORTEST
 
 SCATTER_WINDOW = 73  # cadences (36 h), blocks whose median is taken out before the scatter
-PHOTONS = 1625.0  # s of light per cadence: 270 frames of 6.02 s
 BLOCK = 128  # light curves equalised at a time
 EXPOSURES = 5  # times at which a dip is taken within a cadence, and averaged
 SUN_LIKE = 0.075  # days, of a transit of a Sun-like star over the cube root of the period, days
@@ -86,7 +85,7 @@ def estimate_level(flux):
     """
     steps = np.diff(flux)
     noise = 1.4826 * np.median(np.abs(steps)) / np.sqrt(2)
-    return PHOTONS * noise**2
+    return EXPOSURE_SECONDS * noise**2
 
 
 # ------------------------------------------------------------------------------------- shapes

@@ -26,7 +26,7 @@ from scipy.ndimage import uniform_filter1d
 from scipy.special import pdtrc
 from threadpoolctl import threadpool_limits
 
-from exoplanets.lightcurves.detrend import even_out, find_spread, map_blocks
+from exoplanets.lightcurves.detrend import even_out, find_spread, map_blocks, map_rows
 
 FEWEST_STARS = 50  # of fewer, what is shared cannot be told from what each star does
 MOST_MODES = 64
@@ -98,11 +98,19 @@ def find_shared(curves, modes):
     """The part of each light curve that the modes explain; both are as in `learn_modes`."""
     modes = modes.astype(curves.dtype)
     clipped = curves.clip(-CLIP, CLIP)
-    fitted = clipped @ modes.T
+    fitted = multiply_rows(clipped, modes.T)
     for _ in range(FITS):
-        shared = fitted @ modes
-        fitted = fitted + clip_rest(curves - shared) @ modes.T
-    return find_evidence(clipped, fitted, modes) * (fitted @ modes)
+        shared = multiply_rows(fitted, modes)
+        fitted = fitted + multiply_rows(clip_rest(curves - shared), modes.T)
+    return find_evidence(clipped, fitted, modes) * multiply_rows(fitted, modes)
+
+
+def multiply_rows(rows, matrix):
+    """`rows @ matrix`, each row by itself, so that no row changes the bits of another.
+
+    One product of matrices would be faster, and rounds a row as its place among the others has it.
+    """
+    return (rows[:, np.newaxis] @ matrix)[:, 0]
 
 
 def find_evidence(curves, fitted, modes):
@@ -113,10 +121,10 @@ def find_evidence(curves, fitted, modes):
     over frequencies of the star's power times that of the modes.
     """
     n = next_fast_len(curves.shape[1], real=True)
-    power = np.abs(rfft(curves, n, axis=1)) ** 2
+    power = np.abs(map_rows(lambda rows: rfft(rows, n, axis=1), curves)) ** 2
     of_modes = np.sum(np.abs(rfft(modes, n, axis=1)) ** 2, axis=0)
     both_signs = np.where(2 * np.arange(len(of_modes)) % n == 0, 1, 2)
-    by_chance = power @ (both_signs * of_modes) / n**2
+    by_chance = multiply_rows(power, (both_signs * of_modes)[:, np.newaxis])[:, 0] / n**2
     explained = np.einsum("ij,ij->i", fitted, fitted)
     return np.clip(explained / np.maximum(by_chance, 1e-100) - 1, 0, 1)[:, np.newaxis]
 
@@ -124,9 +132,11 @@ def find_evidence(curves, fitted, modes):
 def find_shared_scatter(rests):
     """Scatter over stars of each cadence, over its median: above 1 where a cadence is bad for all.
 
-    From the rests that the modes leave of many stars, robust standard deviation 1.
+    From the rests that the modes leave of many stars, robust standard deviation 1. At each cadence
+    the star that is farthest out does not count: no single star makes a cadence bad for all others.
     """
-    scatter = np.sqrt(np.mean(rests.clip(-CLIP_SCATTER, CLIP_SCATTER) ** 2, axis=0))
+    squares = rests.clip(-CLIP_SCATTER, CLIP_SCATTER) ** 2
+    scatter = np.sqrt(squares.sum(axis=0) - squares.max(axis=0))
     return (scatter / np.median(scatter)).astype(np.float32)
 
 

@@ -1,20 +1,19 @@
-"""The stars made ready once for steps 2 and 3: on true time, equalised, judged by the outlier rule.
+"""The stars made ready once for steps 2 and 3: on true time, and equalised.
 
 Step 2 computes, step 3 takes what step 2 kept in `equalised.npz`, if it belongs to the same stars
 and to this version of the code.
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from exoplanets.dependencies import digest_code
 from exoplanets.files import DataError, say
 from exoplanets.lightcurves.campaign import Campaign, learn_campaign
 from exoplanets.lightcurves.clock import Alignment, Clock, find_clock
 from exoplanets.lightcurves.equalise import equalise_table
-from exoplanets.lightcurves.outliers import OutlierRule
 from exoplanets.sources.copies import read_copy, write_copy
 from exoplanets.stars import TABLES, Stars
 
@@ -27,31 +26,19 @@ class Prepared:
     """Stars that can be used, ready for the audit and the split."""
 
     stars: Stars  # with `curves`, in the order of the files
-    is_outlier: np.ndarray  # (n_stars,), bool: training stars that `rule` flags
-    rule: OutlierRule
     campaign: Campaign  # learnt on the training table, without its labels
     clock: Clock  # what tells that its time is the true one
     left_out: list  # of str: the stars that cannot be used, and why
 
     def describe(self):
-        """Lines for the console: the clock, what was left out, and the outliers by name."""
-        n_stars = int(np.sum(self.stars.table == "train"))
+        """Lines for the console: the clock, and what was left out."""
         n_crowded = np.count_nonzero(self.campaign.missing & ~self.clock.missing)
-        outliers = self.stars.select(self.is_outlier)
         return [
             describe_clock(self.clock),
             f"equalised: {len(self.stars)} stars, {self.stars.curves.shape[1]} cadences each, "
             f"{len(self.campaign.modes)} modes that all stars share taken out, and {n_crowded} "
             "cadences at which many stars dim or brighten at once",
             *(f"  left out: {line}" for line in self.left_out),
-            f"outlier stars (at least {self.rule.min_cadences} values more than "
-            f"{self.rule.sigmas:g} standard deviations from their cadence's mean over stars): "
-            f"{len(outliers)}",
-            *(
-                f"  {name} ({'host' if is_host else 'non-host'})"
-                for name, is_host in zip(outliers.names, outliers.is_host, strict=True)
-            ),
-            f"  {self.rule.describe_reach(n_stars)}",
         ]
 
 
@@ -70,63 +57,36 @@ def describe_clock(clock):
     )
 
 
-def prepare(stars, provenance, data_dir, sigmas=None, min_cadences=None, *, decide=False):
-    """Equalise all stars and find the outliers among the training stars, or read what was kept.
+def prepare(stars, provenance, data_dir):
+    """Equalise all stars, or read what an earlier step kept: a `Prepared`.
 
-    Stars and provenance are those of both tables (see `kaggle.load`); the result, `Prepared`, is
-    kept in `data_dir` for later steps. Of the `OutlierRule`, what is None is as it was kept, or
-    else the published study's; with `decide` this rule is kept even if another was kept before.
-    DataError if one class has no star that can be used.
+    Stars and provenance are those of both tables (see `kaggle.load`); the result is kept in
+    `data_dir` for later steps. DataError if one class has no star that can be used.
     """
     path = Path(data_dir) / FILE
-    key = _digest_inputs(provenance)
-    arrays, note = read_copy(path, lambda note: note["key"] == key)
-    kept_rule = None
-    if arrays is None:
+    identity = [digest_code(__file__), *(provenance[name]["sha256"] for name in TABLES)]
+    found = read_copy(path, identity, lambda *content: _unpack(stars, *content))
+    if found is None:
         say(f"equalising {len(stars)} stars ...")
         arrays, left_out = _equalise(stars)
-        note = {"key": key, "left_out": left_out}
-    else:
-        say(f"taking the equalised stars from '{path}'")
-        kept_rule = OutlierRule(*note["rule"])
-    is_usable = np.isin(np.arange(len(stars)), arrays["rows"])
-    usable = stars.select(is_usable).replace(curves=arrays["curves"])
-    _check_classes(usable, note["left_out"])
-
-    asked = {"sigmas": sigmas, "min_cadences": min_cadences}
-    asked = {name: value for name, value in asked.items() if value is not None}
-    rule = (kept_rule or OutlierRule())._replace(**asked)
-    if rule != kept_rule:
-        train = usable.table == "train"
-        arrays["is_outlier"] = np.zeros(len(usable), bool)
-        arrays["is_outlier"][train] = rule.find(usable.flux[train])
-        if decide or kept_rule is None:
-            try:
-                write_copy(path, arrays, {**note, "rule": rule})
-            except OSError as error:  # a read-only or full directory
-                say(f"'{path}' cannot be kept for the next step ({error.strerror or error})")
-        else:
-            say("the outlier rule asked for differs from that of step 2")
-    campaign, clock = _unpack(arrays)
-    return Prepared(usable, arrays["is_outlier"], rule, campaign, clock, note["left_out"])
-
-
-def _digest_inputs(provenance):
-    """What the result depends on: the content of both tables, and the code of this layer."""
-    content = [provenance[name]["sha256"].encode() for name in TABLES]
-    content += [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
-    return hashlib.sha256(b"".join(content)).hexdigest()
+        note = {"identity": identity, "left_out": left_out}
+        write_copy(path, arrays, note)
+        return _unpack(stars, arrays, note)
+    say(f"taking the equalised stars from '{path}'")
+    return found
 
 
 def _equalise(stars):
     """Arrays of the stars that can be used (`curves`, `rows`, `_pack`), and why others cannot."""
     share = np.mean(np.isnan(stars.flux), axis=1)
+    is_whole = share <= MOSTLY_MISSING
+    names = stars.names
     reasons = {
-        int(row): f"{share[row]:.0%} of its values are missing"
-        for row in np.flatnonzero(share > MOSTLY_MISSING)
+        int(row): f"{names[row]}: {share[row]:.0%} of its values are missing"
+        for row in np.flatnonzero(~is_whole)
     }
-    whole = np.flatnonzero(share <= MOSTLY_MISSING)
-    chosen = stars.select(share <= MOSTLY_MISSING)
+    chosen, whole = stars.select(is_whole), np.flatnonzero(is_whole)
+    _check_classes(chosen, reasons)
     train = chosen.flux[: np.sum(chosen.table == "train")]  # it comes first
     try:
         clock = find_clock(train)
@@ -134,9 +94,9 @@ def _equalise(stars):
         curves, rows, dropped = equalise_table(chosen.flux, campaign)
     except ValueError as error:  # the light curves are too short
         raise DataError(str(error)) from error
-    reasons |= {int(whole[row]): reason for row, reason in dropped}
-    names = stars.names
-    left_out = [f"{names[row]}: {reasons[row]}" for row in sorted(reasons)]
+    reasons |= {int(whole[row]): f"{names[whole[row]]}: {reason}" for row, reason in dropped}
+    _check_classes(chosen.select(rows), reasons)
+    left_out = [reasons[row] for row in sorted(reasons)]
     return {"curves": curves, "rows": whole[rows], **_pack(campaign, clock)}, left_out
 
 
@@ -150,25 +110,44 @@ def _pack(campaign, clock):
     return arrays
 
 
-def _unpack(arrays):
-    """What `_pack` packed."""
+def _unpack(stars, arrays, note):
+    """What `_equalise` found of some stars: a `Prepared`; an error if that cannot be right."""
 
     def take(prefix):
         names = [name for name in arrays if name.startswith(prefix)]
         return {name.removeprefix(prefix): arrays[name] for name in names}
 
+    rows, curves = arrays["rows"], arrays["curves"]
     campaign, alignment = Campaign.from_arrays(take("campaign_")), take("alignment_")
-    rows = (int(n) for n in arrays["clock_rows"])
+    n_cadences = stars.flux.shape[1]
+    if campaign.n_cadences != n_cadences or curves.shape != (len(rows), n_cadences):
+        raise ValueError("curves of another length")
+    if curves.dtype != np.float32 or not np.isfinite(curves).all():
+        raise ValueError("curves that are no numbers")
+    if not (np.diff(rows) > 0).all() or not all(isinstance(line, str) for line in note["left_out"]):
+        raise ValueError("rows in another order")
+    n_filled, n_agreeing = map(int, arrays["clock_rows"])
+    missing = arrays["clock_missing"]
+    if missing.shape != (n_cadences,) or missing.dtype != bool:
+        raise ValueError("a clock of another length")
     alignment = Alignment(**alignment) if alignment else None
-    return campaign, Clock(campaign.lost, arrays["clock_missing"], *rows, alignment)
+    if alignment and (alignment.profiles.shape != (3, n_cadences) or alignment.by_clock.ndim != 1):
+        raise ValueError("profiles of another length")
+    usable = stars.select(np.isin(np.arange(len(stars)), rows)).replace(curves=curves)
+    return Prepared(
+        usable,
+        campaign,
+        Clock(campaign.lost, missing, n_filled, n_agreeing, alignment),
+        note["left_out"],
+    )
 
 
-def _check_classes(stars, left_out):
-    """Refuse tables of which a class has no star that can be used."""
+def _check_classes(stars, reasons):
+    """Refuse tables of which a class has no star that can be used; `reasons` say why, by row."""
     for table in TABLES:
         for label, name in ((True, "host"), (False, "non-host")):
             if not np.any((stars.table == table) & (stars.is_host == label)):
                 raise DataError(
                     f"no {name} of the {table} table can be used; the first star left out is "
-                    f"{left_out[0]}"
+                    f"{reasons[min(reasons)]}"
                 )

@@ -7,19 +7,18 @@ import re
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from exoplanets.files import DataError, atomic_write, one_line
+from exoplanets.dependencies import digest_code
+from exoplanets.files import DataError, atomic_write, one_line, open_file
 from exoplanets.lightcurves.campaign import Campaign
 from exoplanets.lightcurves.clock import find_cadences
 from exoplanets.lightcurves.equalise import spread_order
 from exoplanets.lightcurves.gaps import fill_gaps
-from exoplanets.lightcurves.resampling import balance
 from exoplanets.sources.copies import find_digest
 from exoplanets.stars import LIGHT_CURVES, SPLITS, Stars, describe
 
 SPLIT_FILE = "preprocessed_data.pkl"
-LAYOUT = 3  # raised whenever the pickle's layout changes
 VALIDATION_SHARE = 0.2
-PARTS = (*LIGHT_CURVES, "campaign", "stars")  # of the pickle that hold arrays
+PARTS = (*LIGHT_CURVES, "flux", "campaign")  # of the pickle that hold arrays
 DTYPES = ("f4", "f8", "i1", "i4", "i8", "b1")  # what an array passed on may hold, beside text
 TABLE_OF = {"train": "train", "validation": "train", "test": "test"}  # of each of `SPLITS`
 
@@ -59,20 +58,13 @@ def split_stars(stars, is_outlier, seed):
     return stars.replace(flux=stars.flux.astype(np.float32)).select(order).replace(split=names)
 
 
-def make_distributed(stars, seed):
-    """The view `distributed`: flux as distributed, gaps filled, the train part balanced.
+def make_distributed(stars):
+    """The view `distributed` of stars that were split: flux as distributed, gaps filled.
 
     A dict: per split `x_*`, float32, e-/s; `y_*`, int8, 1 for a host; `row_*`, int64, row in the
-    star's file, -1 for a host that SMOTE made. Also returns what the balancing did not do, and why,
-    a list of str.
+    star's file. As in the study, the stars of a split stand as in the file.
     """
-    # As in the study: within a split, the stars stand as in the file.
-    view = _make_view(stars, fill_gaps(stars.flux), np.argsort(stars.row))
-    view["x_train"], view["y_train"], source, notes = balance(
-        view["x_train"], view["y_train"], seed
-    )
-    view["row_train"] = np.where(source >= 0, view["row_train"][source], -1)
-    return view, notes
+    return _make_view(stars, fill_gaps(stars.flux), np.argsort(stars.row))
 
 
 def _make_view(stars, x, order):
@@ -90,15 +82,19 @@ def to_stars(split, kind):
     "equalised": flux as distributed (float32, NaN where missing), with `cadence` and `curves`.
     "distributed": `flux` is the view's, gaps filled and the train part balanced.
     """
-    parts = [[split[kind][f"{part}_{name}"] for name in SPLITS] for part in ("x", "y", "row")]
-    x, y, row = map(np.concatenate, parts)
-    if kind == "equalised":
-        campaign = Campaign.from_arrays(split["campaign"])
-        cadence = find_cadences(split["stars"]["flux"], campaign)
-        return Stars(**split["stars"], cadence=cadence, curves=x)
-    lengths = [len(part) for part in parts[1]]
-    table = np.repeat(list(TABLE_OF.values()), lengths)
-    return Stars(table, row, is_host=y == 1, flux=x, split=np.repeat(SPLITS, lengths))
+    x, y, row = ([split[kind][f"{part}_{name}"] for name in SPLITS] for part in ("x", "y", "row"))
+    lengths = [len(part) for part in y]
+    stars = Stars(
+        table=np.repeat([TABLE_OF[name] for name in SPLITS], lengths),
+        row=np.concatenate(row),
+        is_host=np.concatenate(y) == 1,
+        flux=np.concatenate(x if kind == "distributed" else [split["flux"][n] for n in SPLITS]),
+        split=np.repeat(SPLITS, lengths),
+    )
+    if kind == "distributed":
+        return stars
+    cadence = find_cadences(stars.flux, Campaign.from_arrays(split["campaign"]))
+    return stars.replace(cadence=cadence, curves=np.concatenate(x))
 
 
 # -------------------------------------------------------------------------------- the pickle
@@ -134,15 +130,14 @@ def save_split(path, provenance, settings, campaign, stars, distributed):
     """Pickle what step 4 needs; `load_split` says what that is."""
     # Through JSON, and as views: the same content always gives the same bytes, whatever is shared.
     provenance, settings = json.loads(json.dumps([provenance, settings]))
-    names = ("table", "row", "is_host", "split", "flux")
     split = {
-        "layout": LAYOUT,
+        "code": digest_code(__file__),
         "provenance": provenance,
         "settings": settings,
         "distributed": distributed,
         "equalised": _make_view(stars, stars.curves, np.arange(len(stars))),
+        "flux": {name: stars.flux[stars.split == name] for name in SPLITS},
         "campaign": campaign.to_arrays(),
-        "stars": {name: getattr(stars, name) for name in names},
     }
     for part in PARTS:
         split[part] = {name: np.asarray(a, order="C").view() for name, a in split[part].items()}
@@ -160,15 +155,16 @@ def _find_digest(split):
 def load_split(path):
     """Load and check what step 3 passes on: a dict.
 
-    `layout`; `provenance` of the tables; `settings` of step 3; the views `distributed` (see
-    `make_distributed`) and `equalised`, the same of the equalised curves, none resampled;
-    `campaign`, the arrays of a `Campaign`; and `stars`: `table`, `row`, `is_host`, `split` and
-    `flux` (float32, NaN where missing) of every star, in the order of `equalised`. DataError if the
-    file is missing, damaged, of another layout, or holds anything but that.
+    `code`, the digest of the code that made it; `provenance` of the tables; `settings` of step 3;
+    the views `distributed` (see `make_distributed`; its train part is balanced, the row of a host
+    that SMOTE made is -1) and `equalised`, the same of the equalised curves, none resampled;
+    `flux`, per split the flux as distributed of the stars of `equalised`, in their order (float32,
+    NaN where missing); and `campaign`, the arrays of a `Campaign`. DataError if the file is
+    missing, damaged, made by other code, or holds anything but that.
     """
     again = "run `python data_preprocessing.py` first"
     try:
-        with open(path, "rb") as stream:
+        with open_file(path) as stream:
             split = _PlainUnpickler(stream).load()
     except FileNotFoundError:
         raise DataError(f"'{path}' is missing: {again}") from None
@@ -177,8 +173,8 @@ def load_split(path):
     except Exception as error:  # a damaged pickle can raise almost anything
         reason = one_line(error, 120)
         raise DataError(f"'{path}' is not this project's pickle ({reason}): {again}") from error
-    if not isinstance(split, dict) or split.get("layout") != LAYOUT:
-        raise DataError(f"'{path}' has another layout than this version's: {again}")
+    if not isinstance(split, dict) or split.get("code") != digest_code(__file__):
+        raise DataError(f"'{path}' was not made by this version of the code: {again}")
     try:
         problem = next(_find_problems(split), None)
     except Exception as error:  # another type, a missing name: whatever the content makes of this
@@ -209,13 +205,15 @@ def _find_problems(split):
                 yield f"{kind}: {name} stars of one class only"
     if Campaign.from_arrays(split["campaign"]).n_cadences != width:
         yield "the campaign is of another length than the curves"
-    stars, view = split["stars"], split["equalised"]
-    if stars["flux"].dtype != np.float32 or np.isinf(stars["flux"]).any():
-        yield "an infinite flux"
     for name in SPLITS:
-        mine = stars["split"] == name
-        if not (stars["table"][mine] == TABLE_OF[name]).all():
-            yield f"{name} stars of another table"
-        same = np.array_equal(stars["row"][mine], view[f"row_{name}"])
-        if not same or not np.array_equal(stars["is_host"][mine], view[f"y_{name}"] == 1):
+        flux = split["flux"][name]
+        if flux.dtype != np.float32 or flux.shape != split["equalised"][f"x_{name}"].shape:
+            yield f"{name} flux of another shape"
+        if np.isinf(flux).any():
+            yield "an infinite flux"
+        # The same stars, with the same labels, but for the hosts that SMOTE made.
+        numbers = [
+            2 * split[kind][f"row_{name}"] + split[kind][f"y_{name}"] for kind in LIGHT_CURVES
+        ]
+        if not np.isin(numbers[0][split["distributed"][f"row_{name}"] >= 0], numbers[1]).all():
             yield f"{name} stars differ between the views"

@@ -13,10 +13,10 @@ import numpy as np
 
 from exoplanets.files import DataError, atomic_write
 from exoplanets.lightcurves.detrend import find_spread, find_trend
-from exoplanets.lightcurves.equalise import LONGEST, LONGEST_GAP, SHORTEST
+from exoplanets.lightcurves.equalise import LONGEST, LONGEST_GAP
 from exoplanets.lightcurves.gaps import fill_gaps
 from exoplanets.lightcurves.modes import FEWEST_STARS, find_shared, learn_shared
-from exoplanets.stars import CADENCE_DAYS
+from exoplanets.stars import CADENCE_DAYS, SHORTEST
 
 CLOCKS = ("cadence numbers", "times")  # in order of preference
 MOST_STARS = 2000  # that modes are learnt from; more would carry little more

@@ -41,6 +41,7 @@ from exoplanets.scoring.samples import Samples, Unreadable, find_target
 from exoplanets.scoring.text import find_archive_star, read_text
 from exoplanets.sources.formats import TABLE_FORMATS, find_suffix, read_table
 from exoplanets.sources.table import LARGEST_FLUX, LONGEST_LINE, is_table, open_bytes
+from exoplanets.stars import SHORTEST
 
 STAR_FORMATS = {  # suffix: function that yields the `Samples` of a file
     **dict.fromkeys((".csv", ".txt", ".dat", ".tsv", ".tbl", ".ecsv"), read_text),
@@ -50,7 +51,6 @@ STAR_FORMATS = {  # suffix: function that yields the `Samples` of a file
 # Formats that come in several files a star: functions that tell the star of a file, or None.
 STAR_OF_FILE = {".fits": find_star, ".fit": find_star, ".tbl": find_archive_star}
 
-SHORTEST = 500  # cadences that are not missing, about 10 days
 COLUMNS_ONLY = "since the first column"  # time system of a row in the Kaggle schema
 MOST_CHARACTERS = 240  # of a reason: one line
 MAGNITUDES = (3, 25)  # of stars that have light curves
@@ -254,7 +254,7 @@ def _begins_table(path):
 def _read_table_rows(path):
     """Samples of the rows of a table in the Kaggle schema."""
     name = _show_name(path)
-    for block in read_table(path, fewest=SHORTEST):
+    for block in read_table(path):
         for i, flux in enumerate(block.flux):
             row = block.start + i
             if i in block.problems:

@@ -9,39 +9,45 @@ import json
 
 import numpy as np
 
-from exoplanets.files import atomic_write, say
+from exoplanets.files import atomic_write, open_file, say
 
 NOTE = "note"  # name of the array of bytes that holds the JSON
 
 
 def write_copy(path, arrays, note):
-    """Write a dict of arrays and a JSON-ready note on what they are, at once or not at all."""
+    """Write a dict of arrays and a JSON-ready note on what they are, at once or not at all.
+
+    A folder that is full or cannot be written to costs the copy, and nothing else: that is said.
+    """
     arrays = {name: np.asarray(array) for name, array in arrays.items()}
     text = json.dumps({**note, "sha256": find_digest(arrays)})
-    with atomic_write(path) as temporary:
-        np.savez(temporary, **arrays, **{NOTE: np.frombuffer(text.encode(), np.uint8)})
+    try:
+        with atomic_write(path) as temporary:
+            np.savez(temporary, **arrays, **{NOTE: np.frombuffer(text.encode(), np.uint8)})
+    except OSError as error:
+        say(f"'{path}' cannot be kept for the next step ({error.strerror or error})")
 
 
-def read_copy(path, fits):
-    """Read the arrays and the note that `write_copy` wrote.
+def read_copy(path, identity, unpack):
+    """What `unpack` makes of the arrays and the note that `write_copy` wrote; None without a copy.
 
-    `fits` tells from the note whether this copy is wanted; the arrays are read only then. Both are
-    None if there is no such copy, it does not fit, or it is damaged; the last is said.
+    The copy is taken if `identity` is in its note. `unpack` raises any error if the content cannot
+    be right; such a copy, or a damaged one, is not taken, and that is said.
     """
     try:
-        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as stored:
+        with open_file(path) as stream, np.load(stream, allow_pickle=False) as stored:
             note = json.loads(stored[NOTE].tobytes())
-            if not fits(note):
-                return None, None
+            if note["identity"] != identity:
+                return None
             arrays = {name: stored[name] for name in stored.files if name != NOTE}
         if find_digest(arrays) != note["sha256"]:
             raise ValueError("its content changed")
+        return unpack(arrays, note)
     except FileNotFoundError:
-        return None, None
+        return None
     except Exception:  # a damaged file can raise almost anything
         say(f"'{path}' is damaged, or not of this project: not used, made anew")
-        return None, None
-    return arrays, note
+        return None
 
 
 def find_digest(arrays, text=""):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from exoplanets.files import DataError
 from exoplanets.sources import table
+from exoplanets.stars import SHORTEST
 
 # Ending of a file's name, without that of its compression, to the reader of its bytes.
 TABLE_FORMATS = {".csv": table.read_csv}
@@ -20,7 +21,7 @@ def find_suffix(path):
     return Path(path.stem).suffix if path.suffix in COMPRESSIONS else path.suffix
 
 
-def read_table(path, member=None, digest=None, fewest=table.FEWEST_CADENCES):
+def read_table(path, member=None, digest=None, fewest=SHORTEST):
     """Yield the `table.RowBlock`s of a file of any of `TABLE_FORMATS`.
 
     `member` is the table's name in a zip archive; see `table.open_bytes`. A `digest` of hashlib is

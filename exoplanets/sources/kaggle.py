@@ -30,10 +30,12 @@ from pathlib import Path
 
 import numpy as np
 
-from exoplanets.files import DataError, atomic_write, one_line, say
+from exoplanets.dependencies import digest_code
+from exoplanets.files import DataError, atomic_write, one_line, read_json, say
 from exoplanets.sources.copies import read_copy, write_copy
 from exoplanets.sources.formats import COMPRESSIONS, TABLE_FORMATS, read_table
-from exoplanets.stars import HOST, NON_HOST, SIMULATED_SEED, TABLES, Stars
+from exoplanets.sources.table import LARGEST_FLUX
+from exoplanets.stars import HOST, NON_HOST, SIMULATED_SEED, TABLES, Stars, describe
 
 KAGGLE_HANDLE = "keplersmachines/kepler-labelled-time-series-data"
 KAGGLE_SHA256 = {
@@ -41,9 +43,6 @@ KAGGLE_SHA256 = {
     "exoTest.csv": "0b9f9aabcaf4058fd38d99431e61e29eeb031d5073c3b74f6139a917356bd163",
 }
 LONGEST = 600.0  # seconds of a download (55 MB: 90 kB/s), after which it is given up
-PACKAGE = Path(__file__).resolve().parents[1]
-RECIPE = [PACKAGE / name for name in ("sources/survey.py", "sources/sky.py", "transits.py")]
-COPY_LAYOUT = 2  # raised whenever what the copies hold changes
 STEP_1 = "`python data_visualization.py`"
 # The download is a process of its own, so that it can be ended.
 DOWNLOAD = """
@@ -114,7 +113,7 @@ def _read_source(data_dir):
     if not path.exists():
         return None
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-        source = json.loads(path.read_text())["source"]
+        source = read_json(path)["source"]
         if source in ("kaggle", "user", "simulated"):
             return source
     raise DataError(f"'{path}' is damaged: run {STEP_1} again")
@@ -141,21 +140,19 @@ def find_tables(data_dir):
 
 def _load_files(data_dir, files):
     """The stars of both files, from their copy as arrays if the files have not changed."""
-    identity = [COPY_LAYOUT]
+    identity = [digest_code(__file__)]
     for path, _ in files.values():
         stat = path.stat()
         # ctime cannot be set by hand: it tells a changed file even if size and mtime were kept.
         identity += [path.name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
     copy = data_dir / "parsed.npz"
-    arrays, note = read_copy(copy, lambda note: note["identity"] == identity)
-    if arrays is None:
+    found = read_copy(copy, identity, _make_stars)
+    if found is None:
         arrays, provenance = _parse(files)
         note = {"identity": identity, "provenance": provenance}
-        try:
-            write_copy(copy, arrays, note)
-        except OSError as error:  # a read-only or full directory: slower next time, nothing else
-            say(f"no copy of the tables was kept in '{data_dir}' ({error.strerror or error})")
-    return _make_stars(arrays, note["provenance"])
+        found = _make_stars(arrays, note)
+        write_copy(copy, arrays, note)
+    return found
 
 
 def _parse(files):
@@ -218,14 +215,22 @@ def _read_labelled(path, member, digest):
         raise DataError(f"'{path}' {error}") from error
 
 
-def _make_stars(arrays, provenance):
-    """The stars of both tables."""
+def _make_stars(arrays, note):
+    """The stars of both tables, and their provenance; ValueError if the arrays hold none."""
+    provenance, flux, is_host = note["provenance"], arrays["flux"], arrays["is_host"]
     counts = [provenance[name]["n_stars"] for name in TABLES]
+    shape = sum(counts), provenance["train"]["n_cadences"]
+    if (flux.shape, flux.dtype.kind, is_host.shape, is_host.dtype) != (shape, "f", shape[:1], bool):
+        raise ValueError(f"no table of the shape {shape}")
+    extremes = np.fmin.reduce(flux, axis=None), np.fmax.reduce(flux, axis=None)
+    if np.any(np.abs(extremes) > LARGEST_FLUX):
+        raise ValueError("a flux that no star can have")
+    describe(provenance)
     return Stars(
         table=np.repeat(list(TABLES), counts),
         row=np.concatenate([np.arange(count) for count in counts]),
-        is_host=arrays["is_host"],
-        flux=arrays["flux"],
+        is_host=is_host,
+        flux=flux,
     ), provenance
 
 
@@ -265,10 +270,9 @@ def _run_download(folder):
 # ---------------------------------------------------------------------- the simulated survey
 def _load_simulated(data_dir):
     """The simulated survey, from its copy in the data directory or made now."""
-    recipe = hashlib.sha256(b"".join(path.read_bytes() for path in RECIPE)).hexdigest()
-    copy = data_dir / "simulated.npz"
-    arrays, note = read_copy(copy, lambda note: note["recipe"] == recipe)
-    if arrays is None:
+    identity, copy = digest_code(__file__), data_dir / "simulated.npz"
+    found = read_copy(copy, identity, _make_stars)
+    if found is None:
         from exoplanets.sources import survey  # here: real stars need not wait for its imports
 
         say(f"simulating the survey (seed {SIMULATED_SEED}), once: about 20 s ...")
@@ -278,6 +282,7 @@ def _load_simulated(data_dir):
             for name, (flux, labels) in zip(TABLES, (made[:2], made[2:4]), strict=True)
         }
         arrays, provenance = _join(tables)
-        note = {"recipe": recipe, "provenance": {"source": "simulated", **provenance}}
+        note = {"identity": identity, "provenance": {"source": "simulated", **provenance}}
+        found = _make_stars(arrays, note)
         write_copy(copy, arrays, note)
-    return _make_stars(arrays, note["provenance"])
+    return found

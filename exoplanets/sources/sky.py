@@ -19,11 +19,10 @@ import numpy as np
 from scipy import ndimage, signal
 from scipy.stats import zscore
 
-from exoplanets.stars import CADENCE_DAYS
+from exoplanets.stars import CADENCE_DAYS, EXPOSURE_SECONDS
 from exoplanets.transits import draw_lognormal, draw_planet, transit_duration, transit_flux
 
 # Photometry [1]_: relative values are per cadence.
-EXPOSURE_SECONDS = 1625.0  # of light per cadence: 270 frames of 6.02 s
 FLUX_AT_KP_12 = 1.74e5  # e-/s
 APERTURE_NOISE = 3.5  # e-/s: read noise and sky of about ten pixels
 JITTER = 4e-5  # relative: motion over pixels of unequal sensitivity

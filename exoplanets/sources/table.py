@@ -25,8 +25,8 @@ import numpy as np
 import pandas as pd
 
 from exoplanets.files import DataError, one_line
+from exoplanets.stars import SHORTEST
 
-FEWEST_CADENCES = 64  # fewer hold no transit, and no network of this repository accepts them
 LARGEST_FLUX = 1e15  # e-/s; no star gives as much, and its square still fits float32
 BLOCK_BYTES = 1 << 21  # read at a time: about 50 stars of 3197 cadences
 LONGEST_LINE = 1 << 24  # bytes: no row is longer, binary junk is
@@ -115,7 +115,7 @@ def is_table(first_line):
     return False
 
 
-def read_csv(stream, fewest=FEWEST_CADENCES):
+def read_csv(stream, fewest=SHORTEST):
     """Yield the `RowBlock`s of a table: of a binary stream of the CSV, uncompressed.
 
     DataError if it is no table of this schema, has no rows, or fewer flux columns than `fewest`.
@@ -223,9 +223,10 @@ def _describe_text(line, names):
     while high - low > 1:
         middle = (low + high) // 2
         try:
-            _read_cells(cells[low:middle])
+            _read_cells([b"0", *cells[low:middle]])  # after a number True and False are text
             low = middle
         except ValueError:
             high = middle
     text = cells[low].decode("latin-1")[:40]
-    return f"has text in {names[low]}: {text!a} is not a number"
+    known = "; hosts are labelled 2, non-hosts 1" if names[low] == "LABEL" else ""
+    return f"has text in {names[low]}: {text!a} is not a number{known}"

@@ -147,7 +147,7 @@ def read_tables(folder):
 def read_prepared(folder):
     """The equalised stars; that they are not the kept ones is said, and they are the same."""
     prepared = prepare(*kaggle.load(folder), folder)
-    return find_digest({"curves": prepared.stars.curves, "outlier": prepared.is_outlier}), ""
+    return find_digest({"curves": prepared.stars.curves}), ""
 
 
 def read_split(folder):
@@ -198,8 +198,8 @@ def make_subjects(folder):
         (folder / file).write_text("\n".join(rows) + "\n")
     labelled, provenance = kaggle.load(folder, first_step=True)
     ready = prepare(labelled, provenance, folder)
-    split = split_stars(ready.stars, ready.is_outlier, 0)
-    distributed, _ = make_distributed(split, 0)
+    split = split_stars(ready.stars, np.zeros(len(ready.stars), bool), 0)
+    distributed = make_distributed(split)
     path = folder / SPLIT_FILE
     save_split(path, provenance, {"seed": 0}, ready.campaign, split, distributed)
     time = np.arange(640) * CADENCE_DAYS

@@ -1,6 +1,9 @@
-"""Print the files that scripts need, for `make`: only their change runs a stage again.
+"""What a result of some code depends on: all files of the library that the code imports.
 
-    python3 -m exoplanets.commands.dependencies data_analysis.py cnn_classifier.py
+What is kept for the next run says from which code it comes (`digest_code`), and is made anew when
+that changed. `make` asks for the files themselves:
+
+    python3 -m exoplanets.dependencies data_analysis.py cnn_classifier.py
 
 Each is printed as `data_analysis.py:exoplanets/stars.py`. Nothing but Python itself is needed:
 `make` asks before any package is installed.
@@ -8,10 +11,11 @@ Each is printed as `data_analysis.py:exoplanets/stars.py`. Nothing but Python it
 
 import ast
 import functools
+import hashlib
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 READ = {  # files that are no code, and who reads them
     "exoplanets/figures/house.mplstyle": "exoplanets/figures/style.py",
     "exoplanets/figures/templates/*": "exoplanets/figures/page.py",
@@ -42,6 +46,16 @@ def find_dependencies(script):
         if ROOT / reader in seen:
             seen |= set(ROOT.glob(files))
     return sorted(file.relative_to(ROOT).as_posix() for file in seen - {ROOT / script})
+
+
+@functools.cache
+def digest_code(module):
+    """SHA-256 of a module (its path) and of every file of the library that it imports."""
+    names = [Path(module).resolve().relative_to(ROOT).as_posix()]
+    digest = hashlib.sha256()
+    for name in names + find_dependencies(names[0]):
+        digest.update(f"{name} ".encode() + (ROOT / name).read_bytes())
+    return digest.hexdigest()
 
 
 if __name__ == "__main__":
