@@ -10,10 +10,10 @@ import numpy as np
 
 from exoplanets.files import DataError
 
-# A value is impossible if it is farther from the median than both. A star a hundred times brighter
-# (a nova, a flare) is possible, and so is a flare of 10 times in a star that scatters by 1e-5.
+# A value is impossible if it is farther from the median than both. A flare of 10 times the flux is
+# possible, also in a star that scatters by 1e-5 and whose median was subtracted.
 FARTHEST_SPREAD = 1e6  # robust standard deviations
-FARTHEST_LEVEL = 1e3  # median fluxes
+FARTHEST_LEVEL = 100.0  # median fluxes
 # A flux that is this many times its scatter above 0 is never exactly 0.
 LEAST_LEVEL = 5.0
 SMALLEST, LARGEST = 1e-12, 1e12  # of a light curve's greatest flux; its square has to fit float32

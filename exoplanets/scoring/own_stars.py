@@ -34,6 +34,7 @@ from exoplanets.scoring.samples import (
 )
 
 MOST_CHARACTERS = 240  # of a reason: one line
+MOST_REPEATS = 0.5  # share of cadences with the flux of the one before
 LEAST_POSITIVE = 0.99  # of the flux, if nothing was subtracted from it
 
 
@@ -284,6 +285,12 @@ def _make_star(name, parts, n_unusable=0):
         )
     if values.min() == values.max():
         raise DataError(f"has the same flux, {values[0]:g}, at every cadence: fetch it again")
+    repeats = np.mean(values[1:] == values[:-1])
+    if repeats > MOST_REPEATS:
+        raise DataError(
+            f"has the flux of the cadence before at {repeats:.0%} of its cadences, so that its "
+            "noise cannot be measured: give it with more digits"
+        )
     level = np.median(values)
     positive = (values > 0).mean() >= LEAST_POSITIVE
     has_level = positive and level > np.median(np.abs(values - level))

@@ -31,6 +31,7 @@ from exoplanets.scoring import own_stars
 from exoplanets.scoring.depths import find_days, find_depths
 from exoplanets.scoring.own_campaign import OwnCampaign
 from exoplanets.scoring.own_stars import Unreadable
+from exoplanets.scoring.samples import COLUMNS_ONLY
 from exoplanets.scoring.score_file import MEASURED, make_text_cell
 from exoplanets.search import box
 from exoplanets.search.events import find_events
@@ -136,7 +137,7 @@ def give_time(star, network):
     has cadences is taken for one of its stars, and a note says so.
     """
     campaign = network.campaign
-    if campaign is None or star.time_system != own_stars.COLUMNS_ONLY:
+    if campaign is None or star.time_system != COLUMNS_ONLY:
         return star
     if len(star.flux) != campaign.n_cadences:
         return star
@@ -241,7 +242,7 @@ def count_used(star, prepared):
 
     Crowded ones count, gaps that were filled do not.
     """
-    measured = clock.find_measured(star.flux)
+    measured = clock.find_used(star.flux)
     if star.time_system == CAMPAIGN_TIME:  # its columns are not its cadences
         return np.count_nonzero(measured)
     return np.count_nonzero(measured & np.isfinite(prepared.curve))
