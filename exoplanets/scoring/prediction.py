@@ -134,13 +134,15 @@ def give_time(star, network):
     """A star with the times of its cadences, if it is a row of the table that taught the network.
 
     Rows of Kaggle's schema lost their times. A row with as many columns as the network's campaign
-    has cadences is taken for one of its stars, and a note says so.
+    has cadences is taken for one of its stars, and a note says so. Exact repeats in other rows of this
+    schema are gaps, as the training table has them.
     """
     campaign = network.campaign
-    if campaign is None or star.time_system != COLUMNS_ONLY:
+    if star.time_system != COLUMNS_ONLY:
         return star
-    if len(star.flux) != campaign.n_cadences:
-        return star
+    if campaign is None or len(star.flux) != campaign.n_cadences:
+        measured = clock.find_measured(star.flux)
+        return dataclasses.replace(star, flux=np.where(measured, star.flux, np.nan))
     time = clock.find_cadences(star.flux[np.newaxis], campaign)[0] * CADENCE_DAYS
     notes = (*star.notes, "on the clock of the network's campaign")
     return dataclasses.replace(star, time=time, time_system=CAMPAIGN_TIME, notes=notes)
