@@ -158,7 +158,8 @@ def _read_table(header, table, columns):
         zero = float(about["BJDREFI"]) + float(about.get("BJDREFF", 0))
         # All files of a mission get its zero, or those of one star would lie centuries apart.
         shift = zero - ZEROS.get(system, zero)
-        system = system if system in ZEROS else name_time_system(f"BJD - {zero:.10g}")
+        if system not in ZEROS:
+            system = name_time_system(f"BJD - {zero:.10g}") if zero else "BJD"
     elif columns.time_system != UNKNOWN_SYSTEM:
         system = columns.time_system
     if "PIXEL_QUALITY" in table.names:
@@ -217,16 +218,15 @@ def find_star(path):
 
 
 def _match(table):
-    """The `Columns` of a table. A corrected flux of TASOC or CDIPS that is empty is passed over."""
+    """The `Columns` of a table. An empty corrected flux of TASOC or CDIPS is passed over."""
     names = list(table.names)
-    while True:
+    columns = match_columns(names, table.columns.units)
+    while not columns.missing() and {"PIXEL_QUALITY", "TMID_BJD"} & {*names}:
+        if np.isfinite(table.read(columns.flux)).any():
+            break
+        names[columns.flux] = ""
         columns = match_columns(names, table.columns.units)
-        place = columns.flux
-        if columns.missing() or not PRODUCTS.keys() & {"PIXEL_QUALITY", "TMID_BJD"} & {*names}:
-            return columns
-        if np.isfinite(table.read(place)).any() or names[place].startswith(("IRM", "FLUX_RAW")):
-            return columns
-        names[place] = ""
+    return columns
 
 
 def _find_table(hdus, stream):

@@ -250,11 +250,12 @@ def _prepare(samples, file, magnitudes):
 
 def _join_parts(parts):
     """The joined `Curve` of a star's files, the parts that are in it, and notes with counts."""
-    systems = {part.samples.time_system: part.file for part in reversed(parts)}
-    if len(systems) > 1:
-        raise DataError(
-            f"has files with different times, {systems}: give each by itself, or with one zero"
-        )
+    files = {}  # by time system, one of them
+    for part in parts:
+        files.setdefault(part.samples.time_system, Path(part.file).name)
+    if len(files) > 1:
+        systems = ", ".join(f"{system} in '{file}'" for system, file in files.items())
+        raise DataError(f"has files with different times, {systems}: give them one zero")
     curve, used = join([part.curve for part in parts])
     kept = [parts[i].samples for i in used]
     pieces = {(samples.part, samples.part_number or i) for i, samples in enumerate(kept)}

@@ -134,8 +134,8 @@ def give_time(star, network):
     """A star with the times of its cadences, if it is a row of the table that taught the network.
 
     Rows of Kaggle's schema lost their times. A row with as many columns as the network's campaign
-    has cadences is taken for one of its stars, and a note says so. Exact repeats in other rows of this
-    schema are gaps, as the training table has them.
+    has cadences is taken for one of its stars, and a note says so. Of other rows of this schema the
+    exact repeats are gaps that were filled.
     """
     campaign = network.campaign
     if star.time_system != COLUMNS_ONLY:
