@@ -193,3 +193,20 @@ def test_dead_rows_are_not_filled_and_hide_no_cadence(table):
     assert not clock.is_filled(flux)[dead].any()
     found = clock.find_clock(flux)
     np.testing.assert_array_equal(found.missing, lost[:N])
+
+
+def test_repeats_are_gaps_only_where_chance_does_not_make_them():
+    rng = np.random.default_rng(0)
+    exact = 1e4 + rng.normal(0, 10, 3000)
+    filled = exact.copy()
+    for start in range(5, 2990, 12):  # single cadences, and a gap of fifty
+        filled[start] = filled[start - 1]
+    filled[1000:1050] = filled[999]
+    assert np.array_equal(clock.find_used(filled), clock.find_measured(filled))
+    assert np.count_nonzero(~clock.find_used(filled)) > 250
+    assert clock.find_used(exact).all()
+    for step in (1, 5, 20):  # 3 to 60 % of all values are those before
+        rounded = np.round(exact / step) * step
+        rounded[7] = np.nan
+        assert not clock.find_measured(rounded).all()
+        assert np.array_equal(clock.find_used(rounded), np.isfinite(rounded))

@@ -80,7 +80,7 @@ PRODUCTS = {  # cards of the file, of its table, its columns; the star, the piec
 
 def write_fits(path, cards, table_cards, columns, n_more=0):
     """Write a FITS file with a table of columns, and tables without flux after it."""
-    kinds = {"f": "E", "i": "J"}
+    kinds = {"f": "E", "i": "J", "U": "1A"}
     made = [
         fits.Column(name, "D" if array.dtype == float else kinds[array.dtype.kind], array=array)
         for name, array in columns.items()
@@ -132,6 +132,69 @@ def test_raw_flux_is_read_only_where_there_is_no_better_and_said(tmp_path):
     samples = read(write_fits(tmp_path / "a.fits", OF_TESS, BTJD, columns))
     assert np.array_equal(samples.flux, FLUX)
     assert samples.notes == ("flux from the column SAP_FLUX",)
+
+
+OF_TASOC = OF_TESS | {"ORIGIN": "TASOC/Aarhus"}
+TASOC = {
+    "TIME": TIME, "TIMECORR": ZEROS, "CADENCENO": NUMBER, "FLUX_RAW": FLUX, "FLUX_RAW_ERR": ZEROS,
+    "FLUX_BKG": ZEROS, "FLUX_CORR": 1e6 * (FLUX / np.median(FLUX) - 1), "FLUX_CORR_ERR": ZEROS,
+    # A jump that was corrected is no fault; what a cosmic ray hit and what is excluded are.
+    "QUALITY": np.where(np.arange(N) == 50, 16, 0) + 2 * (np.arange(N) == 60),
+    "PIXEL_QUALITY": QUALITY,
+}  # fmt: skip
+
+
+def test_tasoc_is_read_corrected_and_raw(tmp_path):
+    path = write_fits(tmp_path / "a.fits", OF_TASOC, BTJD, TASOC)
+    samples = read(path)
+    assert find_star(path) == "TIC 123 (TASOC)"
+    assert np.allclose(samples.flux, FLUX / np.median(FLUX), rtol=1e-9)  # no longer in ppm
+    assert (samples.part, samples.part_number, samples.time_system) == ("sector", "8", "BTJD")
+    assert np.flatnonzero(samples.flagged).tolist() == [60, 100, 200] and samples.notes == ()
+    columns = TASOC | {"FLUX_CORR": ZEROS * np.nan}
+    samples = read(write_fits(tmp_path / "a.fits", OF_TASOC, BTJD, columns))
+    assert np.array_equal(samples.flux, FLUX) and samples.kind == "flux"
+    assert samples.notes == ("flux from the column FLUX_RAW",)
+    columns["FLUX_RAW"] = ZEROS * np.nan
+    with pytest.raises(DataError, match="no table with columns of time and flux"):
+        read(write_fits(tmp_path / "a.fits", OF_TASOC, BTJD, columns))
+
+
+def test_cdips_is_read_as_magnitudes(tmp_path):
+    magnitudes = 12 - 2.5 * np.log10(FLUX / np.median(FLUX))
+    columns = {"TMID_UTC": TIME, "TMID_BJD": TIME + 2457000}
+    for aperture in "123":
+        columns |= {f"IFL{aperture}": FLUX, f"IFE{aperture}": ZEROS, f"IRE{aperture}": ZEROS}
+        columns |= {f"{kind}{aperture}": ZEROS + 9 for kind in ("IRM", "PCA", "TFA")}
+        columns[f"IRQ{aperture}"] = np.full(N, "G")
+    columns["IRQ2"] = np.where(np.isin(np.arange(N), FLAGGED), "X", "G")
+    columns["TFA2"] = magnitudes
+    path = tmp_path / "hlsp_cdips_tess_ffi_gaiatwo0005318059532750974720-0008_tess_v01_llc.fits"
+    samples = read(write_fits(path, OF_TESS, {}, columns))
+    assert find_star(path) == "TIC 123 (CDIPS)"
+    assert np.array_equal(samples.flux, magnitudes) and samples.kind == "magnitudes"
+    assert np.array_equal(samples.time, TIME + 2457000) and samples.time_system == "BJD"
+    assert np.flatnonzero(samples.flagged).tolist() == FLAGGED
+    assert samples.notes == ("flux from the column TFA2",)
+    columns |= {f"TFA{aperture}": ZEROS * np.nan for aperture in "123"}
+    columns["PCA2"] = magnitudes
+    samples = read(write_fits(path, OF_TESS, {}, columns))
+    assert np.array_equal(samples.flux, magnitudes)
+    assert samples.notes == ("flux from the column PCA2",)
+
+
+@pytest.mark.parametrize(
+    ("cards", "table_cards", "system"),
+    [(OF_KEPLER, BKJD, "BKJD"), (OF_TESS, BTJD, "BTJD")],
+)
+def test_all_files_of_a_mission_get_its_zero(tmp_path, cards, table_cards, system):
+    columns = {"TIME": TIME, "PDCSAP_FLUX": FLUX}
+    usual = read(write_fits(tmp_path / "a.fits", cards, table_cards, columns))
+    columns["TIME"] = TIME + table_cards["BJDREFI"]
+    zero = {"BJDREFI": 0, "BJDREFF": 0.0}
+    other = read(write_fits(tmp_path / "a.fits", cards, zero, columns))
+    assert usual.time_system == other.time_system == system
+    assert np.allclose(usual.time, other.time, rtol=0, atol=1e-8)
 
 
 @pytest.mark.parametrize(

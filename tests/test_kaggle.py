@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import io
 import json
 import os
 import re
@@ -17,8 +16,7 @@ from conftest import REAL, ROOT, listing, write_table
 
 import data_visualization
 from exoplanets.files import DataError, run
-from exoplanets.scoring.own_stars import read_stars
-from exoplanets.sources import formats, kaggle, survey, table
+from exoplanets.sources import kaggle, survey, table
 from exoplanets.sources.copies import write_copy
 from exoplanets.stars import CADENCE_DAYS, SIMULATED_SEED, TABLES, describe
 
@@ -242,29 +240,6 @@ def test_missing_values_are_counted_and_stay_missing(folder, small):
         parts, provenance = read(folder)
         assert provenance["train"]["n_missing"] == 4 + N - 1
         np.testing.assert_array_equal(parts["train"].flux, flux)
-
-
-def read_semicolons(stream, fewest):
-    """A toy format: the same schema, with semicolons."""
-    yield from table.read_csv(io.BytesIO(stream.read().replace(b";", b",")), fewest)
-
-
-def test_a_new_format_trains_and_is_scored_by_one_line_of_registry(tmp_path, monkeypatch):
-    monkeypatch.setitem(formats.TABLE_FORMATS, ".ssv", read_semicolons)
-    flux = np.round(np.random.default_rng(0).normal(0, 9, (4, 600)), 2)
-    for csv in TABLES.values():
-        write_table(tmp_path / csv, [2, 1, 1, 1], flux)
-        path = (tmp_path / csv).with_suffix(".ssv")
-        path.write_bytes((tmp_path / csv).read_bytes().replace(b",", b";"))
-        (tmp_path / csv).unlink()
-    parts, provenance = read(tmp_path)
-    np.testing.assert_array_equal(parts["test"].flux, flux)
-    assert parts["train"].is_host.tolist() == [True, False, False, False]
-    assert provenance["train"]["file"] == "exoTrain.ssv"
-    assert provenance["train"]["sha256"] == sha256(tmp_path / "exoTrain.ssv")
-    scored = list(read_stars(path))
-    assert [star.name for star in scored] == [f"{path}:{row}" for row in range(4)]
-    np.testing.assert_array_equal([star.flux for star in scored], flux)
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="no real stars beside this checkout")

@@ -118,17 +118,52 @@ def test_cadence_numbers_that_contradict_the_times_are_not_believed(wrong):
     assert np.array_equal(curve.flux, time) and np.array_equal(curve.time, time)
 
 
-def test_coarser_or_uneven_sampling_goes_to_the_nearest_cell():
-    time, values = sampled(40, days=40)
-    long_time, flux, _, note = to_long_cadence(time, values)
-    known = ~np.isnan(flux)
-    assert note == "sampled every 40.0 min"
-    assert known.mean() == pytest.approx(29.4244 / 40, abs=0.01)  # gaps are owned up to
-    assert np.array_equal(flux[known], values)
-    assert np.abs(long_time - np.arange(flux.size) * CADENCE_DAYS).max() < 0.51 * CADENCE_DAYS
+@pytest.mark.parametrize("step_minutes", [35, 40, 72, 144, 149])
+def test_coarser_sampling_is_interpolated_but_not_over_gaps(step_minutes):
+    coarse_time, values = sampled(step_minutes, days=40)
+    kept = np.ones(values.size, bool)
+    kept[[50, 100, 101]] = False  # bridged
+    kept[150:153] = False  # not
+    values[200:203] = np.nan  # nor this
+    time, flux, cadence, note = to_long_cadence(2000 + coarse_time[kept], values[kept])
+    assert cadence is None and note.startswith(f"sampled every {step_minutes:.1f} min")
+    assert note.endswith("shapes of short transits are smeared") == (step_minutes > 45)
+    assert np.allclose(np.diff(time), CADENCE_DAYS, rtol=0, atol=1e-8)
+    gap = np.zeros(time.size, bool)
+    for first, last in ((149, 153), (199, 203)):
+        ends = 2000 + coarse_time[[first, last]]
+        gap |= (time > ends[0]) & (time < ends[1])
+    assert np.array_equal(np.isnan(flux), gap) and gap.any()
+    # Between two samples lie their values; the mean is that of the samples.
+    here = np.searchsorted(2000 + coarse_time, time[~gap], "right").clip(1, values.size - 1)
+    known = np.where(kept, values, np.nan)
+    low, high = np.fmin(known[here - 1], known[here]), np.fmax(known[here - 1], known[here])
+    inside = np.isfinite(known[here - 1]) & np.isfinite(known[here])
+    assert (flux[~gap] >= low - 1e-12)[inside].all() and (flux[~gap] <= high + 1e-12)[inside].all()
+    assert np.nanmean(1 - flux) == pytest.approx(np.nanmean(1 - values[kept]), rel=0.1)
+
+
+def test_a_coarse_star_without_flux_is_all_missing():
+    curve = to_long_cadence(np.arange(N) * 72 * MINUTE, np.full(N, np.nan))
+    assert np.isnan(curve.flux).all() and curve.flux.size == curve.time.size
+
+
+@pytest.mark.parametrize("digits", [2, 3])
+def test_rounded_times_are_the_same_clock_and_raise_no_note(digits):
+    """Steps of 0.020 d and 0.021 d are 29.4 min on the mean, and not 28.8."""
+    whole = 130 + np.arange(4000) * CADENCE_DAYS
+    kept = np.random.default_rng(0).random(4000) > 0.1
+    kept[[0, -1]] = True
+    kept[1000:2500] = False
+    time, flux, _, note = to_long_cadence(np.round(whole[kept], digits), whole[kept])
+    assert note == "" and np.array_equal(flux, np.where(kept, whole, np.nan), equal_nan=True)
+    assert np.abs(time - whole).max() < 10.0**-digits
+
+
+def test_uneven_sampling_goes_to_the_nearest_cell():
     # Steps that count as one each but are longer, and steps that count as none.
     rng = np.random.default_rng(0)
-    longer = np.cumsum(rng.choice([1, 1, 1.4], 2000))
+    longer = np.cumsum(rng.choice([1, 1, 1, 1.4], 2000) - 0.08)
     for time in (longer, np.arange(2000) + rng.uniform(-0.45, 0.45, 2000)):
         time = time * CADENCE_DAYS
         long_time, flux, *_ = to_long_cadence(time, time)
@@ -156,7 +191,7 @@ def test_of_two_values_in_a_cell_the_known_one_stays(missing):
         (np.arange(N) * 29.4244, "years if they are in days"),  # minutes
         (np.arange(N) * 29.4244 / 60, "0.4904 apart, which is 706.2 min if they are in days"),
         (np.arange(N) * 1.0, "1 apart, which is 1440.0 min if they are in days"),  # daily
-        (np.arange(N) * 60 * MINUTE, "60.0 min if they are in days: a transit of 1.5 h is seen"),
+        (np.arange(N) * 151 * MINUTE, "a value at least every 150 min"),
         (np.arange(N) * 1e-6, "0.086 s if they are in days: give them in days"),
         (np.append(0, 2454833 + np.arange(N) * CADENCE_DAYS), "from 0 to 2454845.2"),  # one stray
         (np.array([1.0]), "fewer than 2 cadences with a time"),

@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 
 from exoplanets.files import DataError
 from exoplanets.scoring.npz import read_npz
-from exoplanets.sources import formats, table
-from exoplanets.sources.formats import find_suffix
+from exoplanets.sources import table
 
 N = 70  # cadences
 
@@ -46,7 +45,7 @@ def parse(text, fewest=64):
     return join(table.read_csv(io.BytesIO(text.encode()), fewest))
 
 
-read_table = partial(formats.read_table, fewest=64)  # short light curves are read faster
+read_table = partial(table.read_table, fewest=64)  # short light curves are read faster
 
 
 def header(n, label=True):
@@ -281,37 +280,3 @@ def test_what_cannot_be_read_is_one_reason(tmp_path):
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(DataError, match="^cannot be read: Is a directory"):
         list(read_table(tmp_path / "folder.csv"))
-
-
-# ----------------------------------------------------------------------------------- formats
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("a.csv", ".csv"),
-        ("A.CSV", ".csv"),
-        ("a.csv.gz", ".csv"),
-        ("a.csv.zip", ".csv"),
-        ("b/a.fits", ".fits"),
-        ("a.zip", ""),
-        ("a", ""),
-    ],
-)
-def test_the_format_is_told_by_the_name(name, expected):
-    assert find_suffix(name) == expected
-
-
-def test_a_name_of_no_format_is_refused():
-    with pytest.raises(DataError, match=r"is of no known kind: \.csv are read"):
-        list(read_table("stars.xls"))
-
-
-def read_semicolons(stream, fewest):
-    """A toy format: Kaggle's schema, with semicolons."""
-    yield from table.read_csv(io.BytesIO(stream.read().replace(b";", b",")), fewest)
-
-
-def test_a_new_format_is_one_line_of_registry(small, tmp_path, monkeypatch):
-    monkeypatch.setitem(formats.TABLE_FORMATS, ".ssv", read_semicolons)
-    path = tmp_path / "exoTrain.ssv"
-    path.write_bytes(small[2].read_bytes().replace(b",", b";"))
-    np.testing.assert_array_equal(join(read_table(path)).flux, small[1])

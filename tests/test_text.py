@@ -262,7 +262,7 @@ def test_what_cannot_be_read_is_told_in_one_line(tmp_path, content, words):
 def test_an_endless_line_is_refused_before_it_fills_the_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(text, "LONGEST_LINE", 1 << 20)
     (tmp_path / "a.txt").write_text("time" * (1 << 20))
-    with pytest.raises(DataError, match="a line of over 1 MB"):
+    with pytest.raises(DataError, match="a line, or comments, of over 1 MB"):
         read(tmp_path / "a.txt")
 
 

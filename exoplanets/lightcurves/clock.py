@@ -20,6 +20,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from exoplanets.lightcurves.detrend import check_length, detrend, find_absurd, map_blocks
 
 FILLED_SHARE = 120 / 3197  # of exact repeats in a row that was filled; the stars' own are fewer
+CHANCE = 0.5  # of the share of exact repeats: as many returns to a value make them chance
 MOST_FILLED = 0.5  # share of exact repeats; a row with more is dead, not filled
 FEWEST_FILLED = 8  # filled rows that have to agree
 COMMON = 0.2  # share of filled rows; a cadence that fewer repeat was lost by single stars
@@ -41,6 +42,20 @@ def find_measured(flux):
     measured = np.isfinite(flux) & ~find_absurd(flux)
     measured[..., 1:] &= flux[..., 1:] != flux[..., :-1]
     return measured
+
+
+def find_used(flux):
+    """True where a light curve of any origin, (n_cadences,), was measured; see `find_measured`.
+
+    Its flux may be rounded. Rounded values are equal by chance: then as many equal the value two
+    measurements before. Such repeats are measurements; only those that chance does not explain are
+    gaps that were filled.
+    """
+    known, measured = np.isfinite(flux), find_measured(flux)
+    values = flux[measured]
+    repeats = 1 - values.size / max(np.count_nonzero(known), 1)
+    returns = np.count_nonzero(values[2:] == values[:-2]) / max(values.size, 1)
+    return known if returns >= CHANCE * repeats else measured
 
 
 def is_filled(flux):

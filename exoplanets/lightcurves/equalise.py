@@ -28,7 +28,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.fft import dct, idct, next_fast_len
 
-from exoplanets.lightcurves.clock import LEAST_MEASURED, find_measured, place
+from exoplanets.lightcurves.clock import LEAST_MEASURED, find_used, place
 from exoplanets.lightcurves.detrend import (
     WINDOW,
     check_length,
@@ -161,17 +161,17 @@ def find_stretches(flux):
     Returns a tuple of groups, tuples of pairs: the first cadence of a stretch, and the first after
     it. ValueError if there are fewer than `SHORTEST` cadences to equalise.
     """
-    measured = np.flatnonzero(find_measured(flux))
-    stretches = []
+    used = find_used(flux)
+    measured, stretches = np.flatnonzero(used), []
     for run in np.split(measured, np.flatnonzero(np.diff(measured) > LONGEST_GAP + 1) + 1):
         length = run[-1] + 1 - run[0] if len(run) else 0
         if length > WINDOW:  # two windows make a trend
             parts = np.array_split(np.arange(run[0], run[0] + length), -(-length // LONGEST))
             stretches += [(int(part[0]), int(part[-1]) + 1) for part in parts]
-    n_cadences = sum(end - first for first, end in stretches)
-    if n_cadences < SHORTEST:
+    n_used = sum(np.count_nonzero(used[first:end]) for first, end in stretches)
+    if n_used < SHORTEST:
         raise ValueError(
-            f"has {n_cadences} cadences in stretches of more than {WINDOW} without a long gap: "
+            f"has {n_used} cadences in stretches of more than {WINDOW} without a long gap: "
             f"{SHORTEST} are needed"
         )
     groups, group = [], []
@@ -212,7 +212,7 @@ def equalise_stars(stars):
 
 def _equalise_alike(flux, groups):
     """Equalise light curves (n_stars, n_cadences) whose stretches are the same."""
-    flux = np.where(find_measured(flux), flux, np.nan)
+    flux = np.where([find_used(star) for star in flux], flux, np.nan)
     curves = np.full(flux.shape, np.nan, np.float32)
     for group in groups:
         flat = [flatten(flux[:, first:end]) for first, end in group]

@@ -1,8 +1,8 @@
 """Light curves of Kepler, K2 and TESS as FITS, from the missions' pipelines and from others.
 
 Read are the archive's light curves of the three missions (PDCSAP flux), and EVEREST [1]_,
-K2SFF [2]_, K2SC [3]_ and QLP [4]_; any other binary table is read if it has columns of time and
-flux.
+K2SFF [2]_, K2SC [3]_, QLP [4]_, TASOC [5]_ and CDIPS [6]_; any other binary table is read if it has
+columns of time and flux.
 
 References
 ----------
@@ -10,6 +10,8 @@ References
 .. [2] Vanderburg & Johnson 2014, PASP 126, 948.
 .. [3] Aigrain, Parviainen & Pope 2016, MNRAS 459, 2408.
 .. [4] Huang et al. 2020, RNAAS 4, 204.
+.. [5] Handberg et al. 2021, AJ 162, 170; Lund et al. 2021, ApJS 257, 53.
+.. [6] Bouma et al. 2019, ApJS 245, 13.
 """
 
 import contextlib
@@ -30,12 +32,12 @@ from exoplanets.scoring.samples import (
     EVERY_FLAG,
     KEPLER_FLAGS,
     TESS_FLAGS,
+    UNKNOWN_SYSTEM,
     match_columns,
     name_target,
     name_time_system,
 )
-from exoplanets.sources.formats import COMPRESSIONS
-from exoplanets.sources.table import open_bytes, refuse_damage
+from exoplanets.sources.table import COMPRESSIONS, open_bytes, refuse_damage
 
 # A column that only one product has, and the name of the product.
 PRODUCTS = {
@@ -44,14 +46,20 @@ PRODUCTS = {
     "ARCLENGTH": "K2SFF",
     "CADN": "EVEREST",
     "MFLAGS": "K2SC",
+    "PIXEL_QUALITY": "TASOC",
+    "TMID_BJD": "CDIPS",
 }
+TASOC_FLAGS = 1 | 2  # of its column QUALITY: bad pixels, excluded by hand; others are corrected
+CDIPS_GOOD = ("G", "0")  # of its columns of quality, which are letters
 K2SC_TRENDS = ("TRTIME", "TREND_T")  # the star's own variation, which K2SC's flux lacks
 MISSIONS = {  # flags of useless cadences, and the time system of files that do not name it
     "KEPLER": (KEPLER_FLAGS, "BKJD"),
     "K2": (KEPLER_FLAGS, "BKJD"),
     "TESS": (TESS_FLAGS, "BTJD"),
 }
-TABLE_HEADER_BYTES = 1 << 16  # more than the header of the first table has
+ZEROS = {"BKJD": 2454833, "BTJD": 2457000}  # Julian dates
+HEADER_BYTES = 1 << 20  # more than the headers up to the first table have
+MOST_FITS = 1 << 29  # bytes, uncompressed: three years at 20 s have as many
 COLUMN_CARD = re.compile(rb"TFIELDS|T[A-Z]{3,5}\d")  # what a card about columns begins with
 CARD, BLOCK = 80, 2880  # bytes
 NUMBERS = "BIJKED"  # formats of columns that are numbers, one after the other
@@ -64,7 +72,7 @@ def read_fits(path):
     DataError if it is damaged or no light curve.
     """
     with (
-        open_bytes(path) as stream,
+        open_bytes(path, most=MOST_FITS) as stream,
         # What `open_bytes` knows the meaning of is passed on to it.
         refuse_damage("is no whole FITS file", (EOFError, gzip.BadGzipFile, zlib.error)),
         warnings.catch_warnings(),
@@ -144,19 +152,51 @@ def _read_table(header, table, columns):
         return values
 
     mission = str(header.get("TELESCOP", header.get("MISSION", ""))).upper()
-    flags, system = MISSIONS.get(mission, (EVERY_FLAG, columns.time_system))
-    about = table.hdu.header
+    flags, system = MISSIONS.get(mission, (EVERY_FLAG, UNKNOWN_SYSTEM))
+    about, shift = table.hdu.header, 0.0
     if "BJDREFI" in about:
         zero = float(about["BJDREFI"]) + float(about.get("BJDREFF", 0))
-        system = name_time_system(f"BJD - {zero:.10g}")
+        # All files of a mission get its zero, or those of one star would lie centuries apart.
+        shift = zero - ZEROS.get(system, zero)
+        if system not in ZEROS:
+            system = name_time_system(f"BJD - {zero:.10g}") if zero else "BJD"
+    elif columns.time_system != UNKNOWN_SYSTEM:
+        system = columns.time_system
+    if "PIXEL_QUALITY" in table.names:
+        flags = TASOC_FLAGS
     columns = columns._replace(flags=flags, kind=columns.kind or "flux", time_system=system)
-    part = next((part for key, part in PARTS.items() if header.get(key) is not None), "file")
-    samples = columns.make_samples(numbers, target=name_target(header), part=part)
+    key = next((key for key in PARTS if header.get(key) is not None), "")
+    samples = columns.make_samples(
+        numbers,
+        target=name_target(header),
+        part=PARTS.get(key, "file"),
+        part_number=str(header.get(key, "")),
+    )
+    samples = dataclasses.replace(samples, time=samples.time + shift) if shift else samples
+    samples = _treat_product(samples, table, columns, numbers)
     trend = next((table.names.index(name) for name in K2SC_TRENDS if name in table.names), None)
     if trend is not None and np.isfinite(numbers(trend)).any():
         whole = samples.flux + numbers(trend) - np.nanmedian(numbers(trend))
         notes = (*samples.notes, "K2SC's trend in time added back")
         samples = dataclasses.replace(samples, flux=whole, notes=notes)
+    return samples
+
+
+def _treat_product(samples, table, columns, numbers):
+    """Samples of TASOC and CDIPS as their documentation says how to use them."""
+    if "PIXEL_QUALITY" in table.names:
+        pixels = np.nan_to_num(numbers(table.names.index("PIXEL_QUALITY"))).astype(np.int64)
+        flagged = (pixels & TESS_FLAGS) != 0
+        if samples.flagged is not None:
+            flagged |= samples.flagged
+        flux = samples.flux
+        if table.names[columns.flux] == "FLUX_CORR":
+            flux = 1 + 1e-6 * flux  # it is relative, in ppm
+        return dataclasses.replace(samples, flux=flux, flagged=flagged)
+    letters = "IRQ" + table.names[columns.flux][-1]  # the quality in the same aperture
+    if "TMID_BJD" in table.names and letters in table.names:
+        letters = table.hdu.data.field(table.names.index(letters)).astype(str)
+        return dataclasses.replace(samples, flagged=~np.isin(np.char.strip(letters), CDIPS_GOOD))
     return samples
 
 
@@ -168,19 +208,32 @@ def find_star(path):
     try:
         with open_bytes(path) as stream, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            target = name_target(fits.Header.fromfile(stream))
-            columns = re.findall(rb"TTYPE\d+ *= *'(\w+)", stream.read(TABLE_HEADER_BYTES))
+            start = stream.read(HEADER_BYTES)
+            target = name_target(fits.Header.fromfile(io.BytesIO(start)))
+            columns = re.findall(rb"TTYPE\d+ *= *'(\w+)", start)
     except Exception:  # whatever damage makes of astropy: reading the file will say what it is
         return None
     product = next((name for key, name in PRODUCTS.items() if key.encode() in columns), None)
     return f"{target} ({product})" if target and product else target or None
 
 
+def _match(table):
+    """The `Columns` of a table. An empty corrected flux of TASOC or CDIPS is passed over."""
+    names = list(table.names)
+    columns = match_columns(names, table.columns.units)
+    while not columns.missing() and {"PIXEL_QUALITY", "TMID_BJD"} & {*names}:
+        if np.isfinite(table.read(columns.flux)).any():
+            break
+        names[columns.flux] = ""
+        columns = match_columns(names, table.columns.units)
+    return columns
+
+
 def _find_table(hdus, stream):
     """The primary header, the first table with columns of time and flux, and these columns."""
     seen = []
     binary = (_Table(hdu, stream) for hdu in hdus if isinstance(hdu, fits.BinTableHDU))
-    tables = ((table, match_columns(table.names, table.columns.units)) for table in binary)
+    tables = ((table, _match(table)) for table in binary)
     for table, columns in tables:
         if not columns.missing():
             n_tables = 1

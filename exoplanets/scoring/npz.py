@@ -5,14 +5,16 @@ unpickled.
 """
 
 import zipfile
+from pathlib import Path
 
 import numpy as np
 
 from exoplanets.files import DataError
-from exoplanets.scoring.samples import Samples, find_target
-from exoplanets.sources.table import open_bytes, refuse_damage
+from exoplanets.scoring.samples import MOST_BYTES, MOST_SAMPLES, Samples, find_target
+from exoplanets.sources.table import COMPRESSIONS, open_bytes, refuse_damage
 
 BLOCK_BYTES = 1 << 21  # of an array at a time: about 80 stars of 65 days
+MOST_AT_ONCE = 1 << 28  # bytes of what cannot be read in blocks: a million names
 
 
 def read_npz(path):
@@ -22,9 +24,13 @@ def read_npz(path):
     (n_samples,), days, and `names` (n_stars,). DataError if an array is missing, damaged, of
     another type or shape, or holds Python objects.
     """
-    with open_bytes(path) as stream, zipfile.ZipFile(stream) as archive:
+    # A packed archive is unpacked again for each array; a plain one may have any number of stars.
+    most = MOST_BYTES if Path(path).suffix.lower() in COMPRESSIONS else None
+    with open_bytes(path, most=most) as stream, zipfile.ZipFile(stream) as archive:
         shape, blocks = _open_array(archive, "flux", "fiu", (1, 2))
         n_stars, n_samples = shape if len(shape) == 2 else (1, *shape)
+        if n_samples > MOST_SAMPLES:
+            raise DataError(f"has stars of {n_samples} samples: at most {MOST_SAMPLES} are read")
         time, names = None, range(n_stars)
         if "time.npy" in archive.namelist():
             (n_times,), values = _open_array(archive, "time", "fiu", (1,))
@@ -35,7 +41,7 @@ def read_npz(path):
             _, values = _open_array(archive, "names", "US", (1,))
             try:
                 names = [str(name) for name in next(values)[0].astype(str)]
-            except ValueError as error:  # bytes that are no characters
+            except (ValueError, SystemError) as error:  # bytes that are no characters
                 raise DataError(f"has 'names' that are no text ({error})") from None
             if len(names) != n_stars or len(set(names)) < n_stars:
                 raise DataError(f"has {len(names)} names for {n_stars} stars, or one name twice")
@@ -58,7 +64,8 @@ def _open_array(archive, name, kinds, dimensions):
         shape, by_column, dtype = read_header(stream)
     if dtype.hasobject:
         raise DataError(f"has Python objects in '{name}': refused, and nothing of them was run")
-    if dtype.kind not in kinds or len(shape) not in dimensions or min(shape, default=0) < 1:
+    usable = all(type(n) is int and n > 0 for n in shape)  # True is no number of stars
+    if dtype.kind not in kinds or len(shape) not in dimensions or not usable:
         raise DataError(f"has '{name}' of type {dtype} and shape {shape}, which cannot be used")
     n_rows, n_columns = shape if len(shape) == 2 else (1, *shape)
     length = n_columns * dtype.itemsize
@@ -66,6 +73,12 @@ def _open_array(archive, name, kinds, dimensions):
     def blocks():
         with stream:
             at_once = n_rows if by_column or len(shape) == 1 else max(1, BLOCK_BYTES // length)
+            size = at_once * n_columns * max(dtype.itemsize, 8)  # numbers become float64
+            if size > MOST_AT_ONCE:
+                raise DataError(
+                    f"has '{name}' of shape {shape}, of which {size >> 20} MB would be read at "
+                    f"once: save it in C order, or in several files"
+                )
             for start in range(0, n_rows, at_once):
                 n = min(at_once, n_rows - start)
                 data = stream.read(n * length)

@@ -1,28 +1,14 @@
-"""The user's own stars: every kind of file that `cnn_classifier.py --predict FILE...` accepts.
+"""The user's own stars: found, read and cleaned, whatever kind of file they come in.
 
-===========================  =========================================================
-``.csv``                     the Kaggle schema (``FLUX.1``, ``FLUX.2``, ..., with or
-                             without ``LABEL``), one star a row; or one star, as text
-``.csv .txt .dat .tsv``      one star as text: columns of time (days) and flux or
-``.tbl .ecsv``               magnitude, with names or without; see `scoring/text.py`
-``.npz``                     one star or many; see `scoring/npz.py`
-``.fits .fit``               Kepler, K2 and TESS, their pipelines and others; see
-                             `scoring/fits.py`
-===========================  =========================================================
-
-Each may be compressed, as in ``.csv.gz``. Nothing here raises on a user's file: whatever cannot be
-used comes out as an `Unreadable`, in place::
+The kinds of file are those of `scoring/formats.py`. Nothing here raises on a user's file: whatever
+cannot be used comes out as an `Unreadable`, in place::
 
     files, unreadable = find_files(["exoTest.csv", "mastDownload/", "more/*.npz"])
     for target in group_files(files):
         for star in read_stars(target):
             print(star if isinstance(star, Unreadable) else star.name)
-
-A new kind of file of single stars is one module with a function of a path that yields `Samples`,
-and one line in `STAR_FORMATS`; a new kind of table, see `sources/formats.py`.
 """
 
-import dataclasses
 import glob
 import os
 import re
@@ -33,29 +19,23 @@ from typing import NamedTuple
 
 import numpy as np
 
-from exoplanets.files import DataError
-from exoplanets.scoring.fits import find_star, read_fits
-from exoplanets.scoring.npz import read_npz
+from exoplanets.files import DataError, one_line
+from exoplanets.scoring.cleaning import clean_flux, find_stray, to_flux
+from exoplanets.scoring.formats import FORMATS, find_suffix
 from exoplanets.scoring.resample import Curve, join, sort_samples, to_long_cadence
-from exoplanets.scoring.samples import Samples, Unreadable, find_target
-from exoplanets.scoring.text import find_archive_star, read_text
-from exoplanets.sources.formats import TABLE_FORMATS, find_suffix, read_table
-from exoplanets.sources.table import LARGEST_FLUX, LONGEST_LINE, is_table, open_bytes
+from exoplanets.scoring.samples import (
+    UNKNOWN_SYSTEM,
+    Samples,
+    Unreadable,
+    find_target,
+    show_name,
+    show_text,
+)
 from exoplanets.stars import SHORTEST
 
-STAR_FORMATS = {  # suffix: function that yields the `Samples` of a file
-    **dict.fromkeys((".csv", ".txt", ".dat", ".tsv", ".tbl", ".ecsv"), read_text),
-    ".npz": read_npz,
-    **dict.fromkeys((".fits", ".fit"), read_fits),
-}
-# Formats that come in several files a star: functions that tell the star of a file, or None.
-STAR_OF_FILE = {".fits": find_star, ".fit": find_star, ".tbl": find_archive_star}
-
-COLUMNS_ONLY = "since the first column"  # time system of a row in the Kaggle schema
 MOST_CHARACTERS = 240  # of a reason: one line
-MAGNITUDES = (3, 25)  # of stars that have light curves
+MOST_REPEATS = 0.5  # share of cadences with the flux of the one before
 LEAST_POSITIVE = 0.99  # of the flux, if nothing was subtracted from it
-SMALL_SCATTER = 0.3  # magnitudes from one sample to the next; the flux of so faint a star has more
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +51,7 @@ class Star:
     # times: then the index times `CADENCE_DAYS`.
     time: np.ndarray | None = None
     notes: tuple = ()  # what was done to it, such as "resampled from 2.0 min"
-    time_system: str = "as in the file"  # or "BKJD", "BTJD", ...
+    time_system: str = UNKNOWN_SYSTEM  # or "BKJD", "BTJD", ...
     # Median flux as read, for depths relative to the star's brightness. None if it is not above
     # the flux's scatter, or not almost all flux is above 0: then a median or a mean was subtracted,
     # as in the Kaggle schema.
@@ -125,8 +105,8 @@ def find_files(patterns):
             if not pattern:
                 reason = "is an empty name: give a file, a folder or a pattern"
             elif os.path.isdir(pattern):
-                reason = f"holds no {', '.join(_known())}: correct the path"
-            unreadable.append(Unreadable(_show_name(pattern), reason))
+                reason = f"holds no {', '.join(FORMATS)}: correct the path"
+            unreadable.append(Unreadable(show_name(pattern), reason))
     return list(files.values()), unreadable
 
 
@@ -158,12 +138,7 @@ def _below(folder):
         if real not in seen:
             found += [Path(here, name) for name in names if name[0] != "."]
         seen.add(real)
-    return sorted(path for path in found if find_suffix(path) in _known())
-
-
-def _known():
-    """Suffixes of all kinds of file that are read."""
-    return dict.fromkeys([*TABLE_FORMATS, *STAR_FORMATS])
+    return sorted(path for path in found if find_suffix(path) in FORMATS)
 
 
 def _is_hidden(path, asked):
@@ -175,25 +150,21 @@ def group_files(paths):
     """A list of `Target`: the archive's files of one star together, every other file by itself."""
     targets = defaultdict(list)
     for path in map(Path, paths):
-        find = STAR_OF_FILE.get(find_suffix(path))
-        star = find(path) if find and path.is_file() else None
-        targets[star or _show_name(path)].append(path)
+        kind = FORMATS.get(find_suffix(path))
+        star = kind.find_star(path) if kind and kind.find_star and path.is_file() else None
+        targets[star or show_name(path)].append(path)
     return [Target(name, tuple(files)) for name, files in targets.items()]
-
-
-def _show_name(name):
-    """A name on one line, with escapes for what is no character or cannot be seen."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(name))
 
 
 # ----------------------------------------------------------------------------------- reading
 class _Part(NamedTuple):
     """The light curve of one file or row, at the long cadence."""
 
-    file: str
+    file: str  # or file:row
     samples: Samples
     curve: Curve
-    dropped: Counter
+    counts: Counter  # of what was left out
+    notes: tuple
 
 
 def read_stars(target, magnitudes=None):
@@ -210,123 +181,116 @@ def read_stars(target, magnitudes=None):
         (target,) = group_files([target])
     parts = []
     for path in target.files:
-        for samples in _read_file(path):
-            if isinstance(samples, Unreadable):
-                yield samples
-                continue
-            row = "" if samples.row is None else f":{_show_name(samples.row)}"
-            try:
-                part = _prepare(samples, _show_name(path) + row, magnitudes)
-            except DataError as error:
-                yield Unreadable(_show_name(path) + row, str(error))
-                continue
-            if len(target.files) == 1:
-                yield _make_star(target.name + row, [part])
+        for part in _read_parts(path, magnitudes):
+            if isinstance(part, Unreadable):
+                yield part
+            elif len(target.files) == 1:
+                row = part.samples.row
+                name = target.name if row is None else f"{target.name}:{show_name(row)}"
+                yield _attempt(part.file, _make_star, name, [part])
             else:
                 parts.append(part)
     if parts:
-        yield _make_star(target.name, parts, n_unusable=len(target.files) - len(parts))
+        more = f" and {len(parts) - 1} more" if len(parts) > 1 else ""
+        n_unusable = len(target.files) - len(parts)
+        yield _attempt(parts[0].file + more, _make_star, target.name, parts, n_unusable)
 
 
-def _read_file(path):
-    """Yield the samples of a file; the last is an Unreadable if it cannot be used any further."""
+def _attempt(name, function, *arguments):
+    """What a function returns, or an Unreadable: what is wrong with one star costs no other."""
     try:
-        suffix = find_suffix(path)
-        if suffix not in _known():
-            raise DataError(f"is of no known kind: {', '.join(_known())} are read")
+        return function(*arguments)
+    except Exception as error:
+        return Unreadable(name, _describe(error))
+
+
+def _describe(error):
+    """The reason that an Unreadable gives, on one line."""
+    if not isinstance(error, DataError):
+        error = f"cannot be used ({type(error).__name__}: {one_line(error)}): fetch it again"
+    return show_text(error)[:MOST_CHARACTERS]  # some quote what damage left in a file
+
+
+def _read_parts(path, magnitudes):
+    """Yield a `_Part` or an Unreadable for each star of a file; the last if it breaks off."""
+    file, suffix = show_name(path), find_suffix(path)
+    try:
+        if suffix not in FORMATS:
+            raise DataError(f"is of no known kind: {', '.join(FORMATS)} are read")
         if path.exists() and not path.is_file() and not path.is_dir():
             raise DataError("is a pipe or a device: give a file")  # opening a pipe never ends
-        if suffix in TABLE_FORMATS and (suffix not in STAR_FORMATS or _begins_table(path)):
-            yield from _read_table_rows(path)
-        else:
-            yield from STAR_FORMATS[suffix](path)
-    except DataError as error:
-        reason = _show_name(error)  # some quote what damage left in a file
-        yield Unreadable(_show_name(path), reason[:MOST_CHARACTERS])
-
-
-def _begins_table(path):
-    """Whether a file's first line is that of the Kaggle schema."""
-    with open_bytes(path) as stream:
-        return is_table(stream.readline(LONGEST_LINE))
-
-
-def _read_table_rows(path):
-    """Samples of the rows of a table in the Kaggle schema."""
-    name = _show_name(path)
-    for block in read_table(path):
-        for i, flux in enumerate(block.flux):
-            row = block.start + i
-            if i in block.problems:
-                yield Unreadable(f"{name}:{row}", block.problems[i])
+        for samples in FORMATS[suffix].read(path):
+            if isinstance(samples, Unreadable):
+                yield Unreadable(f"{file}:{samples.name}", samples.reason)
                 continue
-            label = np.nan if block.labels is None else block.labels[i]
-            notes = (f"label {label:g} in file",) if np.isfinite(label) else ()
-            yield Samples(flux, row=row, kind="flux", time_system=COLUMNS_ONLY, notes=notes)
+            name = file if samples.row is None else f"{file}:{show_name(samples.row)}"
+            yield _attempt(name, _prepare, samples, name, magnitudes)
+    except Exception as error:
+        yield Unreadable(file, _describe(error))
 
 
 def _prepare(samples, file, magnitudes):
-    """Samples as flux at the long cadence; a DataError says what is wrong with them."""
-    samples = _to_flux(samples, magnitudes)
-    time, flux, cadence, dropped = None, samples.flux, None, Counter()
+    """The `_Part` of some samples; a DataError says what is wrong with them."""
+    samples = to_flux(samples, magnitudes)
+    time, flux, cadence, counts = None, samples.flux, None, Counter()
     if samples.time is not None:
         time, flux, cadence, dropped = sort_samples(
             samples.time, flux, samples.flagged, samples.cadence
         )
-    for place in np.flatnonzero(np.abs(flux) > LARGEST_FLUX)[:1]:
-        where = f"cadence {place}" if time is None else f"the time {time[place]:.10g}"
-        raise DataError(f"has a flux of {flux[place]:g} at {where}: empty it")
+        kept = ~find_stray(time)
+        counts = Counter({f"{what} dropped": count for what, count in dropped.items()})
+        counts["stray times left out"] = np.count_nonzero(~kept)
+        time, flux = time[kept], flux[kept]
+        cadence = None if cadence is None else cadence[kept]
+    flux, counts["impossible values left out"], note = clean_flux(flux)
     curve = Curve(None, flux) if time is None else to_long_cadence(time, flux, cadence)
-    return _Part(file, samples, curve, dropped)
+    notes = tuple(filter(None, (*samples.notes, curve.note, note)))
+    return _Part(file, samples, curve, counts, notes)
 
 
-def _to_flux(samples, magnitudes):
-    """Samples with flux in place of magnitudes."""
-    values = samples.flux[np.isfinite(samples.flux)]
-    if not values.size or samples.kind == "flux":
-        return samples
-    low, middle, high = values.min(), np.median(values), values.max()
-    if magnitudes or (magnitudes is None and samples.kind == "magnitudes"):
-        if not -40 < low <= high < 40:
-            raise DataError(f"has values from {low:g} to {high:g}: they are no magnitudes")
-        notes = (*samples.notes, "magnitudes turned into relative flux")
-        return dataclasses.replace(
-            samples, flux=10 ** (-0.4 * (samples.flux - middle)), notes=notes
-        )
-    if (
-        magnitudes is None
-        and MAGNITUDES[0] < middle < MAGNITUDES[1]
-        and low > 0
-        and values.size > 1
-        and 0 < np.median(np.abs(np.diff(values))) < SMALL_SCATTER
-    ):
-        raise DataError(
-            f"has values around {middle:.4g} that may be magnitudes: add --magnitudes if they "
-            "are, --flux if they are not"
-        )
-    return samples
+def _join_parts(parts):
+    """The joined `Curve` of a star's files, the parts that are in it, and notes with counts."""
+    files = {}  # by time system, one of them
+    for part in parts:
+        files.setdefault(part.samples.time_system, Path(part.file).name)
+    if len(files) > 1:
+        systems = ", ".join(f"{system} in '{file}'" for system, file in files.items())
+        raise DataError(f"has files with different times, {systems}: give them one zero")
+    curve, used = join([part.curve for part in parts])
+    kept = [parts[i].samples for i in used]
+    pieces = {(samples.part, samples.part_number or i) for i, samples in enumerate(kept)}
+    kinds = {kind for kind, _ in pieces}
+    kind = kinds.pop() if len(kinds) == 1 else "file"
+    n_joined = len(pieces) if len(pieces) > 1 else 0  # two files of one quarter are one
+    counts = {f"{kind}s joined": n_joined, "copies left out": len(parts) - len(used)}
+    return curve, [parts[i] for i in used], counts
 
 
 def _make_star(name, parts, n_unusable=0):
-    """The star of one light curve, or of several that are joined; or the Unreadable."""
-    (file, samples, curve, _), n_parts, joined = parts[0], len(parts), {}
-    if n_parts > 1:
-        file = f"{file} and {n_parts - 1} more"
-        curve, used = join([part.curve for part in parts])
-        parts = [parts[i] for i in used]
-        joined = {f"{samples.part}s joined": len(used), "copies left out": n_parts - len(used)}
-    dropped = sum((part.dropped for part in parts), Counter())
-    counts = {f"{what} dropped": count for what, count in dropped.items()}
-    counts |= joined | {"files unusable": n_unusable}
-    notes = [note for part in parts for note in (*part.samples.notes, part.curve.note) if note]
-    notes += [f"{count} {what}" for what, count in counts.items() if count]
+    """The star of one light curve, or of several that are joined."""
+    file, samples, curve, joined = parts[0].file, parts[0].samples, parts[0].curve, {}
+    if len(parts) > 1:
+        file = f"{file} and {len(parts) - 1} more"
+        curve, parts, joined = _join_parts(parts)
+    counts = sum((part.counts for part in parts), Counter())
+    notes = [note for part in parts for note in part.notes]
+    notes += [
+        f"{count} {what}"
+        for what, count in (counts | joined | {"files unusable": n_unusable}).items()
+        if count
+    ]
     values = curve.flux[~np.isnan(curve.flux)]
     if values.size < SHORTEST:
-        reason = f"has {values.size} cadences that are not missing: at least {SHORTEST} are needed"
-        return Unreadable(file, reason)
+        raise DataError(
+            f"has {values.size} cadences that are not missing: at least {SHORTEST} are needed"
+        )
     if values.min() == values.max():
-        return Unreadable(
-            file, f"has the same flux, {values[0]:g}, at every cadence: fetch it again"
+        raise DataError(f"has the same flux, {values[0]:g}, at every cadence: fetch it again")
+    repeats = np.mean(values[1:] == values[:-1])
+    if repeats > MOST_REPEATS:
+        raise DataError(
+            f"has the flux of the cadence before at {repeats:.0%} of its cadences, so that its "
+            "noise cannot be measured: give it with more digits"
         )
     level = np.median(values)
     positive = (values > 0).mean() >= LEAST_POSITIVE

@@ -31,6 +31,7 @@ from exoplanets.scoring import own_stars
 from exoplanets.scoring.depths import find_days, find_depths
 from exoplanets.scoring.own_campaign import OwnCampaign
 from exoplanets.scoring.own_stars import Unreadable
+from exoplanets.scoring.samples import COLUMNS_ONLY
 from exoplanets.scoring.score_file import MEASURED, make_text_cell
 from exoplanets.search import box
 from exoplanets.search.events import find_events
@@ -133,13 +134,15 @@ def give_time(star, network):
     """A star with the times of its cadences, if it is a row of the table that taught the network.
 
     Rows of Kaggle's schema lost their times. A row with as many columns as the network's campaign
-    has cadences is taken for one of its stars, and a note says so.
+    has cadences is taken for one of its stars, and a note says so. Of other rows of this schema the
+    exact repeats are gaps that were filled.
     """
     campaign = network.campaign
-    if campaign is None or star.time_system != own_stars.COLUMNS_ONLY:
+    if star.time_system != COLUMNS_ONLY:
         return star
-    if len(star.flux) != campaign.n_cadences:
-        return star
+    if campaign is None or len(star.flux) != campaign.n_cadences:
+        measured = clock.find_measured(star.flux)
+        return dataclasses.replace(star, flux=np.where(measured, star.flux, np.nan))
     time = clock.find_cadences(star.flux[np.newaxis], campaign)[0] * CADENCE_DAYS
     notes = (*star.notes, "on the clock of the network's campaign")
     return dataclasses.replace(star, time=time, time_system=CAMPAIGN_TIME, notes=notes)
@@ -241,7 +244,7 @@ def count_used(star, prepared):
 
     Crowded ones count, gaps that were filled do not.
     """
-    measured = clock.find_measured(star.flux)
+    measured = clock.find_used(star.flux)
     if star.time_system == CAMPAIGN_TIME:  # its columns are not its cadences
         return np.count_nonzero(measured)
     return np.count_nonzero(measured & np.isfinite(prepared.curve))

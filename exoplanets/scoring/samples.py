@@ -8,7 +8,12 @@ import numpy as np
 
 # Names of columns, in order of preference: flux corrected for systematics comes before raw flux.
 TIME_COLUMNS = ("TIME", "BTJD", "BKJD", "KBJD", "BJD", "HJD", "MJD", "JD", "T", "DAYS", "DAY")
-FLUX_COLUMNS = ("FLUX", "PDCSAP_FLUX", "KSPSAP_FLUX", "DET_FLUX", "FCOR", "SAP_FLUX")
+FLUX_COLUMNS = (
+    "FLUX", "PDCSAP_FLUX", "KSPSAP_FLUX", "DET_FLUX", "FCOR", "FLUX_CORR", "SAP_FLUX", "FLUX_RAW",
+)  # fmt: skip
+RAW_COLUMNS = ("SAP_FLUX", "FLUX_RAW")
+# CDIPS: three apertures, of which the middle one suits most stars.
+MAGNITUDE_COLUMNS = tuple(kind + aperture for kind in ("TFA", "PCA", "IRM") for aperture in "213")
 CADENCE_COLUMNS = ("CADENCENO", "CADENCE", "CADN")
 QUALITY_COLUMNS = ("SAP_QUALITY", "QUALITY", "MOVING")
 # Words in names of columns that are not the flux itself, but its error or a part of it.
@@ -37,6 +42,13 @@ KEPLER_FLAGS = 1 | 2 | 4 | 8 | 32 | 256 | 16384 | 65536 | 1048576
 TESS_FLAGS = 1 | 2 | 4 | 8 | 16 | 32 | 128 | 512 | 16384
 EVERY_FLAG = -1
 
+COLUMNS_ONLY = "since the first column"  # time system of a row in the Kaggle schema
+UNKNOWN_SYSTEM = "as in the file"  # time system
+# Bounds on one star, so that no file can fill the memory: 12 years at 20 s, and far more text than
+# that many rows need.
+MOST_SAMPLES = 20_000_000
+MOST_BYTES = 1 << 30
+
 
 class Unreadable(NamedTuple):
     """A file, or a row of one, that cannot be used; as text, the one line that says so."""
@@ -57,10 +69,13 @@ class Samples:
     flagged: np.ndarray | None = None  # True where the file says that the flux must not be used
     cadence: np.ndarray | None = None  # the mission's number; float64, NaN where unknown
     row: int | str | None = None  # which star of a table this is; None if the file holds one star
-    kind: str = ""  # of `flux`: "flux", "magnitudes", or "" if the file does not say
-    time_system: str = "as in the file"  # such as "BKJD"
+    # Of `flux`: "flux" or "magnitudes" for certain, "" if only its column is called flux, and
+    # "unnamed" if there is no name at all.
+    kind: str = ""
+    time_system: str = UNKNOWN_SYSTEM  # such as "BKJD"
     target: str = ""  # such as "KIC 757076"; "" if the file does not say
     part: str = "file"  # one of a star's files is a "quarter", "campaign", "sector" or "file"
+    part_number: str = ""  # such as "3" of quarter 3; "" if the file does not say
     notes: tuple = ()  # what the user should know about how it was read
 
 
@@ -72,7 +87,7 @@ class Columns(NamedTuple):
     quality: int | None = None
     cadence: int | None = None
     kind: str = ""
-    time_system: str = "as in the file"
+    time_system: str = UNKNOWN_SYSTEM
     flags: int = EVERY_FLAG  # bits of the quality that make a cadence useless
     notes: tuple = ()
     per_day: int = 1  # how many of the unit of time make a day
@@ -124,11 +139,13 @@ def match_columns(headings, units=()):
     elif names[flux] != "FLUX":
         kind = "flux"  # a name of the missions' own pipelines
     if flux is None:
-        flux = next((i for i in main if MAGNITUDE.fullmatch(names[i])), None)
+        flux = first(MAGNITUDE_COLUMNS)
+        if flux is None:
+            flux = next((i for i in main if MAGNITUDE.fullmatch(names[i])), None)
         kind = "magnitudes"
     elif re.search(r"\bmag(s|nitudes?)?\b", f"{headings[flux]} {units[flux]}".lower()):
         kind = "magnitudes"
-    usual = flux is None or names[flux] in FLUX_COLUMNS[:-1]
+    usual = flux is None or (names[flux] in FLUX_COLUMNS and names[flux] not in RAW_COLUMNS)
     notes = () if usual else (f"flux from the column {headings[flux].strip()}",)
     time_text = "" if time is None else f"{headings[time]} {units[time]}"
     unit, per_day = find_time_unit(time_text)
@@ -158,13 +175,26 @@ def find_time_unit(text):
 
 
 def name_time_system(text):
-    """The time system that a heading or a unit tells, such as "BKJD", or "as in the file"."""
+    """The time system that a heading or a unit tells, such as "BKJD", or `UNKNOWN_SYSTEM`."""
     text = text.upper()
     for system, signs in {"BKJD": "2454833|BKJD|KBJD", "BTJD": "2457000|BTJD"}.items():
         if re.search(signs, text):
             return system
     match = re.search(r"(?<![A-Z])[BHM]?JD(?![A-Z])(\s*-\s*[\d.]+)?", text)
-    return match[0] if match else "as in the file"
+    return match[0] if match else UNKNOWN_SYSTEM
+
+
+def show_name(name):
+    """A name on one line, with escapes for what is no character or cannot be seen.
+
+    A backslash is doubled, so that different names stay different.
+    """
+    return show_text(str(name).replace("\\", "\\\\"))
+
+
+def show_text(text):
+    """A text on one line, with escapes for what is no character or cannot be seen."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
 
 
 def name_target(header):

@@ -13,12 +13,21 @@ import pandas as pd
 from astropy.io import ascii as astropy_ascii
 
 from exoplanets.files import DataError, one_line
-from exoplanets.scoring.samples import Columns, find_target, match_columns, name_target
+from exoplanets.scoring.samples import (
+    MOST_BYTES,
+    MOST_SAMPLES,
+    Columns,
+    find_target,
+    match_columns,
+    name_target,
+)
 from exoplanets.sources.table import LONGEST_LINE, open_bytes, refuse_damage
 
 CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")  # bytes that no text begins with
 MISSING = ("-", "--", "---")  # beside what pandas takes for missing: "", "nan", "null", "N/A"...
 BLANKS = r"\s+"
+ROWS_AT_A_TIME = 1 << 18
+MOST_IPAC = 1 << 25  # bytes: about 30 times as many lie in memory, and a quarter has 1 MB
 
 
 def read_text(path):
@@ -26,12 +35,13 @@ def read_text(path):
 
     DataError if it has no columns of time and flux, or a cell that is no number.
     """
-    with open_bytes(path) as stream:
+    with open_bytes(path, most=MOST_BYTES) as stream:
         start = stream.read(4096)
         if CONTROL.search(start):
             raise DataError("is not a text file: fetch it again, or save it as plain UTF-8")
         stream.seek(0)
-        yield _read_ipac(stream) if start[:1] in (b"\\", b"|") else _read_columns(stream)
+        samples = _read_ipac(stream) if start[:1] in (b"\\", b"|") else _read_columns(stream)
+    yield samples
 
 
 def find_archive_star(path):
@@ -43,12 +53,13 @@ def _read_columns(stream):
     """Samples of a text with one sample a line."""
     n_skipped, mark, separator, decimal, columns = _find_layout(stream)
     stream.seek(0)
+    places = sorted({place for place in columns[:4] if place is not None})
     try:
-        frame = pd.read_csv(
+        blocks = pd.read_csv(
             stream,
             header=None,
             skiprows=n_skipped,
-            usecols=[place for place in columns[:4] if place is not None],
+            usecols=places,
             dtype=np.float64,
             sep=separator,
             decimal=decimal,
@@ -56,7 +67,10 @@ def _read_columns(stream):
             na_values=MISSING,
             skipinitialspace=True,
             encoding_errors="replace",  # numbers have plain characters
+            chunksize=ROWS_AT_A_TIME,
         )
+        blocks = _collect(block.to_numpy() for block in blocks)
+        values = dict(zip(places, np.concatenate(blocks).T, strict=True))
     except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
         reason = one_line(str(error).rpartition("C error: ")[2])
         raise DataError(f"has no rows that can be read ({reason}): fetch it again") from None
@@ -65,7 +79,18 @@ def _read_columns(stream):
             f"has a cell that is no number ({one_line(error)}): correct it, or empty it if the "
             "value is missing"
         ) from None
-    return columns.make_samples(lambda place: frame[place].to_numpy())
+    return columns.make_samples(lambda place: values[place])
+
+
+def _collect(blocks):
+    """A list of blocks of rows, refused when they are too many."""
+    kept, n_rows = [], 0
+    for block in blocks:
+        kept.append(block)
+        n_rows += len(block)
+        if n_rows > MOST_SAMPLES:
+            raise DataError(f"has more than {MOST_SAMPLES} rows: give the star in parts")
+    return kept
 
 
 def _find_layout(stream):
@@ -108,8 +133,10 @@ def _read_head(stream):
     """
     lines, mark, comment, n_read = [], "#", "", 0
     while len(lines) < 3 and (line := stream.readline(LONGEST_LINE)):
-        if len(line) == LONGEST_LINE:
-            raise DataError(f"has a line of over {LONGEST_LINE >> 20} MB: fetch it again")
+        if stream.tell() > LONGEST_LINE:
+            raise DataError(
+                f"has a line, or comments, of over {LONGEST_LINE >> 20} MB: fetch it again"
+            )
         text = line.decode("utf-8-sig", "replace").strip()
         if text.startswith(("#", "%")):
             mark, comment = text[0], comment if lines else text.lstrip("#% ")
@@ -155,7 +182,10 @@ def _split_names(line, separator, n_cells):
 
 def _read_ipac(stream):
     """Samples of an IPAC table."""
-    text = stream.read().decode("utf-8", "replace")
+    text = stream.read(MOST_IPAC + 1)
+    if len(text) > MOST_IPAC:
+        raise DataError(f"is an IPAC table of over {MOST_IPAC >> 20} MB: save it as CSV")
+    text = text.decode("utf-8", "replace")
     with refuse_damage("is no IPAC table"):
         table = astropy_ascii.read(text, format="ipac", guess=False)
     columns = match_columns(table.colnames, [table[name].unit for name in table.colnames])

@@ -33,8 +33,7 @@ import numpy as np
 from exoplanets.dependencies import digest_code
 from exoplanets.files import DataError, atomic_write, one_line, read_json, say
 from exoplanets.sources.copies import read_copy, write_copy
-from exoplanets.sources.formats import COMPRESSIONS, TABLE_FORMATS, read_table
-from exoplanets.sources.table import LARGEST_FLUX
+from exoplanets.sources.table import COMPRESSIONS, LARGEST_FLUX, read_table
 from exoplanets.stars import HOST, NON_HOST, SIMULATED_SEED, TABLES, Stars, describe
 
 KAGGLE_HANDLE = "keplersmachines/kepler-labelled-time-series-data"
@@ -124,13 +123,10 @@ def find_tables(data_dir):
     """Per table, the path of the file that holds it and its name in an archive; {} if none is."""
     found = {}
     for name, csv in TABLES.items():
-        stem = csv.removesuffix(".csv")
-        for suffix in TABLE_FORMATS:
-            member = stem + suffix
-            packed = [member + compression for compression in COMPRESSIONS]
-            for file in (member, *packed, f"{stem}.zip", "archive.zip"):
-                if name not in found and (data_dir / file).is_file():
-                    found[name] = data_dir / file, member
+        packed = [csv + compression for compression in COMPRESSIONS]
+        for file in (csv, *packed, csv.replace(".csv", ".zip"), "archive.zip"):
+            if name not in found and (data_dir / file).is_file():
+                found[name] = data_dir / file, csv
     if len(found) == 1:
         (missing,) = TABLES.keys() - found.keys()
         ((there, _),) = found.values()

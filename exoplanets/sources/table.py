@@ -31,6 +31,7 @@ LARGEST_FLUX = 1e15  # e-/s; no star gives as much, and its square still fits fl
 BLOCK_BYTES = 1 << 21  # read at a time: about 50 stars of 3197 cadences
 LONGEST_LINE = 1 << 24  # bytes: no row is longer, binary junk is
 LFS_POINTER = b"version https://git-lfs"
+COMPRESSIONS = (".gz", ".zip")
 # What zipfile raises on a damaged member; some builds of Python have no LZMA.
 DAMAGED_MEMBER = (zipfile.BadZipFile, getattr(zipfile.lzma, "LZMAError", zipfile.BadZipFile))
 
@@ -46,12 +47,13 @@ class RowBlock(NamedTuple):
 
 # ---------------------------------------------------------------------------- bytes of a file
 @contextlib.contextmanager
-def open_bytes(path, member=None):
+def open_bytes(path, member=None, most=None):
     """Open a file as a binary stream; what ends in `.gz` or `.zip` is uncompressed.
 
     `member` names the file in a zip archive, without folders; without it there has to be just one.
     DataError if the file is empty, a Git LFS pointer, damaged, or cannot be read; also when the
-    damage is found while the stream is read.
+    damage is found while the stream is read. Of a file that is read at once, not in blocks, give
+    the `most` bytes that it may have, uncompressed: a small archive can unpack to any size.
     """
     path = Path(path)
     try:
@@ -60,9 +62,11 @@ def open_bytes(path, member=None):
         suffix = path.suffix.lower()
         if suffix == ".zip":
             with zipfile.ZipFile(path) as archive, archive.open(_find(archive, member)) as stream:
+                _check_size(stream, most)
                 yield stream
         else:
             with gzip.open(path, "rb") if suffix == ".gz" else open(path, "rb") as stream:
+                _check_size(stream, most)
                 yield stream
     except (EOFError, gzip.BadGzipFile, *DAMAGED_MEMBER, zlib.error, RuntimeError) as error:
         # zipfile has only RuntimeError for an encrypted member, or one of an unknown method
@@ -80,6 +84,22 @@ def refuse_damage(what, passed_on=()):
         raise
     except Exception as error:
         raise DataError(f"{what} ({one_line(error)}): fetch it again") from error
+
+
+def _check_size(stream, most):
+    """Refuse a stream of more than the `most` bytes, if there is a bound."""
+    if most is None:
+        return
+    if stream.seekable() and isinstance(stream, io.BufferedReader):
+        stream.seek(0, io.SEEK_END)  # not compressed: its size is known
+    # What is compressed may lie about its size: it is unpacked once, and nothing is kept.
+    while stream.tell() <= most and stream.read(BLOCK_BYTES):
+        pass
+    if stream.tell() > most:
+        raise DataError(
+            f"holds more than {most >> 20} MB: no light curve is as long, give each star by itself"
+        )
+    stream.seek(0)
 
 
 def _check_start(start):
@@ -108,6 +128,35 @@ def _find(archive, member):
 
 
 # ------------------------------------------------------------------------------------- tables
+def read_table(path, member=None, digest=None, fewest=SHORTEST):
+    """Yield the `RowBlock`s of a file; for training and for scoring.
+
+    `member` is the table's name in a zip archive; see `open_bytes`. A `digest` of hashlib is fed
+    with all of the table's bytes, uncompressed. A star must have the `fewest` cadences. DataError
+    if the file as a whole cannot be used.
+    """
+    with open_bytes(path, member) as stream:
+        if digest is not None:
+            stream = io.BufferedReader(_Digesting(stream, digest), BLOCK_BYTES)
+        yield from read_csv(stream, fewest)
+
+
+class _Digesting(io.RawIOBase):
+    """A binary stream that digests what is read through it, so that a file is read once."""
+
+    def __init__(self, stream, digest):
+        self._stream, self._digest = stream, digest
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        data = self._stream.read(len(buffer))
+        self._digest.update(data)
+        buffer[: len(data)] = data
+        return len(data)
+
+
 def is_table(first_line):
     """Whether the first line of a file, as bytes, is the header of a table of this schema."""
     with contextlib.suppress(DataError):
