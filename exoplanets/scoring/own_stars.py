@@ -228,6 +228,14 @@ def read_stars(target, magnitudes=None):
         yield _make_star(target.name, parts, n_unusable=len(target.files) - len(parts))
 
 
+def make_star(samples, name, magnitudes=None):
+    """The `Star` of samples that come from no file, or an `Unreadable`; see `read_stars`."""
+    try:
+        return _make_star(name, [_prepare(samples, name, magnitudes)])
+    except DataError as error:
+        return Unreadable(name, str(error))
+
+
 def _read_file(path):
     """Yield the samples of a file; the last is an Unreadable if it cannot be used any further."""
     try:
