@@ -32,6 +32,9 @@ def stop(*_):
 def run(main):
     """Exit with what `main` returns; a user's mistake becomes one line and exit code 2."""
     name = Path(sys.argv[0]).name
+    for stream in ("stdout", "stderr"):
+        if getattr(sys, stream) is None:  # closed, as by >&-: what is printed goes nowhere
+            setattr(sys, stream, open(os.devnull, "w"))
     if hasattr(sys.stdout, "reconfigure"):  # names of files are shown escaped, as on stderr
         sys.stdout.reconfigure(errors="backslashreplace")
     try:

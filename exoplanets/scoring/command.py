@@ -140,12 +140,12 @@ def make_text_table(results):
         name = result.name
         if len(name) > LONGEST_NAME:  # its end tells more than its beginning
             name = "..." + name[3 - LONGEST_NAME :]
-        texts = (f"  {_format(result, column):>{PRINTED[column][0]}}" for column in PRINTED)
+        texts = (f"  {_show_number(result, column):>{PRINTED[column][0]}}" for column in PRINTED)
         lines.append(f"{name:{LONGEST_NAME}}{''.join(texts)}")
     return "\n".join(lines)
 
 
-def _format(result, column):
+def _show_number(result, column):
     """A number as it is printed: with fewer digits than the file has."""
     value = getattr(result, column)
     if column == "called":
@@ -208,17 +208,15 @@ def score_stars(args, model):
     n_failed = len(unreadable)
     pages, undrawn = [], []
     if args.plots:
-        folder = args.plots_dir / "stars"
-        pages, undrawn = write_pages(targets, network, job, scores.known, folder)
+        about_pages = targets, network, job, scores.known
+        pages, undrawn = write_pages(*about_pages, args.plots_dir / "stars")
     for line in own_stars.summarise_unreadable(unreadable + undrawn):
         say(line)
     if args.errors:
         write_errors(args.errors, unreadable + undrawn)
     # Last, for standard output may be closed by now: all files are written.
-    print_result(best, n_scored, n_known, n_failed, output, network.threshold)
-    if pages:
-        n_pages = "1 page" if len(pages) == 1 else f"{len(pages)} pages"
-        print(f"{n_pages}: open {folder / 'index.html'}")
+    print_result(best, n_scored, n_known, n_failed, network.threshold)
+    print_places(n_scored and output, len(pages), args.plots_dir / "stars")
     return n_failed + len(undrawn)
 
 
@@ -299,8 +297,8 @@ def find_campaign(args, targets, job):
     return job._replace(campaign=campaign, campaign_name=name_file(path))
 
 
-def print_result(best, n_scored, n_known, n_unreadable, output, threshold):
-    """Print the highest-scored stars, and where the scores of all are."""
+def print_result(best, n_scored, n_known, n_unreadable, threshold):
+    """Print the highest-scored stars, and how many there are."""
     if n_scored:
         print(make_text_table(best))
     rest = f" (the best {N_PRINTED} above)" if n_scored > N_PRINTED else ""
@@ -309,7 +307,14 @@ def print_result(best, n_scored, n_known, n_unreadable, output, threshold):
     print(f"{n_scored} star{'s' * (n_scored != 1)} scored{before}{failed}{rest}")
     if n_scored:
         print(f"called hosts: score at least {threshold:.6g}")
+
+
+def print_places(output, n_pages, folder):
+    """Print where the scores and the pages are, if there are any."""
+    if output:
         print(f"results: {output}")
+    if n_pages:
+        print(f"{n_pages} page{'s' * (n_pages != 1)}: open {folder / 'index.html'}")
 
 
 def write_pages(targets, network, job, known, folder):

@@ -68,7 +68,7 @@ def score(time, flux=None, *, planets=1, model=None, magnitudes=None, name="star
     >>> bool(ppm[abs(hours) < 1].mean() < -500)
     True
     """
-    star = time if isinstance(time, Star) else _make_star(time, flux, magnitudes, name)
+    star = time if isinstance(time, Star) else _take_star(time, flux, magnitudes, name)
     network, job = _find_network(model), _make_job(planets)
     (row,) = _score([star], network, job)
     if isinstance(row, Unreadable):
@@ -106,7 +106,7 @@ def score_many(stars, *, planets=1, model=None, magnitudes=None):
     """
     network, job = _find_network(model), _make_job(planets)._replace(keep_star=False)
     readable = (
-        star if isinstance(star, Star) else _make_star(star, None, magnitudes, f"star {i}")
+        star if isinstance(star, Star) else _take_star(star, None, magnitudes, f"star {i}")
         for i, star in enumerate(stars)
     )
     rows, unreadable = [], []
@@ -197,7 +197,7 @@ def _score(stars, network, job):
 
 
 # -------------------------------------------------------------------------------- light curves
-def _make_star(time, flux, magnitudes, name):
+def _take_star(time, flux, magnitudes, name):
     """The `Star` of times and flux, or of one object that has both; or an `Unreadable`."""
     system = "as in the file"
     if flux is None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from exoplanets.evaluation import occlusion
 from exoplanets.scoring import own_stars, prediction
-from exoplanets.scoring.measure import judge
+from exoplanets.scoring.measure import ask_network
 from exoplanets.scoring.own_stars import Unreadable
 from exoplanets.scoring.result import Result, remove_trend
 from exoplanets.search.ephemeris import Ephemeris
@@ -57,7 +57,7 @@ def examine_star(star, result, prepared, network):
             some = curves[start : start + n_at_once]
             whole = np.full((len(some), len(known)), np.nan, np.float32)
             whole[:, known] = some
-            scores += [judgement.score for judgement in judge(network, whole)]
+            scores += [judgement.score for judgement in ask_network(network, whole)]
         return np.array(scores)
 
     ephemeris, masked_score = result.ephemeris, np.nan

@@ -42,7 +42,7 @@ class Judgement(NamedTuple):
     duration: np.ndarray  # days
 
 
-def judge(network, curves):
+def ask_network(network, curves):
     """What a network says of equalised light curves (n_stars, n_cadences): a list of `Judgement`.
 
     A network may give bare scores. DataError if a score is not finite.
@@ -89,7 +89,7 @@ def measure_star(star, prepared, judgement, network, prevalence, planets=1, alwa
         star, prepared = hide_signal(star, prepared, signal.ephemeris)
         if np.isfinite(prepared.curve).sum() < SHORTEST:
             return signals
-        (judgement,) = judge(network, prepared.curve[np.newaxis])
+        (judgement,) = ask_network(network, prepared.curve[np.newaxis])
 
 
 def hide_signal(star, prepared, ephemeris):
@@ -115,7 +115,7 @@ def _describe(star, prepared, judgement, network, prevalence, always):
         verdict=PLANET if called else NOTHING,
         transit_score=judgement.transit_score,
         planet_score=judgement.planet_score,
-        **(_measure(star, *find_ephemeris(prepared, judgement)) if called or always else {}),
+        **(_measure_signal(star, *find_ephemeris(prepared, judgement)) if called or always else {}),
     )
 
 
@@ -144,7 +144,7 @@ def search_curve(prepared):
     return found._replace(epoch=found.epoch + days[0])
 
 
-def _measure(star, ephemeris, snr):
+def _measure_signal(star, ephemeris, snr):
     """Numbers of a signal by name, those of the depths in the flux as read."""
     if not np.isfinite(ephemeris.period):
         return {}

@@ -25,7 +25,7 @@ from exoplanets.files import DataError, one_line
 from exoplanets.lightcurves import clock, equalise
 from exoplanets.scoring import own_stars
 from exoplanets.scoring.depths import find_days
-from exoplanets.scoring.measure import OwnCurve, judge, measure_star
+from exoplanets.scoring.measure import OwnCurve, ask_network, measure_star
 from exoplanets.scoring.network import load_network
 from exoplanets.scoring.own_campaign import OwnCampaign
 from exoplanets.scoring.own_stars import Unreadable
@@ -121,7 +121,7 @@ def judge_curves(network, curves):
     for i, curve in enumerate(curves):
         lengths[len(curve)].append(i)
     for places in lengths.values():
-        answers = judge(network, np.stack([curves[i] for i in places]))
+        answers = ask_network(network, np.stack([curves[i] for i in places]))
         for i, judgement in zip(places, answers, strict=True):
             judgements[i] = judgement
     return judgements

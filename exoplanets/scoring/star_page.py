@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib import font_manager
 from matplotlib.colors import LinearSegmentedColormap
 
-from exoplanets.figures.light_curves import draw_medians, draw_occluded, find_reach
+from exoplanets.figures.light_curves import draw_medians, draw_occluded
 from exoplanets.figures.style import (
     COLORS,
     describe_training,
@@ -31,7 +31,9 @@ PARITIES = {  # of transits: how they are drawn
 }
 IN_TRANSIT = 10  # bins of a fold in one duration of the transit ...
 PER_BIN = 2  # ... or fewer and wider ones, of so many cadences on average
-PHASE_BINS = (60, 400)  # of a whole orbit, at least and at most
+REACH = 4  # durations on either side of mid-transit that are drawn of a fold
+PHASE_BINS = (60, 400)  # of a whole orbit, at least and at most ...
+PER_PHASE_BIN = 8  # ... and cadences in each, on average
 DARK, PALE, FAINT = "#333333", "#8c8c8c", "#bbbbbb"
 # Dark where nothing falls: near-white points would not be seen on white.
 FALLS = LinearSegmentedColormap.from_list("falls", ["#0072B2", "#5a5a5a", "#FF7A00"])
@@ -67,7 +69,9 @@ def draw_star(examined, network):
         for axis in below:
             axis.set_axis_off()
         below[1].text(0.5, 0.5, "no period is known to fold at", ha="center")
-    title = f"{shorten(examined.star.name)}\n{describe_call(examined, network)}"
+    verdict = examined.result.verdict
+    about = "" if verdict == NOTHING else f": {verdict}"
+    title = f"{shorten(examined.star.name)}{about}\n{describe_call(examined, network)}"
     color = COLORS[name_class(examined.result.called)]
     title_figure(figure, title, 12, color=color, parse_math=False)
     sign_figure(figure, *describe_training(network))
@@ -93,8 +97,6 @@ def describe_call(examined, network):
     """Decision, score and probability in words."""
     result = examined.result
     call = "called a host" if result.called else "not called a host"
-    if result.verdict != NOTHING:
-        call += f" ({result.verdict})"
     text = f"{call}: score {result.score:.3f} (threshold {network.threshold:.3f})"
     if np.isfinite(examined.masked_score):
         n = len(examined.panel["middles"])
@@ -210,7 +212,7 @@ def _draw_fold(axis, examined, ephemeris, looks):
     known = np.isfinite(examined.detrended)
     days = ephemeris.since_transit(find_days(examined.star)[known])
     own = examined.ephemeris
-    reach = find_reach(own.period, own.duration)
+    reach = min(own.period / 2, REACH * own.duration)
     near = np.abs(days) < reach
     hours, flux = 24 * days[near], examined.detrended[known][near]
     n_bins = min(2 * reach / own.duration * IN_TRANSIT, len(flux) / PER_BIN)
@@ -255,7 +257,7 @@ def _draw_folds(axes, examined):
     known = np.isfinite(examined.detrended)
     phase = (ephemeris.phase(find_days(examined.star)[known]) + 0.25) % 1 - 0.25
     n_bins = int(np.clip(IN_TRANSIT * ephemeris.period / ephemeris.duration, *PHASE_BINS))
-    edges = np.linspace(-0.25, 0.75, min(n_bins, max(len(phase) // PER_BIN, 1)) + 1)
+    edges = np.linspace(-0.25, 0.75, min(n_bins, max(len(phase) // PER_PHASE_BIN, 1)) + 1)
     points = {"ms": _find_size(len(phase)), "color": FAINT}
     medians = {"marker": "o", "ms": 2.2, "color": "#000000"}
     draw_medians(axes[2], phase, examined.detrended[known], edges, points, medians)
