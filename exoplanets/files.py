@@ -34,7 +34,7 @@ def run(main):
     name = Path(sys.argv[0]).name
     for stream in ("stdout", "stderr"):
         if getattr(sys, stream) is None:  # closed, as by >&-: what is printed goes nowhere
-            setattr(sys, stream, open(os.devnull, "w"))
+            setattr(sys, stream, open(os.devnull, "w"))  # noqa: SIM115
     if hasattr(sys.stdout, "reconfigure"):  # names of files are shown escaped, as on stderr
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
