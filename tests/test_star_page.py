@@ -231,7 +231,9 @@ def test_page_says_where_no_period_was_found(monkeypatch):
     examined = examine(Star("quiet", make_dips(600, [])), network)
     page = star_page.draw_star(examined, network)
     assert "no period is known to fold at" in texts(page)
-    assert "not called a host" in texts(page) and "hidden;" in texts(page)
+    assert "not called a host" in texts(
+        page
+    ) and "are hidden, if it stands out; no period" in texts(page)
     page.draw_without_rendering()
     star_page.draw_thumbnail(examined).draw_without_rendering()
 

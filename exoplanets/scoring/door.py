@@ -65,7 +65,7 @@ def score(time, flux=None, *, planets=1, model=None, magnitudes=None, name="star
     >>> bool(result.score >= result.threshold)
     True
     >>> hours, ppm = result.fold()
-    >>> bool(ppm[abs(hours) < 1].mean() < -500)
+    >>> bool(ppm[abs(hours) < 1].mean() < -200)
     True
     """
     star = time if isinstance(time, Star) else _take_star(time, flux, magnitudes, name)

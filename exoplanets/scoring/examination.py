@@ -14,8 +14,8 @@ from exoplanets.search.ephemeris import Ephemeris
 from exoplanets.stars import CADENCE_DAYS
 
 FINEST_STEP = 8  # cadences from one hidden stretch to the next, at least
-MOST_HIDDEN, LEAST_HIDDEN = 240, 60  # stretches hidden in turn; of longer curves fewer and longer
-CADENCES_IN_ALL = 4_000_000  # that the network is given of one star, about: some seconds
+MOST_HIDDEN, LEAST_HIDDEN = 240, 40  # stretches hidden in turn; of longer curves fewer and longer
+CADENCES_IN_ALL = 3_000_000  # that the network is given of one star, about: some seconds
 CADENCES_AT_ONCE = 1_640_000  # of these, at once: two blocks of `features.py`, for two cores
 
 

@@ -32,7 +32,7 @@ PARITIES = {  # of transits: how they are drawn
 IN_TRANSIT = 10  # bins of a fold in one duration of the transit ...
 PER_BIN = 2  # ... or fewer and wider ones, of so many cadences on average
 REACH = 4  # durations on either side of mid-transit that are drawn of a fold
-PHASE_BINS = (60, 400)  # of a whole orbit, at least and at most ...
+PHASE_BINS = (60, 2000)  # of a whole orbit, at least and at most ...
 PER_PHASE_BIN = 8  # ... and cadences in each, on average
 DARK, PALE, FAINT = "#333333", "#8c8c8c", "#bbbbbb"
 # Dark where nothing falls: near-white points would not be seen on white.
@@ -182,14 +182,35 @@ def _draw_as_read(axis, examined):
 
 
 def _draw_occluded(axes, examined):
-    """The equalised light curve in rows, coloured by how far the score falls; its points."""
+    """The equalised light curve in rows, coloured by how far the score falls; its points.
+
+    Stretches that matter no more than an ordinary one have no colour.
+    """
     star, found, days = examined.star, examined.occlusion, find_days(examined.star)
-    size = np.clip(15_000 / len(examined.panel["days"]) * len(axes), 1.5, 6)
+    panel, ordinary = examined.panel, found["ordinary_fall"]
+    falls = np.where(np.abs(panel["falls"]) > ordinary, panel["falls"], 0)
+    top = max(np.abs(falls).max(), ordinary)
+    size = np.clip(15_000 / len(panel["days"]) * len(axes), 1.5, 6)
     edges = np.linspace(days[0], days[-1], len(axes) + 1)
     for axis, start, end in zip(axes, edges[:-1], edges[1:], strict=True):
-        points = draw_occluded(axis, examined.panel, found["ordinary_fall"], size, FALLS)
+        # A row draws its own cadences and no others: there may be 70,000.
+        first, last = np.searchsorted(panel["days"], (start, end), "left")
+        last += end == edges[-1]  # the last cadence is in the last row
+        middles = panel["middles"]
+        part = {
+            "days": panel["days"][first:last],
+            "curve": panel["curve"][first:last],
+            "centres": panel["centres"] - first,
+            "falls": falls,
+            "middles": middles[(first <= middles) & (middles < last)] - first,
+        }
+        if last - first:
+            points = draw_occluded(axis, part, top, size, FALLS)
         axis.set_xlim(start, end)
         axis.ticklabel_format(axis="x", style="plain", useOffset=False)
+    limits = np.array([axis.get_ylim() for axis in axes])
+    for axis in axes:
+        axis.set_ylim(limits[:, 0].min(), limits[:, 1].max())
     axes[len(axes) // 2].set_ylabel("equalised flux\n(robust std. deviations)")
     system = star.time_system + ZERO_TIMES.get(star.time_system, "")
     label = "since the first cadence (days)" if star.time is None else f"({system}, days)"
@@ -199,7 +220,8 @@ def _draw_occluded(axes, examined):
     share = "no period is known"
     if examined.ephemeris:
         share = f"triangles: transits; {describe_share(found)}"
-    axes[0].set_title(f"Colour: fall in score when {hidden} are hidden; {share}", fontsize=9)
+    title = f"Colour: fall in score when {hidden} are hidden, if it stands out; {share}"
+    axes[0].set_title(title, fontsize=9)
     return points
 
 
@@ -259,7 +281,7 @@ def _draw_folds(axes, examined):
     n_bins = int(np.clip(IN_TRANSIT * ephemeris.period / ephemeris.duration, *PHASE_BINS))
     edges = np.linspace(-0.25, 0.75, min(n_bins, max(len(phase) // PER_PHASE_BIN, 1)) + 1)
     points = {"ms": _find_size(len(phase)), "color": FAINT}
-    medians = {"marker": "o", "ms": 2.2, "color": "#000000"}
+    medians = {"marker": "o", "ms": 2.2 if n_bins < 500 else 1.2, "color": "#000000"}
     draw_medians(axes[2], phase, examined.detrended[known], edges, points, medians)
     axes[2].set_xlim(-0.25, 0.75)
     axes[2].set_xlabel("phase (periods)")
