@@ -1,12 +1,14 @@
 """Scoring the user's own stars: the same scores as in training, whatever else lies around."""
 
 import csv
+import json
 import os
 import pickle
 import re
 import subprocess
 import sys
 import threading
+import zipfile
 
 import numpy as np
 import pytest
@@ -22,6 +24,7 @@ from exoplanets.scoring import measure, network, prediction
 from exoplanets.scoring.network import load_network
 from exoplanets.scoring.own_campaign import FEWEST_STARS
 from exoplanets.scoring.own_stars import Star, Target, read_stars
+from exoplanets.scoring.result import SIGNAL_COLUMNS
 from exoplanets.scoring.score_file import COLUMNS, format_result
 from exoplanets.search import box
 from exoplanets.sources import survey
@@ -408,7 +411,223 @@ def test_a_learnt_campaign_is_no_star_and_replaces_none(tmp_path, model, capsys)
     assert (code, len(rows)) == (0, 50) and str(own) not in rows
 
 
+def break_some(monkeypatch, model, is_bad, error=None):
+    """Lets the network fail at some light curves, or give them a score that is not finite."""
+    whole = load_network(model)
+
+    def score(curves):
+        bad = is_bad(curves)
+        if error and bad.any():
+            raise error
+        return np.where(bad, np.nan, whole.score(curves))
+
+    monkeypatch.setattr(network, "load_network", lambda path: whole._replace(score=score))
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (None, "cannot be scored: gets a score that is not finite"),
+        (DataError("the curve is odd"), "cannot be scored: the curve is odd"),
+        (ZeroDivisionError("by zero"), "cannot be scored: ZeroDivisionError: by zero"),
+    ],
+)
+def test_a_star_that_cannot_be_scored_costs_no_other(
+    tmp_path, model, flux, monkeypatch, error, reason, capsys
+):
+    table, errors = write_stars(tmp_path / "stars.csv", flux[:5]), tmp_path / "errors.csv"
+    _, expected = score(table, model=model, output=tmp_path / "whole.csv")
+    curves, _, _ = equalise.equalise_table(flux[:5])
+    worst = curves[2].max()
+    break_some(monkeypatch, model, lambda c: np.nanmax(c, axis=1) == worst, error)
+    options = ["--errors", errors]
+    code, rows = score(table, model=model, output=tmp_path / "s.csv", options=options)
+    assert code == 1
+    del expected[f"{table}:2"]
+    assert rows == expected
+    said = capsys.readouterr()
+    assert f"'{table}:2' {reason}" in said.err and "Traceback" not in said.err
+    assert "4 stars scored; 1 could not be" in said.out
+    with open(errors, newline="") as stream:
+        assert list(csv.reader(stream)) == [["name", "reason"], [f"{table}:2", reason]]
+
+
+def test_an_error_in_a_reader_costs_no_other_file(tmp_path, model, flux, monkeypatch, capsys):
+    stars = [write_star(tmp_path / f"{i}.csv", make_dips(700, [], seed=i)) for i in range(3)]
+    whole = prediction.own_stars.read_stars
+
+    def read(target, magnitudes):
+        if target.name.endswith("1.csv"):
+            raise RuntimeError("a bug\nin a reader")
+        return whole(target, magnitudes)
+
+    monkeypatch.setattr(prediction.own_stars, "read_stars", read)
+    code, rows = score(*stars, model=model, output=tmp_path / "scores.csv")
+    assert code == 1 and list(rows) == [str(stars[0]), str(stars[2])]
+    said = capsys.readouterr().err
+    assert f"'{stars[1]}' cannot be read: RuntimeError: a bug in a reader" in said
+
+
+def test_without_failures_the_file_of_errors_is_empty(tmp_path, model, flux):
+    table, errors = write_stars(tmp_path / "stars.csv", flux[:1]), tmp_path / "new" / "errors.csv"
+    score(table, model=model, output=tmp_path / "s.csv", options=["--errors", errors])
+    assert errors.read_text() == "name,reason\n"
+
+
+# ------------------------------------------------------------------------------- several signals
+@pytest.fixture
+def two_planets(tmp_path):
+    """A file of one star with two planets."""
+    flux = make_dips(3000, range(40, 2990, 60), 15.0)
+    flux -= 1000 - make_dips(3000, range(70, 2990, 137), 10.0)
+    return write_star(tmp_path / "star.csv", flux)
+
+
+def test_signals_and_their_transit_times_and_folds_are_written(tmp_path, two_planets):
+    output = tmp_path / "scores.csv"
+    options = ["--planets", "3", "--folds"]
+    for _ in range(2):  # the second run knows the star
+        _, rows = score(two_planets, model=predict.SHIPPED_MODEL, output=output, options=options)
+        with open(tmp_path / "signals.csv", newline="") as stream:
+            signals = list(csv.DictReader(stream))
+        with open(tmp_path / "transit_times.csv", newline="") as stream:
+            times = list(csv.DictReader(stream))
+        periods = {float(row["period_days"]) / CADENCE_DAYS: row["signal"] for row in signals[:2]}
+        assert sorted(periods) == pytest.approx([60, 137], rel=2e-3)
+        assert all(row["called"] == "1" for row in signals)
+        (row,) = rows.values()
+        assert {name: row[name] for name in SIGNAL_COLUMNS} == {
+            name: signals[0][name] for name in SIGNAL_COLUMNS
+        }
+        for period, number in periods.items():
+            own = [float(t["time_days"]) for t in times if t["signal"] == number]
+            # Some of the second planet lie within transits of the first, and are not measured.
+            assert 0.75 * 3000 / period < len(own) < 3000 / period + 1
+            first = 40 if period < 100 else 70
+            assert own[0] == pytest.approx(100 + first * CADENCE_DAYS, abs=0.05)
+            (fold,) = (tmp_path / "folds").glob(f"star.csv-*-{number}.csv")
+            assert fold.read_text().startswith("hours_from_mid_transit,flux_ppm\n")
+            hours, ppm = np.loadtxt(fold, delimiter=",", skiprows=1).T
+            assert np.median(ppm[np.abs(hours) < 0.5]) < -5000
+    assert len(list((tmp_path / "folds").iterdir())) == len(signals)
+    # What was written here is no light curve.
+    code, rows = score(tmp_path, model=predict.SHIPPED_MODEL, output=output, options=options)
+    assert (code, list(rows)) == (0, [str(two_planets)])
+
+
+def test_signals_are_written_only_when_asked_for_and_over_no_other_file(tmp_path, two_planets):
+    output = tmp_path / "scores.csv"
+    score(two_planets, model=predict.SHIPPED_MODEL, output=output)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["scores.csv", "star.csv"]
+    (tmp_path / "signals.csv").write_text("mine")
+    with pytest.raises(DataError, match=r"signals\.csv' was not written by --predict"):
+        score(two_planets, model=predict.SHIPPED_MODEL, output=output, options=["--planets", "2"])
+    assert (tmp_path / "signals.csv").read_text() == "mine"
+
+
+# ------------------------------------------------------------------------------- which network
+def write_model(path, model, **scoring):
+    """A copy of a model file whose scoring.json says something else."""
+    with zipfile.ZipFile(model) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name == "scoring.json":
+                content = json.dumps(json.loads(content) | scoring)
+            new.writestr(name, content)
+    return path
+
+
+SIMULATED = {"data": {"source": "simulated"}}
+USERS = {"data": {"description": "my own stars"}}
+
+
+def test_a_network_of_simulated_stars_scores_only_if_asked_for(tmp_path, model, capsys):
+    star = write_star(tmp_path / "star.csv", make_dips(700, []))
+    command = ["--predict", str(star), "--data-dir", str(tmp_path)]
+    own = write_model(tmp_path / "transit.keras", model, provenance=SIMULATED)
+    predict.main(command)
+    first, second = capsys.readouterr().err.splitlines()[:2]
+    assert first.startswith(f"'{own}' was trained on simulated stars, so it is not used")
+    assert second.startswith(f"scoring with the network of '{predict.SHIPPED_MODEL}', trained on:")
+    (row,) = read_scores(tmp_path / "scores.csv").values()
+    assert row["network"] == network.name_file(predict.SHIPPED_MODEL)
+    predict.main([*command, "--model", str(own)])
+    first = capsys.readouterr().err.splitlines()[0]
+    assert first.startswith(f"scoring with the network of '{own}', trained on: SIMULATED")
+    (row,) = read_scores(tmp_path / "scores.csv").values()
+    assert row["network"] == network.name_file(own)
+    write_model(own, model, provenance=USERS)
+    predict.main(command)
+    assert "trained on: my own stars" in capsys.readouterr().err.splitlines()[0]
+
+
+BAD = {
+    "threshold": [np.nan, "0.5", None, True, 2, -1, np.inf, 10**400, [0.5]],
+    "calibration": [[np.nan, 1], ["1", "2"], [1, 2, 3], {}, [1], 3, "x", [1, 10**400], [True, 1]],
+    "prevalence": ["x", np.nan, 0, 1, True, [0.1]],
+    "provenance": ["x", [1], None, {"data": {}}, {"data": "x"}, {"data": {"source": "user"}}],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(k, v) for k, values in BAD.items() for v in values])
+def test_a_damaged_scoring_json_is_one_line(tmp_path, model, name, value):
+    path = write_model(tmp_path / "m.keras", model, **{name: value})
+    with pytest.raises(DataError, match=rf"m\.keras' cannot score: .*{name}") as caught:
+        predict.main(["--predict", "star.csv", "--model", str(path)])
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"{", b"[" * 200_000, b"3", b"\xff", b"{}"])
+def test_a_scoring_json_that_is_none_is_one_line(tmp_path, content):
+    with zipfile.ZipFile(tmp_path / "m.keras", "w") as archive:
+        archive.writestr("scoring.json", content)
+    with pytest.raises(DataError, match=r"m\.keras' (is no transit network|cannot score)"):
+        network.read_scoring(tmp_path / "m.keras")
+
+
+@pytest.mark.parametrize("name", ["scoring.json", "model.weights.h5"])
+def test_a_model_that_would_unpack_to_gigabytes_is_refused(tmp_path, name):
+    path = tmp_path / "bomb.keras"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("scoring.json", b"{}") if name != "scoring.json" else None
+        with archive.open(name, "w", force_zip64=True) as stream:
+            for _ in range(320):
+                stream.write(bytes(1 << 20))
+    with pytest.raises(DataError, match=r"bomb\.keras' would unpack to 335,544,\d+ bytes"):
+        network.read_scoring(path)
+
+
+def test_every_network_that_this_version_writes_is_accepted(model):
+    assert network.read_scoring(model)["threshold"] > 0
+    shipped = network.read_scoring(predict.SHIPPED_MODEL)
+    assert 0 < shipped["threshold"] < 1 and len(shipped["calibration"]) == 2
+    assert not network.is_simulated(shipped["trained_on"])
+
+
 # ------------------------------------------------------------------------------------ the program
+@pytest.mark.parametrize("redirection", [">&-", "2>&-", "| head -0", "> /dev/full"])
+def test_where_nothing_can_be_printed_the_scores_are_written(tmp_path, model, redirection):
+    write_star(tmp_path / "star.csv", make_dips(700, []))
+    program = f"'{sys.executable}' '{ROOT / 'cnn_classifier.py'}'"
+    command = f"{program} --predict star.csv --model '{model}' --output s.csv {redirection}"
+    done = subprocess.run(
+        command, shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert list(read_scores(tmp_path / "s.csv")) == ["star.csv"]
+    assert len(done.stderr.splitlines()) <= 2  # with which network, and what went wrong
+    assert "Traceback" not in done.stderr and "Exception" not in done.stderr
+
+
+def test_the_installed_command_takes_files_anywhere_among_the_options(tmp_path, model):
+    stars = [write_star(tmp_path / f"{i}.csv", make_dips(700, [], seed=i)) for i in range(2)]
+    output = tmp_path / "s.csv"
+    argv = [stars[0], "--output", output, "--model", model, stars[1]]
+    assert predict.main([*map(str, argv)], installed=True) == 0
+    assert list(read_scores(output)) == list(map(str, stars))
+    with pytest.raises(SystemExit):
+        predict.main([], installed=True)
+
+
 def test_the_best_are_printed_first(tmp_path, model, flux, capsys, monkeypatch):
     monkeypatch.setattr(predict, "N_PRINTED", 5)
     table, output = write_stars(tmp_path / "stars.csv", flux), tmp_path / "scores.csv"

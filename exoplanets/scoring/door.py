@@ -76,14 +76,14 @@ def score(time, flux=None, *, planets=1, model=None, magnitudes=None, name="star
     return row
 
 
-def score_many(stars, *, planets=1, model=None, magnitudes=None):
+def score_many(stars, *, model=None, magnitudes=None):
     """Score many light curves.
 
     Parameters
     ----------
     stars : iterable
         Stars of `read`, or other objects with a `time` and a `flux`; see `score`.
-    planets, model, magnitudes
+    model, magnitudes
         See `score`.
 
     Returns
@@ -104,7 +104,7 @@ def score_many(stars, *, planets=1, model=None, magnitudes=None):
     >>> table[["called", "n_cadences"]].to_numpy().tolist()
     [[True, 3037]]
     """
-    network, job = _find_network(model), _make_job(planets)._replace(keep_star=False)
+    network, job = _find_network(model), _make_job(1)._replace(keep_star=False)
     readable = (
         star if isinstance(star, Star) else _take_star(star, None, magnitudes, f"star {i}")
         for i, star in enumerate(stars)

@@ -166,7 +166,19 @@ def _measure_signal(star, ephemeris, snr):
         "secondary_sigma": _in_errors(between.median, between.error),
         "secondary_phase": 0.5,
         "snr": snr,
+        "transits": list_transits(star, ephemeris),
     }
+
+
+def list_transits(star, ephemeris):
+    """Number, middle and error of the middle (days) of each transit that was measured.
+
+    Three ndarrays of shape (n_transits,). The middles are those of the ephemeris, whose errors are
+    not known.
+    """
+    days = find_days(star)[np.isfinite(star.flux)]
+    numbers = np.unique(ephemeris.count(days[ephemeris.in_transit(days)]))
+    return numbers, ephemeris.epoch + numbers * ephemeris.period, np.full(len(numbers), np.nan)
 
 
 def _in_errors(value, error):

@@ -47,7 +47,7 @@ class Job(NamedTuple):
     campaign: OwnCampaign | None = None  # of the stars
     campaign_name: str = ""  # see `network.name_file`
     planets: int = 1  # signals of a star, at most; see `measure.measure_star`
-    keep_star: bool = False  # let each `Result` keep its light curve, to be folded
+    keep_star: bool = False  # let each `Result` keep its light curve and all about its signals
 
 
 @functools.lru_cache(maxsize=2)
@@ -157,8 +157,11 @@ def _score_together(stars, network, job, known):
     timed = {i: give_time(stars[i], network) for i in readable}
     for i in readable:
         result = known.get(digests[i])
-        needs_more = job.planets > 1 and result and result.called
-        if result and not needs_more and (result.has_period or not job.search_all):
+        if not result:
+            continue
+        # The file holds neither further signals nor times of single transits.
+        is_enough = not job.keep_star if result.has_period else not job.search_all
+        if is_enough:
             old[i] = result
     wanted = [i for i in readable if i not in old]
     equalised = prepare_stars([timed[i] for i in wanted], network, job)

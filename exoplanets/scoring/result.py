@@ -61,6 +61,9 @@ class Signal:
     secondary_sigma: float = NAN  # ... in standard errors
     secondary_phase: float = NAN  # ... and where it is, 0 to 1
     snr: float = NAN  # signal-to-noise ratio of the transits
+    # No column: number (0 at the epoch), middle and its error (days) of each transit that was
+    # measured, three ndarrays of shape (n_transits,).
+    transits: tuple = ((), (), ())
 
     def __post_init__(self):
         for name in self.__dataclass_fields__.keys() & DIGITS.keys():
@@ -155,27 +158,12 @@ class Result(Signal):
         return self.page(self)
 
 
-def _list_fields(record):
-    return [field.name for field in dataclasses.fields(record)]
-
-
-SIGNAL_COLUMNS = tuple(_list_fields(Signal))
+SIGNAL_COLUMNS = tuple(
+    field.name for field in dataclasses.fields(Signal) if field.name != "transits"
+)
 COLUMNS = (
     "name", *SIGNAL_COLUMNS, "n_cadences", "network", "campaign", "light_curve", "notes",
 )  # fmt: skip
-
-
-def list_transits(signal, star):
-    """Number, middle and error of the middle (days) of each transit that was measured.
-
-    Three ndarrays of shape (n_transits,). The middles are those of the ephemeris, number 0 at its
-    epoch; errors of period and epoch are taken as independent.
-    """
-    days = find_days(star)[np.isfinite(star.flux)]
-    ephemeris = signal.ephemeris
-    numbers = np.unique(ephemeris.count(days[ephemeris.in_transit(days)]))
-    errors = np.hypot(signal.epoch_error_days, numbers * signal.period_error_days)
-    return numbers, ephemeris.epoch + numbers * ephemeris.period, errors
 
 
 def remove_trend(flux, level):

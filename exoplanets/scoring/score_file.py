@@ -131,8 +131,9 @@ class Scores:
         self._path, self._journal, self._whole = path, journal, whole
 
     def remember(self, result):
-        """Add a result that was written to what is known, without its light curve."""
-        self.known[result.light_curve] = dataclasses.replace(result, star=None)
+        """Add a result that was written to what is known: what the file holds of it."""
+        kept = {"star": None, "more": (), "transits": ((), (), ())}
+        self.known[result.light_curve] = dataclasses.replace(result, **kept)
 
     def write(self, rows):
         """Write some rows, and those that are new to the unfinished file too.

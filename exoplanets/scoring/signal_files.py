@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 import numpy as np
 
 from exoplanets.files import atomic_write
-from exoplanets.scoring.result import SIGNAL_COLUMNS, list_transits
+from exoplanets.scoring.result import SIGNAL_COLUMNS
 from exoplanets.scoring.score_file import check_ours, format_line, write_cell
 
 SIGNALS, TRANSITS, FOLDS = "signals.csv", "transit_times.csv", "folds"
@@ -79,7 +79,6 @@ def _write_signal(streams, result, number, signal):
     head = write_cell("name", result.name), number
     cells = (write_cell(name, getattr(signal, name)) for name in SIGNAL_COLUMNS)
     streams[0].write(format_line([*head, *cells]))
-    if signal.has_period:
-        for transit, time, error in zip(*list_transits(signal, result.star), strict=True):
-            error = "" if np.isnan(error) else f"{error:.3g}"
-            streams[1].write(format_line([*head, transit, f"{time:.6f}", error]))
+    for transit, *times in zip(*signal.transits, strict=True):
+        time, error = ("" if np.isnan(days) else format(days, ".6f") for days in times)
+        streams[1].write(format_line([*head, transit, time, error]))
