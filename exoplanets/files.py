@@ -62,7 +62,10 @@ class _Output(io.FileIO):
 def run(main):
     """Exit with what `main` returns; a user's mistake becomes one line and exit code 2."""
     name = Path(sys.argv[0]).name
-    output = _Output.take_over() if sys.stdout and sys.stdout is sys.__stdout__ else None
+    for stream in ("stdout", "stderr"):
+        if getattr(sys, stream) is None:  # closed, as by >&-: what is printed goes nowhere
+            setattr(sys, stream, open(os.devnull, "w"))  # noqa: SIM115
+    output = _Output.take_over() if sys.stdout is sys.__stdout__ else None
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)  # from here on, clean up first
         code = main()

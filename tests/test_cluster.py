@@ -10,6 +10,7 @@ import time
 import zipfile
 
 import pytest
+from conftest import ROOT
 
 from exoplanets.files import DataError
 from exoplanets.scoring import cluster
@@ -43,9 +44,9 @@ def start(tmp_path):
 
 @pytest.fixture
 def scheduler(start, tmp_path):
-    """Address of a scheduler that knows nothing of this repository."""
+    """Address of a scheduler that knows nothing of this repository, and its process."""
     file = tmp_path / "scheduler.json"
-    start(
+    process = start(
         "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", 0,
         "--no-dashboard", "--scheduler-file", file,
     )  # fmt: skip
@@ -53,7 +54,38 @@ def scheduler(start, tmp_path):
         if file.exists() and file.read_text():
             break
         time.sleep(0.1)
-    return json.loads(file.read_text())["address"]
+    return json.loads(file.read_text())["address"], process
+
+
+DIE = """
+import sys, time
+from exoplanets.files import DataError, run
+from exoplanets.scoring import cluster
+from exoplanets.transits import transit_duration
+
+def main():
+    periods = [9.0] * 20_000
+    for k, _ in enumerate(cluster.map_on_cluster(sys.argv[1], transit_duration, periods, 0.1)):
+        if k == 3:
+            print("under way", flush=True)
+
+run(main)
+"""
+
+
+def test_a_scheduler_that_is_killed_is_one_line(start, scheduler):
+    address, process = scheduler
+    start_worker(start, address)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", DIE, address]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes, env=environment, text=True) as client:
+        assert client.stdout.readline() == "under way\n"
+        process.kill()
+        _, said = client.communicate(timeout=120)
+    assert client.returncode == 2
+    assert len(said.splitlines()) == 1, said
+    assert f"the Dask cluster at '{address}' lost its scheduler or too many" in said
 
 
 def start_worker(start, address):
@@ -64,9 +96,10 @@ def start_worker(start, address):
 
 def test_a_plain_cluster_does_the_work_and_a_killed_worker_changes_nothing(start, scheduler):
     """The function is one of this package: neither scheduler nor workers have it."""
-    first, _ = (start_worker(start, scheduler) for _ in range(2))
+    address, _ = scheduler
+    first, _ = (start_worker(start, address) for _ in range(2))
     periods, results = [float(p) for p in range(1, 40)], []
-    for duration in cluster.map_on_cluster(scheduler, transit_duration, periods, 0.1):
+    for duration in cluster.map_on_cluster(address, transit_duration, periods, 0.1):
         results.append(duration)
         if len(results) == 5:
             first.kill()
@@ -89,7 +122,7 @@ def test_a_cluster_that_is_not_there_or_has_no_worker_is_one_line(scheduler, mon
     with pytest.raises(DataError, match=r"no Dask scheduler answers at 'tcp://127\.0\.0\.1:1'"):
         list(cluster.map_on_cluster("tcp://127.0.0.1:1", transit_duration, [1.0], 0.1))
     with pytest.raises(DataError, match="has no worker: start `dask worker tcp://"):
-        list(cluster.map_on_cluster(scheduler, transit_duration, [1.0], 0.1))
+        list(cluster.map_on_cluster(scheduler[0], transit_duration, [1.0], 0.1))
 
 
 def test_the_same_code_is_packed_to_the_same_bytes():

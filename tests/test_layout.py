@@ -142,7 +142,7 @@ def test_no_file_is_long(name):
 
 def test_packages_import_nothing():
     folders = {path.parent for path in LIBRARY.values()}
-    for folder in folders:
+    for folder in folders - {ROOT / "exoplanets"}:  # the door; see test_door.py
         code = ast.parse((folder / "__init__.py").read_text())
         assert ast.get_docstring(code) and len(code.body) == 1, folder
 

@@ -1,13 +1,14 @@
 """Scoring the user's own stars: the same scores as in training, whatever else lies around."""
 
 import csv
-import functools
+import json
 import os
 import pickle
 import re
 import subprocess
 import sys
 import threading
+import zipfile
 
 import numpy as np
 import pytest
@@ -19,22 +20,17 @@ from exoplanets.files import DataError
 from exoplanets.lightcurves import equalise
 from exoplanets.lightcurves.clock import find_cadences
 from exoplanets.scoring import command as predict
-from exoplanets.scoring import prediction
+from exoplanets.scoring import measure, network, prediction
+from exoplanets.scoring.network import load_network
 from exoplanets.scoring.own_campaign import FEWEST_STARS
 from exoplanets.scoring.own_stars import Star, Target, read_stars
-from exoplanets.scoring.score_file import COLUMNS
+from exoplanets.scoring.result import SIGNAL_COLUMNS
+from exoplanets.scoring.score_file import COLUMNS, format_result
 from exoplanets.search import box
 from exoplanets.sources import survey
 from exoplanets.stars import CADENCE_DAYS
 
 N = 800  # cadences
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _networks_are_loaded_once():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prediction, "load_network", functools.cache(prediction.load_network))
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +94,11 @@ def score(*patterns, model, output, options=()):
     return code, read_scores(output)
 
 
+def to_lines(rows):
+    """The lines of a file of scores, and whether they are new."""
+    return [(format_result(result), is_new) for result, is_new in rows]
+
+
 def read_scores(path):
     if not path.exists():
         return {}
@@ -138,7 +139,6 @@ def test_a_row_says_what_an_astronomer_asks_for(tmp_path, model):
     assert float(row["duration_hours"]) == pytest.approx(2.5, abs=1.1)
     assert float(row["depth_ppm"]) == pytest.approx(12_000, rel=0.15)
     assert float(row["snr"]) > 20
-    assert float(row["statistic"]) > 4
     assert (row["n_cadences"], row["prevalence"], row["campaign"]) == ("1400", "0.01", "")
     assert re.fullmatch(r"[0-9a-f]{12}\.\d+", row["network"])
     assert re.fullmatch("sha256:[0-9a-f]{16}", row["light_curve"])
@@ -168,10 +168,10 @@ def test_another_prevalence_changes_the_odds_and_no_score(tmp_path, model, flux)
 # ------------------------------------------------------------------------- known by its content
 def count_scored(monkeypatch):
     """Counts the light curves that a network is given from now on."""
-    counted, whole = [], prediction.score_curves
+    counted, whole = [], prediction.judge_curves
     monkeypatch.setattr(
         prediction,
-        "score_curves",
+        "judge_curves",
         lambda network, curves: counted.append(len(curves)) or whole(network, curves),
     )
     return lambda: [sum(counted), counted.clear()][0]
@@ -206,7 +206,7 @@ def test_search_all_adds_the_search_to_rows_that_are_there(tmp_path, model, flux
     assert any(row["snr"] == "" for row in before.values())
     n_scored = count_scored(monkeypatch)
     _, after = score(table, model=model, output=output, options=["--search-all"])
-    assert n_scored() == 0
+    assert n_scored() < len(before)  # those called were searched before
     assert all(row["snr"] for row in after.values())
     assert output.read_bytes() == fresh.read_bytes()
 
@@ -239,7 +239,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(tmp_path, model, flux, mon
 @pytest.fixture(scope="module")
 def shipped():
     """The network that comes with the repository."""
-    return prediction.load_network(predict.SHIPPED_MODEL)
+    return load_network(predict.SHIPPED_MODEL)
 
 
 @pytest.mark.parametrize("gap_days", [20, 350, 700])
@@ -251,10 +251,10 @@ def test_a_gap_takes_nothing_from_a_planet_and_gives_nothing_to_noise(shipped, g
         flux -= depth * (np.arange(len(flux)) * CADENCE_DAYS % 3.1 < 0.12)
         flux[n : n + n_gap] = np.nan
         rows += prediction.score_block([Star("x", flux)], shipped, prediction.Job(), {})
-    noise, planet = (cells for cells, _ in rows)
-    assert float(noise["score"]) < 0.2 and float(planet["score"]) > 0.95
-    assert float(planet["period_days"]) == pytest.approx(3.1, rel=1e-3)
-    assert int(planet["n_cadences"]) == 2 * (n - equalise.EDGE)
+    noise, planet = (result for result, _ in rows)
+    assert noise.score < 0.2 and planet.score > 0.95
+    assert planet.period_days == pytest.approx(3.1, rel=1e-3)
+    assert planet.n_cadences == 2 * (n - equalise.EDGE)
 
 
 @pytest.mark.parametrize("period", [80.3, 250.7])
@@ -263,11 +263,11 @@ def test_a_planet_of_months_is_called_in_four_years_and_noise_is_not(shipped, pe
     in_transit = (np.arange(len(flux)) * CADENCE_DAYS - 30.0) % period < 0.3
     stars = [Star("noise", flux), Star("planet", flux - 8.0 * in_transit)]
     noise, planet = (
-        cells for cells, _ in prediction.score_block(stars, shipped, prediction.Job(), {})
+        result for result, _ in prediction.score_block(stars, shipped, prediction.Job(), {})
     )
-    assert noise["called"] == "0" and float(noise["score"]) < 0.2
-    assert planet["called"] == "1" and float(planet["score"]) > 0.7
-    assert float(planet["period_days"]) == pytest.approx(period, rel=1e-3)
+    assert not noise.called and noise.score < 0.2
+    assert planet.called and planet.score > 0.7
+    assert planet.period_days == pytest.approx(period, rel=1e-3)
 
 
 def test_only_rows_of_a_table_are_put_on_the_clock_of_the_campaign(tmp_path, shipped):
@@ -290,28 +290,28 @@ def test_the_period_of_a_row_is_one_of_true_time(tmp_path, shipped):
     cadences = find_cadences(flux[np.newaxis], shipped.campaign)[0]
     flux[cadences % 160.3 < 6] -= 12
     (row,) = read_stars(write_stars(tmp_path / "table.csv", flux[np.newaxis]))
-    ((cells, _),) = prediction.score_block([row], shipped, prediction.Job(search_all=True), {})
-    assert float(cells["period_days"]) == pytest.approx(160.3 * CADENCE_DAYS, rel=1e-3)
-    middle = float(cells["epoch_days"]) / CADENCE_DAYS % 160.3
+    ((result, _),) = prediction.score_block([row], shipped, prediction.Job(search_all=True), {})
+    assert result.period_days == pytest.approx(160.3 * CADENCE_DAYS, rel=1e-3)
+    middle = result.epoch_days / CADENCE_DAYS % 160.3
     assert middle == pytest.approx(2.5, abs=1)
 
 
 def test_a_short_gap_is_filled_and_not_counted(shipped):
     flux = 1e4 + np.random.default_rng(6).normal(size=1400)
     flux[::20] = np.nan
-    ((cells, _),) = prediction.score_block([Star("x", flux)], shipped, prediction.Job(), {})
-    assert int(cells["n_cadences"]) == 1400 - 70
+    ((result, _),) = prediction.score_block([Star("x", flux)], shipped, prediction.Job(), {})
+    assert result.n_cadences == 1400 - 70
 
 
 def test_a_score_does_not_depend_on_the_stars_around(model, flux):
-    network, job = prediction.load_network(model), prediction.Job()
+    net, job = load_network(model), prediction.Job()
     stars = [
         Star(f"star {i}", star[:n], None, ())
         for i, (star, n) in enumerate(zip(flux, (600, 800, 700, 800, 600, 800), strict=False))
     ]
-    together = prediction.score_block(stars, network, job, {})
-    alone = [prediction.score_block([star], network, job, {})[0] for star in stars]
-    assert together == alone
+    together = prediction.score_block(stars, net, job, {})
+    alone = [prediction.score_block([star], net, job, {})[0] for star in stars]
+    assert to_lines(together) == to_lines(alone)
 
 
 # ------------------------------------------------------------------------------- good and bad files
@@ -411,7 +411,223 @@ def test_a_learnt_campaign_is_no_star_and_replaces_none(tmp_path, model, capsys)
     assert (code, len(rows)) == (0, 50) and str(own) not in rows
 
 
+def break_some(monkeypatch, model, is_bad, error=None):
+    """Lets the network fail at some light curves, or give them a score that is not finite."""
+    whole = load_network(model)
+
+    def score(curves):
+        bad = is_bad(curves)
+        if error and bad.any():
+            raise error
+        return np.where(bad, np.nan, whole.score(curves))
+
+    monkeypatch.setattr(network, "load_network", lambda path: whole._replace(score=score))
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (None, "cannot be scored: gets a score that is not finite"),
+        (DataError("the curve is odd"), "cannot be scored: the curve is odd"),
+        (ZeroDivisionError("by zero"), "cannot be scored: ZeroDivisionError: by zero"),
+    ],
+)
+def test_a_star_that_cannot_be_scored_costs_no_other(
+    tmp_path, model, flux, monkeypatch, error, reason, capsys
+):
+    table, errors = write_stars(tmp_path / "stars.csv", flux[:5]), tmp_path / "errors.csv"
+    _, expected = score(table, model=model, output=tmp_path / "whole.csv")
+    curves, _, _ = equalise.equalise_table(flux[:5])
+    worst = curves[2].max()
+    break_some(monkeypatch, model, lambda c: np.nanmax(c, axis=1) == worst, error)
+    options = ["--errors", errors]
+    code, rows = score(table, model=model, output=tmp_path / "s.csv", options=options)
+    assert code == 1
+    del expected[f"{table}:2"]
+    assert rows == expected
+    said = capsys.readouterr()
+    assert f"'{table}:2' {reason}" in said.err and "Traceback" not in said.err
+    assert "4 stars scored; 1 could not be" in said.out
+    with open(errors, newline="") as stream:
+        assert list(csv.reader(stream)) == [["name", "reason"], [f"{table}:2", reason]]
+
+
+def test_an_error_in_a_reader_costs_no_other_file(tmp_path, model, flux, monkeypatch, capsys):
+    stars = [write_star(tmp_path / f"{i}.csv", make_dips(700, [], seed=i)) for i in range(3)]
+    whole = prediction.own_stars.read_stars
+
+    def read(target, magnitudes):
+        if target.name.endswith("1.csv"):
+            raise RuntimeError("a bug\nin a reader")
+        return whole(target, magnitudes)
+
+    monkeypatch.setattr(prediction.own_stars, "read_stars", read)
+    code, rows = score(*stars, model=model, output=tmp_path / "scores.csv")
+    assert code == 1 and list(rows) == [str(stars[0]), str(stars[2])]
+    said = capsys.readouterr().err
+    assert f"'{stars[1]}' cannot be read: RuntimeError: a bug in a reader" in said
+
+
+def test_without_failures_the_file_of_errors_is_empty(tmp_path, model, flux):
+    table, errors = write_stars(tmp_path / "stars.csv", flux[:1]), tmp_path / "new" / "errors.csv"
+    score(table, model=model, output=tmp_path / "s.csv", options=["--errors", errors])
+    assert errors.read_text() == "name,reason\n"
+
+
+# ------------------------------------------------------------------------------- several signals
+@pytest.fixture
+def two_planets(tmp_path):
+    """A file of one star with two planets."""
+    flux = make_dips(3000, range(40, 2990, 60), 15.0)
+    flux -= 1000 - make_dips(3000, range(70, 2990, 137), 10.0)
+    return write_star(tmp_path / "star.csv", flux)
+
+
+def test_signals_and_their_transit_times_and_folds_are_written(tmp_path, two_planets):
+    output = tmp_path / "scores.csv"
+    options = ["--planets", "3", "--folds"]
+    for _ in range(2):  # the second run knows the star
+        _, rows = score(two_planets, model=predict.SHIPPED_MODEL, output=output, options=options)
+        with open(tmp_path / "signals.csv", newline="") as stream:
+            signals = list(csv.DictReader(stream))
+        with open(tmp_path / "transit_times.csv", newline="") as stream:
+            times = list(csv.DictReader(stream))
+        periods = {float(row["period_days"]) / CADENCE_DAYS: row["signal"] for row in signals[:2]}
+        assert sorted(periods) == pytest.approx([60, 137], rel=2e-3)
+        assert all(row["called"] == "1" for row in signals)
+        (row,) = rows.values()
+        assert {name: row[name] for name in SIGNAL_COLUMNS} == {
+            name: signals[0][name] for name in SIGNAL_COLUMNS
+        }
+        for period, number in periods.items():
+            own = [float(t["time_days"]) for t in times if t["signal"] == number]
+            # Some of the second planet lie within transits of the first, and are not measured.
+            assert 0.75 * 3000 / period < len(own) < 3000 / period + 1
+            first = 40 if period < 100 else 70
+            assert own[0] == pytest.approx(100 + first * CADENCE_DAYS, abs=0.05)
+            (fold,) = (tmp_path / "folds").glob(f"star.csv-*-{number}.csv")
+            assert fold.read_text().startswith("hours_from_mid_transit,flux_ppm\n")
+            hours, ppm = np.loadtxt(fold, delimiter=",", skiprows=1).T
+            assert np.median(ppm[np.abs(hours) < 0.5]) < -5000
+    assert len(list((tmp_path / "folds").iterdir())) == len(signals)
+    # What was written here is no light curve.
+    code, rows = score(tmp_path, model=predict.SHIPPED_MODEL, output=output, options=options)
+    assert (code, list(rows)) == (0, [str(two_planets)])
+
+
+def test_signals_are_written_only_when_asked_for_and_over_no_other_file(tmp_path, two_planets):
+    output = tmp_path / "scores.csv"
+    score(two_planets, model=predict.SHIPPED_MODEL, output=output)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["scores.csv", "star.csv"]
+    (tmp_path / "signals.csv").write_text("mine")
+    with pytest.raises(DataError, match=r"signals\.csv' was not written by --predict"):
+        score(two_planets, model=predict.SHIPPED_MODEL, output=output, options=["--planets", "2"])
+    assert (tmp_path / "signals.csv").read_text() == "mine"
+
+
+# ------------------------------------------------------------------------------- which network
+def write_model(path, model, **scoring):
+    """A copy of a model file whose scoring.json says something else."""
+    with zipfile.ZipFile(model) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name == "scoring.json":
+                content = json.dumps(json.loads(content) | scoring)
+            new.writestr(name, content)
+    return path
+
+
+SIMULATED = {"data": {"source": "simulated"}}
+USERS = {"data": {"description": "my own stars"}}
+
+
+def test_a_network_of_simulated_stars_scores_only_if_asked_for(tmp_path, model, capsys):
+    star = write_star(tmp_path / "star.csv", make_dips(700, []))
+    command = ["--predict", str(star), "--data-dir", str(tmp_path)]
+    own = write_model(tmp_path / "transit.keras", model, provenance=SIMULATED)
+    predict.main(command)
+    first, second = capsys.readouterr().err.splitlines()[:2]
+    assert first.startswith(f"'{own}' was trained on simulated stars, so it is not used")
+    assert second.startswith(f"scoring with the network of '{predict.SHIPPED_MODEL}', trained on:")
+    (row,) = read_scores(tmp_path / "scores.csv").values()
+    assert row["network"] == network.name_file(predict.SHIPPED_MODEL)
+    predict.main([*command, "--model", str(own)])
+    first = capsys.readouterr().err.splitlines()[0]
+    assert first.startswith(f"scoring with the network of '{own}', trained on: SIMULATED")
+    (row,) = read_scores(tmp_path / "scores.csv").values()
+    assert row["network"] == network.name_file(own)
+    write_model(own, model, provenance=USERS)
+    predict.main(command)
+    assert "trained on: my own stars" in capsys.readouterr().err.splitlines()[0]
+
+
+BAD = {
+    "threshold": [np.nan, "0.5", None, True, 2, -1, np.inf, 10**400, [0.5]],
+    "calibration": [[np.nan, 1], ["1", "2"], [1, 2, 3], {}, [1], 3, "x", [1, 10**400], [True, 1]],
+    "prevalence": ["x", np.nan, 0, 1, True, [0.1]],
+    "provenance": ["x", [1], None, {"data": {}}, {"data": "x"}, {"data": {"source": "user"}}],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(k, v) for k, values in BAD.items() for v in values])
+def test_a_damaged_scoring_json_is_one_line(tmp_path, model, name, value):
+    path = write_model(tmp_path / "m.keras", model, **{name: value})
+    with pytest.raises(DataError, match=rf"m\.keras' cannot score: .*{name}") as caught:
+        predict.main(["--predict", "star.csv", "--model", str(path)])
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"{", b"[" * 200_000, b"3", b"\xff", b"{}"])
+def test_a_scoring_json_that_is_none_is_one_line(tmp_path, content):
+    with zipfile.ZipFile(tmp_path / "m.keras", "w") as archive:
+        archive.writestr("scoring.json", content)
+    with pytest.raises(DataError, match=r"m\.keras' (is no transit network|cannot score)"):
+        network.read_scoring(tmp_path / "m.keras")
+
+
+@pytest.mark.parametrize("name", ["scoring.json", "model.weights.h5"])
+def test_a_model_that_would_unpack_to_gigabytes_is_refused(tmp_path, name):
+    path = tmp_path / "bomb.keras"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("scoring.json", b"{}") if name != "scoring.json" else None
+        with archive.open(name, "w", force_zip64=True) as stream:
+            for _ in range(320):
+                stream.write(bytes(1 << 20))
+    with pytest.raises(DataError, match=r"bomb\.keras' would unpack to 335,544,\d+ bytes"):
+        network.read_scoring(path)
+
+
+def test_every_network_that_this_version_writes_is_accepted(model):
+    assert network.read_scoring(model)["threshold"] > 0
+    shipped = network.read_scoring(predict.SHIPPED_MODEL)
+    assert 0 < shipped["threshold"] < 1 and len(shipped["calibration"]) == 2
+    assert not network.is_simulated(shipped["trained_on"])
+
+
 # ------------------------------------------------------------------------------------ the program
+@pytest.mark.parametrize("redirection", [">&-", "2>&-", "| head -0", "> /dev/full"])
+def test_where_nothing_can_be_printed_the_scores_are_written(tmp_path, model, redirection):
+    write_star(tmp_path / "star.csv", make_dips(700, []))
+    program = f"'{sys.executable}' '{ROOT / 'cnn_classifier.py'}'"
+    command = f"{program} --predict star.csv --model '{model}' --output s.csv {redirection}"
+    done = subprocess.run(
+        command, shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert list(read_scores(tmp_path / "s.csv")) == ["star.csv"]
+    assert len(done.stderr.splitlines()) <= 2  # with which network, and what went wrong
+    assert "Traceback" not in done.stderr and "Exception" not in done.stderr
+
+
+def test_the_installed_command_takes_files_anywhere_among_the_options(tmp_path, model):
+    stars = [write_star(tmp_path / f"{i}.csv", make_dips(700, [], seed=i)) for i in range(2)]
+    output = tmp_path / "s.csv"
+    argv = [stars[0], "--output", output, "--model", model, stars[1]]
+    assert predict.main([*map(str, argv)], installed=True) == 0
+    assert list(read_scores(output)) == list(map(str, stars))
+    with pytest.raises(SystemExit):
+        predict.main([], installed=True)
+
+
 def test_the_best_are_printed_first(tmp_path, model, flux, capsys, monkeypatch):
     monkeypatch.setattr(predict, "N_PRINTED", 5)
     table, output = write_stars(tmp_path / "stars.csv", flux), tmp_path / "scores.csv"
@@ -425,7 +641,9 @@ def test_the_best_are_printed_first(tmp_path, model, flux, capsys, monkeypatch):
         assert line.split()[0].endswith(row["name"][-20:])
         assert float(line.split()[1]) == pytest.approx(float(row["score"]), abs=6e-4)
     assert lines[6] == f"{len(rows)} stars scored (the best 5 above)"
-    assert lines[7] == f"results: {output}"
+    threshold = float(next(iter(rows.values()))["threshold"])
+    assert lines[7] == f"called hosts: score at least {threshold:.6g}"
+    assert lines[8] == f"results: {output}"
 
 
 @pytest.mark.parametrize(
@@ -454,7 +672,7 @@ def test_help_fits_a_screen_and_shows_a_command(capsys, monkeypatch):
     with pytest.raises(SystemExit):
         predict.main(["--predict", "--help"])
     text = capsys.readouterr().out
-    assert text.count("\n") <= 45
+    assert text.count("\n") <= 52
     assert "python cnn_classifier.py --predict my_star.fits" in text
     assert f"learn it from these stars, {FEWEST_STARS} or more" in " ".join(text.split())
     assert "1 some stars, or all, could not be" in text  # see the test of where nothing can be
@@ -476,7 +694,7 @@ def test_the_first_thing_said_is_the_programs_own(tmp_path, model):
 
 
 def test_a_wrong_path_is_told_before_a_network_is_loaded(tmp_path, model, monkeypatch):
-    monkeypatch.delattr(prediction, "load_network")
+    monkeypatch.delattr(network, "load_network")
     with pytest.raises(DataError, match=r"no\.csv' matches no file: correct the path"):
         predict.main(["--predict", str(tmp_path / "no.csv"), "--model", str(model)])
 
@@ -495,21 +713,22 @@ def test_tasks_are_of_many_small_files_or_of_few_large_ones(tmp_path, monkeypatc
 
 
 def test_blocks_are_read_one_by_one_and_scored_in_their_order(model, flux):
-    network, job = prediction.load_network(model), prediction.Job()
+    net, job = load_network(model), prediction.Job()
     stars = [Star(f"star {i}", star, None, ()) for i, star in enumerate(flux[:7])]
     blocks, read = [stars[:3], stars[3:5], stars[5:6], stars[6:]], []
-    rows = prediction.score_blocks((read.append(b) or b for b in blocks), network, job, {})
+    rows = prediction.score_blocks((read.append(b) or b for b in blocks), net, job, {})
     found = [next(rows)]
     assert len(read) == 1  # memory stays flat
     found += rows
-    assert found == [prediction.score_block(block, network, job, {}) for block in blocks]
+    expected = [prediction.score_block(block, net, job, {}) for block in blocks]
+    assert list(map(to_lines, found)) == list(map(to_lines, expected))
 
 
 def test_stars_are_searched_side_by_side(model, flux, monkeypatch):
     """The first waits for the second: one after the other they would never end."""
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    search = prediction.search_curve
-    network, second, asked = prediction.load_network(model), threading.Event(), []
+    search = measure.search_curve
+    net, second, asked = load_network(model), threading.Event(), []
 
     def wait(prepared):
         asked.append(prepared)
@@ -520,26 +739,26 @@ def test_stars_are_searched_side_by_side(model, flux, monkeypatch):
 
     stars = [Star(f"star {i}", star, None, ()) for i, star in enumerate(flux[:3])]
     job = prediction.Job(search_all=True)
-    expected = prediction.score_block(stars, network, job, {})
-    monkeypatch.setattr(prediction, "search_curve", wait)
-    assert prediction.score_block(stars, network, job, {}) == expected
+    expected = prediction.score_block(stars, net, job, {})
+    monkeypatch.setattr(measure, "search_curve", wait)
+    assert to_lines(prediction.score_block(stars, net, job, {})) == to_lines(expected)
 
 
 def test_a_block_that_ends_gives_others_no_more_threads_of_matrix_products(model, flux):
     """A product of matrices rounds as its number of threads has it."""
-    network, seen = prediction.load_network(model), []
+    net, seen = load_network(model), []
 
     def score(curves):
         with threadpool_limits(1, "blas"):  # as another block does that ends now
             pass
         seen.append({pool["num_threads"] for pool in threadpool_info() if is_blas(pool)})
-        return network.score(curves)
+        return net.score(curves)
 
     def is_blas(pool):
         return pool["user_api"] == "blas"
 
     blocks = [[Star(f"star {i}", flux[i], None, ())] for i in range(2)]
-    watched = network._replace(score=score)
+    watched = net._replace(score=score)
     with threadpool_limits(3, "blas"):  # as many cores as it may be
         list(prediction.score_blocks(blocks, watched, prediction.Job(), {}))
     assert seen == [{1}, {1}]
@@ -550,9 +769,9 @@ def test_an_error_while_reading_is_not_swallowed(model, flux):
         yield [Star("star", flux[0], None, ())]
         raise DataError("the disk is gone")
 
-    network = prediction.load_network(model)
+    net = load_network(model)
     with pytest.raises(DataError, match="the disk is gone"):
-        list(prediction.score_blocks(blocks(), network, prediction.Job(), {}))
+        list(prediction.score_blocks(blocks(), net, prediction.Job(), {}))
 
 
 def test_a_cluster_writes_the_same_bytes(tmp_path, model, flux, monkeypatch):
@@ -584,7 +803,7 @@ def test_a_light_curve_of_years_is_searched_near_the_networks_periods(model, mon
         return power(self, periods, *args, **kwargs)
 
     monkeypatch.setattr(box.BoxLeastSquaresModel, "power", count)
-    network, job = prediction.load_network(model), prediction.Job(search_all=True)
-    ((cells, _),) = prediction.score_block([Star("long", flux)], network, job, {})
-    assert float(cells["period_days"]) == pytest.approx(period * CADENCE_DAYS, rel=1e-5)
+    net, job = load_network(model), prediction.Job(search_all=True)
+    ((result, _),) = prediction.score_block([Star("long", flux)], net, job, {})
+    assert result.period_days == pytest.approx(period * CADENCE_DAYS, rel=1e-5)
     assert sum(asked) < 8000

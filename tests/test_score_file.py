@@ -2,6 +2,7 @@
 
 import csv
 import errno
+import io
 import os
 import subprocess
 import sys
@@ -13,19 +14,24 @@ from conftest import ROOT
 
 from exoplanets.files import DataError
 from exoplanets.scoring import score_file
-from exoplanets.scoring.score_file import COLUMNS, MEASURED, open_scores
+from exoplanets.scoring.result import DIGITS, PLANET, Result
+from exoplanets.scoring.score_file import COLUMNS, open_scores
 
 
-def make_row(light_curve, name=None, score="0.500000", network="net", campaign=""):
-    cells = dict.fromkeys(COLUMNS, "") | {
-        "name": name or light_curve,
-        "score": score,
-        "called": "1",
-        "network": network,
-        "campaign": campaign,
-        "light_curve": light_curve,
-    }
-    return cells, True
+def make_row(light_curve, name=None, score=0.5, network="net", campaign="", **numbers):
+    result = Result(
+        name=name or light_curve,
+        score=score,
+        called=True,
+        threshold=0.123456789012,
+        verdict=PLANET,
+        n_cadences=3000,
+        network=network,
+        campaign=campaign,
+        light_curve=light_curve,
+        **numbers,
+    )
+    return result, True
 
 
 def write(path, *rows, network="net", campaign=""):
@@ -68,7 +74,7 @@ def test_stars_not_asked_for_again_are_kept_beside_it(tmp_path, capsys):
     write(path, make_row("b"))
     assert (tmp_path / "scores.previous.csv").read_bytes() == before
     said = capsys.readouterr().err
-    assert said.count("\n") == 1 and "2 rows that were not asked for" in said
+    assert said.count("\n") == 1 and "2 rows of " in said and "not asked for now" in said
     assert "scores.previous.csv" in said
 
 
@@ -85,11 +91,11 @@ def test_a_run_that_writes_no_row_changes_nothing(tmp_path):
 
 def test_only_rows_of_the_same_network_and_campaign_are_known(tmp_path):
     path = tmp_path / "scores.csv"
-    write(path, make_row("a", score="0.250000"))
+    write(path, make_row("a", score=0.25))
     assert write(path, network="other") == {}
     assert write(path, campaign="other") == {}
     known = write(path)
-    assert known["a"][MEASURED.index("score")] == "0.250000"
+    assert known["a"].score == 0.25
 
 
 @pytest.mark.parametrize("n_cut", [0, 1, 5, 30, 45, 55])
@@ -103,7 +109,7 @@ def test_what_a_killed_run_measured_is_known_but_for_a_cut_row(tmp_path, n_cut):
     unfinished.write_bytes(content[: len(content) - n_cut])
     known = write(path, make_row("a"), last, make_row("c"))
     assert set(known) == ({"a"} if n_cut else {"a", "b"})
-    assert [row["name"] for row in read(path)] == ["a", last[0]["name"], "c"]
+    assert [row["name"] for row in read(path)] == ["a", last[0].name, "c"]
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -124,8 +130,12 @@ def test_a_run_killed_in_its_header_is_gone_on_with(tmp_path, end):
 
 
 @pytest.mark.parametrize("which", ["scores.csv", "scores.unfinished.csv", "scores.previous.csv"])
-@pytest.mark.parametrize("content", [b"a,b\n1,2", b"PK\x03\x04", b"SIMPLE  =", b"\x00", b"name\n"])
+@pytest.mark.parametrize(
+    "content", [b"a,b\n1,2", b"PK\x03\x04", b"SIMPLE  =", b"\x00", b"name\n", b"name"]
+)
 def test_a_file_of_another_kind_is_refused_untouched(tmp_path, which, content):
+    if (which, content) == ("scores.unfinished.csv", b"name"):
+        pytest.skip("a killed run may have left that; see the test above")
     (tmp_path / which).write_bytes(content)
     with pytest.raises(DataError, match="is left as it was") as caught:
         write(tmp_path / "scores.csv", make_row("a"))
@@ -142,6 +152,80 @@ def test_a_folder_or_a_path_that_cannot_be_is_refused(tmp_path):
         DataError, match=r"scores\.csv' cannot be written: File exists; choose .* --output"
     ):
         write(tmp_path / "file" / "scores.csv")
+
+
+def make_full_row():
+    """A row that has every number."""
+    names = set(DIGITS) - {"score", "threshold", "n_cadences"}
+    numbers = {name: 1.23456789 + i for i, name in enumerate(sorted(names))}
+    return make_row("a", name="=1, 'b'", **numbers, notes="-x; y")
+
+
+def test_what_is_read_is_what_was_written(tmp_path):
+    path = tmp_path / "scores.csv"
+    row = make_full_row()
+    write(path, row)
+    (again,) = write(path).values()
+    for name in COLUMNS[1:-1]:
+        if name != "notes":
+            assert getattr(again, name) == getattr(row[0], name), name
+    (cells,) = read(path)
+    assert list(cells) == list(COLUMNS)
+    assert (cells["called"], cells["n_cadences"], cells["score"]) == ("1", "3000", "0.500000")
+    assert float(cells["threshold"]) == row[0].threshold == 0.123456789012
+
+
+def test_an_unknown_number_is_an_empty_cell(tmp_path):
+    write(tmp_path / "scores.csv", make_row("a"))
+    (cells,) = read(tmp_path / "scores.csv")
+    assert (cells["period_days"], cells["probability"]) == ("", "")
+    (known,) = write(tmp_path / "scores.csv").values()
+    assert np.isnan(known.period_days) and not known.has_period
+
+
+@pytest.mark.parametrize("which", ["scores.csv", "scores.unfinished.csv"])
+def test_a_changed_digit_or_letter_is_noticed_wherever_it_is(tmp_path, which):
+    """Each byte of a row in turn: the row is never believed."""
+    path = tmp_path / "scores.csv"
+    rows = [make_full_row(), make_row("b")]
+    if which == "scores.csv":
+        write(path, *rows)
+    else:
+        with pytest.raises(ZeroDivisionError):
+            write_and_die(path, *rows)
+    content = (tmp_path / which).read_bytes()
+    start = len(score_file.HEADER)
+    for place in range(start, start + len(score_file.format_result(rows[0][0])) - 1):
+        for new in (b"7", b"x"):
+            if content[place : place + 1] == new:
+                continue
+            damaged = content[start:place] + new + content[place + 1 :]
+            found = [result for result, _ in score_file.read_results(io.BytesIO(damaged))]
+            assert found[0] is None, (place, new)
+            assert "a" not in [result and result.light_curve for result in found]
+    (tmp_path / which).write_bytes(content.replace(b",0.5", b",0.6", 1))
+    assert set(write(path, make_row("a"))) == {"b"}
+
+
+def test_the_users_own_lines_are_kept_beside_it(tmp_path, capsys):
+    path = tmp_path / "scores.csv"
+    write(path, make_row("a"))
+    with open(path, "a") as stream:
+        stream.write("my own line,1,2\n")
+    before = path.read_bytes()
+    assert set(write(path, make_row("a"))) == {"a"}
+    assert (tmp_path / "scores.previous.csv").read_bytes() == before
+    assert "kept in" in capsys.readouterr().err
+
+
+def test_a_link_to_a_file_is_written_through(tmp_path):
+    path, link = tmp_path / "there" / "mine.csv", tmp_path / "link.csv"
+    write(path, make_row("a"))
+    link.symlink_to(path)
+    assert set(write(link, make_row("a"), make_row("b"))) == {"a"}
+    assert link.is_symlink()
+    assert [row["name"] for row in read(path)] == ["a", "b"]
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["link.csv", "mine.csv", "there"]
 
 
 HOLD = """
@@ -191,8 +275,7 @@ def test_windows_is_refused_in_one_line(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", NAMES)
 def test_any_name_is_one_row_and_survives_a_second_run(tmp_path, name):
     path = tmp_path / "scores.csv"
-    cell = score_file.make_text_cell(name)
-    rows = [make_row("a", name=cell), make_row("b")]
+    rows = [make_row("a", name=name), make_row("b")]
     write(path, *rows)
     content = path.read_bytes()
     assert set(write(path, *rows)) == {"a", "b"}
@@ -205,8 +288,7 @@ def test_any_name_is_one_row_and_survives_a_second_run(tmp_path, name):
 
 
 def test_numbers_stay_numbers(tmp_path):
-    cells, is_new = make_row("a")
-    write(tmp_path / "scores.csv", (cells | {"epoch_days": "-1.500000"}, is_new))
+    write(tmp_path / "scores.csv", make_row("a", epoch_days=-1.5))
     assert pd.read_csv(tmp_path / "scores.csv")["epoch_days"].dtype == np.float64
 
 

@@ -1,5 +1,6 @@
 """Pages about scored stars, and the gallery of them."""
 
+import dataclasses
 import itertools
 import re
 from types import SimpleNamespace
@@ -11,11 +12,13 @@ from matplotlib.text import Text
 from test_page import browse, needs_browser
 
 from exoplanets.classifiers import keras_tools
-from exoplanets.figures.light_curves import find_reach, fold
 from exoplanets.figures.style import write_figure
-from exoplanets.scoring import examination, gallery, prediction, star_page
+from exoplanets.scoring import examination, gallery, measure, prediction, star_page
 from exoplanets.scoring.depths import find_days
+from exoplanets.scoring.network import Network
 from exoplanets.scoring.own_stars import Star
+from exoplanets.scoring.result import BINARY, NOTHING, PLANET, Result
+from exoplanets.scoring.signal_files import name_page
 from exoplanets.stars import CADENCE_DAYS
 
 SIMULATED = {
@@ -53,15 +56,14 @@ def read_dips(threshold, calibration=None, name="abc", trained_on=None):
     def score(curves):
         return keras_tools.predict(reader, curves)
 
-    return prediction.Network(score, threshold, calibration, 0.01, name, trained_on)
+    return Network(score, threshold, calibration, 0.01, name, trained_on)
 
 
 def examine(star, network):
     """One star, scored and examined."""
     job = prediction.Job(search_all=True)
-    ((cells, _),) = prediction.score_block([star], network, job, {})
-    (prepared,) = prediction.prepare_stars([star], network, job)
-    return examination.examine_star(star, cells, prepared, network)
+    ((result, _),) = prediction.score_block([star], network, job, {})
+    return examination.examine_again(star, result, network, job)
 
 
 def texts(figure):
@@ -98,11 +100,11 @@ def test_a_page_shows_what_the_score_rests_on(n_cadences):
     # Without its transits the star is one of noise.
     assert examined.masked_score == pytest.approx(0.5, abs=0.06)
     written = texts(page)
-    assert examined.found.period == pytest.approx(110 * CADENCE_DAYS, rel=0.01)
-    assert written.startswith("KIC 1\ncalled a host: score ")
+    assert examined.ephemeris.period == pytest.approx(110 * CADENCE_DAYS, rel=0.01)
+    assert written.startswith("KIC 1: planet candidate\ncalled a host: score ")
     assert f"{examined.masked_score:.3f} with all {len(marks)} transits hidden" in written
     assert "if 1 star in 100 is a host" in written
-    assert f"period {examined.found.period:.5f} d" in written
+    assert f"period {examined.ephemeris.period:.5f} d" in written
     assert "time (BKJD = BJD − 2454833, days)" in written
     assert "flux as read\n(ppm)" in written
     assert re.search(r"depth \d{4,5} ± \d+ ppm", written)
@@ -151,42 +153,70 @@ def test_a_long_light_curve_is_drawn_in_several_rows():
         assert not any(box.overlaps(other) for other in boxes[:k])
 
 
-def test_page_tells_an_eclipsing_binary_by_its_odd_and_even_dips():
+def change(examined, **numbers):
+    """The same star with other numbers in its result."""
+    return examined._replace(result=dataclasses.replace(examined.result, **numbers))
+
+
+def test_page_shows_the_numbers_of_the_row_and_its_verdict():
     network = read_dips(0.5)
     middles = np.arange(60, 1400, 110)
-    alike, unlike = make_dips(1400, middles), make_dips(1400, middles)
+    unlike = make_dips(1400, middles)
     unlike += make_dips(1400, middles[::2], 8.0) - make_dips(1400, [])
-    binary = examine(Star("binary", unlike), network)
-    assert binary.found.period == pytest.approx(110 * CADENCE_DAYS, rel=0.01)
-    assert "eclipsing binary?" in texts(star_page.draw_star(binary, network))
-    planet = star_page.draw_star(examine(Star("p", alike), network), network)
-    assert "eclipsing binary?" not in texts(planet)
-    assert "not calibrated" in texts(planet)
+    examined = examine(Star("s", unlike, level=1000.0), network)
+    assert examined.result.odd_even_sigma > 5  # measured
+    examined = change(
+        examined, odd_even_sigma=8.25, secondary_ppm=-321.0, secondary_sigma=-2.5,
+        secondary_phase=0.37, snr=123.4, depth_ppm=9876.0, depth_error_ppm=12.0,
+        period_error_days=0.00042, radius_ratio=0.0987, impact=0.31, duration_hours=2.6,
+    )  # fmt: skip
+    written = texts(star_page.draw_star(examined, network))
+    period = examined.result.period_days
+    for text in (
+        "depths 8.2 σ apart", "at phase 0.37 (dotted): -321 ppm, -2.5 σ", "SNR 123.4",
+        "depth 9876 ± 12 ppm", f"period {period:.5f} ± 0.00042 d", "radius ratio 0.0987",
+        "impact parameter 0.31", "duration 2.6 h",
+    ):  # fmt: skip
+        assert text in written, text
+    assert "nan" not in written and "not calibrated" in written
+    assert written.startswith("s: planet candidate\n") and "eclipsing" not in written
+    binary = texts(star_page.draw_star(change(examined, verdict=BINARY), network))
+    assert binary.startswith("s: eclipsing binary\n")
+
+
+def test_folds_have_ten_points_in_a_transit():
+    network = read_dips(0.5)
+    n = round(200 / CADENCE_DAYS)
+    examined = examine(Star("s", make_dips(n, np.arange(60, n, 110)), level=1000.0), network)
+    page = star_page.draw_star(examined, network)
+    hours = 24 * examined.ephemeris.duration
+    for axis in page.axes[-4:-2]:
+        medians = axis.lines[1].get_xdata()
+        assert 8 <= np.sum(np.abs(medians) < hours / 2) <= 12
+    phases = page.axes[-2].lines[1].get_xdata() * 24 * examined.ephemeris.period
+    assert 8 <= np.sum(np.abs(phases) < hours / 2) <= 12
 
 
 def test_titles_of_deep_dips_keep_to_their_panels():
     network = read_dips(0.5)
     flux = make_dips(1400, np.arange(60, 1390, 110))
     examined = examine(Star("deep", flux, level=1000.0), network)
-    depths = {"odd": 69_268, "even": 88_984, "between": -34_915}
-    known = examined.depths
-    deep = {n: known[n]._replace(median=d, error=1138.0) for n, d in depths.items()}
-    page = star_page.draw_star(examined._replace(depths=known | deep), network)
+    deep = {"secondary_ppm": -34_915.0, "secondary_sigma": -1123.5, "odd_even_sigma": 1234.5}
+    page = star_page.draw_star(change(examined, **deep), network)
     page.draw_without_rendering()
     titles = [axis.get_title("left") for axis in page.axes[2:5]]
     written = {text.get_text(): text for text in page.findobj(Text)}
     ends = [written[title].get_window_extent() for title in titles]
     assert all(one.x1 < other.x0 for one, other in itertools.pairwise(ends))
-    assert "odd 69268 ± 1138, even 88984 ± 1138 ppm\ndepths 12.3 σ apart: an" in texts(page)
 
 
 def test_page_bears_a_gap_at_every_second_transit():
     network = read_dips(0.5)
     examined = examine(Star("half", make_dips(1400, np.arange(60, 1400, 110))), network)
-    days, found = find_days(examined.star), examined.found
-    reach, away = find_reach(found.period, found.duration), fold(days, found.period, found.epoch)
-    odd = np.abs(fold(days, 2 * found.period, found.epoch)) < found.period / 2
-    detrended = np.where(odd & (np.abs(away) <= reach), np.nan, examined.detrended)
+    days, ephemeris = find_days(examined.star), examined.ephemeris
+    odd = ephemeris.count(days) % 2 == 0
+    near = ephemeris.in_transit(days, 2 * star_page.REACH + 0.1)
+    detrended = np.where(odd & near, np.nan, examined.detrended)
     page = star_page.draw_star(examined._replace(detrended=detrended), network)
     _, odd_medians, _, even_medians = page.axes[3].lines
     assert np.isnan(odd_medians.get_ydata()).all()
@@ -195,13 +225,15 @@ def test_page_bears_a_gap_at_every_second_transit():
 
 
 def test_page_says_where_no_period_was_found(monkeypatch):
-    nothing = prediction.box.Search(-np.inf, *[np.nan] * 5)
-    monkeypatch.setattr(prediction.box, "search_star", lambda *args: nothing)
+    nothing = measure.box.Search(-np.inf, *[np.nan] * 5)
+    monkeypatch.setattr(measure.box, "search_star", lambda *args: nothing)
     network = read_dips(0.9)
     examined = examine(Star("quiet", make_dips(600, [])), network)
     page = star_page.draw_star(examined, network)
-    assert "the box search found no period to fold at" in texts(page)
-    assert "not called a host" in texts(page) and "hidden;" in texts(page)
+    assert "no period is known to fold at" in texts(page)
+    assert "not called a host" in texts(
+        page
+    ) and "are hidden, if it stands out; no period" in texts(page)
     page.draw_without_rendering()
     star_page.draw_thumbnail(examined).draw_without_rendering()
 
@@ -217,7 +249,7 @@ def test_name_of_a_page_is_safe_recognisable_and_its_own():
         "\udcff",
     ]
     names += ["x" * 5000, "x" * 5001, "star\n$", "星"]
-    pages = [star_page.name_page(name) for name in names]
+    pages = [name_page(name) for name in names]
     assert len({page.lower() for page in pages}) == len(names)
     for page in pages:
         assert len(page) < 110
@@ -243,20 +275,24 @@ def draw_gallery(folder, scores, network):
     """A gallery of made-up stars that have these scores; returns its path."""
     drawn = []
     for i, score in enumerate(scores):
-        cells = dict.fromkeys(prediction.MEASURED, "") | {
-            "name": f"star {i} <&>",
-            "score": f"{score:.6f}",
-            "called": str(int(score >= network.threshold)),
-            "probability": f"{score / 2:.6f}",
-            "prevalence": "0.01",
-            "period_days": f"{i + 0.5:.6f}" if i % 2 else "",
-            "snr": f"{7 * i}" if i % 2 else "",
-            "n_cadences": "3000",
-        }
+        called = score >= network.threshold
+        result = Result(
+            name=f"star {i} <&>",
+            score=score,
+            called=called,
+            threshold=network.threshold,
+            verdict=PLANET if called else NOTHING,
+            probability=score / 2,
+            prevalence=0.01,
+            period_days=i + 0.5 if i % 2 else np.nan,
+            snr=7 * i if i % 2 else np.nan,
+            n_cadences=3000,
+            network=network.name,
+        )
         picture = f"star{i}.png"
         for path in (folder / picture, folder / gallery.THUMBNAILS / picture):
             write_figure(plt.figure(figsize=(1, 1)), path)
-        drawn.append(gallery.Drawn(picture, cells, f"KIC {i}" if i else ""))
+        drawn.append(gallery.Drawn(picture, result, f"KIC {i}" if i else ""))
     path = folder / "index.html"
     path.write_text(gallery.make_gallery(drawn, network), encoding="utf-8")
     return path

@@ -9,9 +9,10 @@ import math
 import signal
 from pathlib import Path
 
+from exoplanets import __version__
 from exoplanets.files import stop
 
-VERSION = "2.0.0"
+VERSION = __version__
 ROOT = Path(__file__).resolve().parents[2]
 LARGEST_SEED = 2**32 - 1  # NumPy, scikit-learn and Keras take no larger one
 

@@ -4,9 +4,11 @@ The code is sent to them, and what all tasks share is sent once. A lost worker's
 again by the others.
 """
 
+import contextlib
 import hashlib
 import importlib.metadata
 import io
+import logging
 import os
 import pickle
 import platform
@@ -21,6 +23,8 @@ PACKAGE = Path(__file__).resolve().parents[1]
 PACKAGES = ("numpy", "scipy", "pandas", "astropy", "keras", "tensorflow")  # that scores depend on
 AHEAD = 4  # tasks per worker under way beyond the one whose result is awaited
 RETRIES = 5  # of a task whose worker was lost
+LOGGERS = ("distributed.client", "distributed.core", "distributed.comm", "distributed", "asyncio",
+           "tornado.application")  # fmt: skip
 PATIENCE = 30  # s, for the scheduler to answer and the first worker to join
 
 
@@ -88,6 +92,28 @@ def map_on_cluster(address, function, tasks, *shared):
         function, shared = pickle.loads(worker.exoplanets_job)
         return function(pickle.loads(task), *shared), None
 
+    with _silence_logs():
+        yield from _map(address, Sent, work, tasks)
+
+
+@contextlib.contextmanager
+def _silence_logs():
+    """Keep Dask's and asyncio's tracebacks from the user: what is lost is said in one line."""
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    before = [logger.disabled for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.disabled = True
+        yield
+    finally:
+        for logger, was_disabled in zip(loggers, before, strict=True):
+            logger.disabled = was_disabled
+
+
+def _map(address, plugin, work, tasks):
+    """See `map_on_cluster`; each worker has the plugin before it does work on a pickled task."""
+    import distributed
+
     try:
         client = distributed.Client(address, timeout=PATIENCE, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
@@ -99,19 +125,23 @@ def map_on_cluster(address, function, tasks, *shared):
             raise DataError(
                 f"the Dask scheduler at '{address}' has no worker: start `dask worker {address}`"
             ) from None
-        client.register_plugin(Sent(), name="exoplanets")
+        client.register_plugin(plugin(), name="exoplanets")
         waiting, under_way = deque(tasks), deque()
         while waiting or under_way:
-            n_workers = max(len(client.scheduler_info(n_workers=-1)["workers"]), 1)
-            while waiting and len(under_way) < n_workers * AHEAD:
-                task = pickle.dumps(waiting.popleft())
-                under_way.append(client.submit(work, task, pure=False, retries=RETRIES))
             try:
+                n_workers = max(len(client.scheduler_info(n_workers=-1)["workers"]), 1)
+                while waiting and len(under_way) < n_workers * AHEAD:
+                    task = pickle.dumps(waiting.popleft())
+                    under_way.append(client.submit(work, task, pure=False, retries=RETRIES))
                 result, mismatch = under_way.popleft().result()
-            except (distributed.scheduler.KilledWorker, distributed.CancelledError) as error:
+            except (
+                distributed.scheduler.KilledWorker,
+                distributed.CancelledError,
+                distributed.comm.CommClosedError,
+            ) as error:
                 raise DataError(
-                    f"the Dask cluster at '{address}' lost too many workers ({type(error).__name__}"
-                    "): the same command goes on from here"
+                    f"the Dask cluster at '{address}' lost its scheduler or too many workers "
+                    f"({type(error).__name__}): the same command goes on from here"
                 ) from error
             if mismatch:
                 raise DataError(f"{mismatch}: install this repository's requirements.txt there")

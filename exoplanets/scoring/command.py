@@ -2,16 +2,25 @@
 
 import argparse
 import contextlib
+import csv
 import heapq
 import importlib.util
 import itertools
 import os
+import sys
 from pathlib import Path
 
-from exoplanets.commands.options import ROOT, add_directories, make_reader
-from exoplanets.files import DataError, atomic_write, say
+from exoplanets.commands.options import (
+    ROOT,
+    VERSION,
+    add_directories,
+    begin,
+    make_reader,
+    parse_positive,
+)
+from exoplanets.files import DataError, atomic_write, run, say
 
-SHIPPED_MODEL = ROOT / "exoplanets" / "classifiers" / "pretrained" / "transit.keras"
+SHIPPED_MODEL = Path(__file__).parents[1] / "classifiers" / "pretrained" / "transit.keras"
 CAMPAIGN_FILE = "campaign.npz"  # in --data-dir, what `--campaign learn` keeps
 N_PRINTED = 20  # stars, the highest-scored first
 LONGEST_NAME = 44  # characters of a name in the table that is printed
@@ -25,8 +34,8 @@ PRINTED = {  # column: its width and its digits
 }
 EPILOG = """
 examples:
-  python cnn_classifier.py --predict my_star.fits folder/ "more/*.csv"
-  python cnn_classifier.py --predict folder/ --plots --search-all --output mine.csv
+  {command} my_star.fits folder/ "more/*.csv"
+  {command} folder/ --plots --search-all --output mine.csv
 
 A star is called a host if its score is at least the network's threshold. The file of scores holds
 the stars of this command; those that were scored before are not scored again.
@@ -42,20 +51,28 @@ def is_wanted(argv):
     return any(argument.partition("=")[0] == "--predict" for argument in argv)
 
 
-def make_command_line():
-    """The parser of this program."""
+def make_command_line(installed=False):
+    """The parser of this program; `installed` tells that it is the command `exoplanets`."""
+    command = "exoplanets" if installed else "python cnn_classifier.py --predict"
     parser = argparse.ArgumentParser(
+        prog="exoplanets" if installed else None,
         description=__doc__,
-        epilog=EPILOG,
+        epilog=EPILOG.format(command=command),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--predict", nargs="*", metavar="FILE", help="files, folders or globs of light curves")
+    files = "files, folders or globs of light curves"
+    add("predict" if installed else "--predict", nargs="*", metavar="FILE", help=files)
+    add("--version", action="version", version=VERSION)
     add("--output", type=Path, metavar="CSV", help="scores (default: scores.csv in --data-dir)")
+    add("--errors", type=Path, metavar="CSV", help="write what could not be scored, and why")
     pages = "draw a page about each star, and an index.html; searches all"
     add("--plots", action="store_true", help=pages)
     add("--search-all", action="store_true", help="find periods of all stars, not only of hosts")
+    planets = "look for up to N signals a star; writes signals.csv, transit_times.csv"
+    add("--planets", type=parse_positive, metavar="N", help=planets)
+    add("--folds", action="store_true", help="write the folded light curves into the folder folds")
     add(
         "--prevalence",
         type=parse_share,
@@ -72,41 +89,68 @@ def make_command_line():
         help="take out what stars observed together share: learn it from these stars, 50 or more, "
         "and keep it in campaign.npz in --data-dir, or use such a file",
     )
-    add("--model", type=Path, metavar="KERAS", help="network (default: transit.keras in --data-dir,"
-        " or the one that comes with the repository)")  # fmt: skip
+    network = (
+        "network (default: transit.keras in --data-dir, unless simulated stars taught it; else the "
+        "one that comes with the repository)"
+    )
+    add("--model", type=Path, metavar="KERAS", help=network)
     add("--dask", metavar="ADDRESS", help="score on the workers of this Dask scheduler")
     add_directories(parser)
+    if not (
+        ROOT / "cnn_classifier.py"
+    ).is_file():  # installed: the user's folder is the current one
+        parser.set_defaults(data_dir=Path("data"), plots_dir=Path("plots"))
     return parser
 
 
 def choose_model(args):
-    """The network's file: as given, that of the last training, or the shipped one."""
-    if args.model is None:
-        own = args.data_dir / "transit.keras"
-        return own if own.exists() else SHIPPED_MODEL
-    if not args.model.is_file():
-        raise DataError(f"'{args.model}' is missing: give another --model, or leave it out")
-    return args.model
+    """The network's file: as given, that of the last training on real stars, or the shipped one."""
+    from exoplanets.scoring.network import is_simulated, read_scoring
+
+    if args.model is not None:
+        if not args.model.is_file():
+            raise DataError(f"'{args.model}' is missing: give another --model, or leave it out")
+        return args.model
+    own = args.data_dir / "transit.keras"
+    if not own.exists():
+        return SHIPPED_MODEL
+    if is_simulated(read_scoring(own)["trained_on"]):
+        say(
+            f"'{own}' was trained on simulated stars, so it is not used: --model {own} would use it"
+        )
+        return SHIPPED_MODEL
+    return own
 
 
-def make_text_table(rows):
-    """The printed table of some rows, with the columns of `PRINTED`; "-" where nothing is known."""
+def describe_model(path):
+    """A model file and what its network was trained on, in words."""
+    from exoplanets.scoring.network import read_scoring
+    from exoplanets.stars import describe
+
+    trained_on = read_scoring(path)["trained_on"]
+    data = describe(trained_on) if trained_on else "light curves that its file does not name"
+    return f"the network of '{path}', trained on: {data}"
+
+
+def make_text_table(results):
+    """The printed table of some `Result`: the columns of `PRINTED`, "-" for what is not known."""
     heads = (f"  {name:>{width}}" for name, (width, _) in PRINTED.items())
     lines = [f"{'name':{LONGEST_NAME}}{''.join(heads)}"]
-    for cells in rows:
-        name = cells["name"]
+    for result in results:
+        name = result.name
         if len(name) > LONGEST_NAME:  # its end tells more than its beginning
             name = "..." + name[3 - LONGEST_NAME :]
-        texts = (f"  {_format_cell(cells, column):>{PRINTED[column][0]}}" for column in PRINTED)
+        texts = (f"  {_show_number(result, column):>{PRINTED[column][0]}}" for column in PRINTED)
         lines.append(f"{name:{LONGEST_NAME}}{''.join(texts)}")
     return "\n".join(lines)
 
 
-def _format_cell(cells, column):
-    """A cell as it is printed: fewer digits than the file has."""
+def _show_number(result, column):
+    """A number as it is printed: with fewer digits than the file has."""
+    value = getattr(result, column)
     if column == "called":
-        return "host" if cells[column] == "1" else "no"
-    return f"{float(cells[column]):.{PRINTED[column][1]}f}" if cells[column] else "-"
+        return "host" if value else "no"
+    return "-" if value != value else f"{value:.{PRINTED[column][1]}f}"
 
 
 def score_stars(args, model):
@@ -119,17 +163,28 @@ def score_stars(args, model):
     # Here, for they take seconds: the options and the paths have been checked by now.
     from tqdm import tqdm
 
-    from exoplanets.scoring import cluster, own_stars, prediction, score_file
+    from exoplanets.scoring import cluster, own_stars, prediction, score_file, signal_files
+    from exoplanets.scoring.network import load_network
     from exoplanets.scoring.own_stars import Unreadable
 
-    network = prediction.load_network(model)
-    job = prediction.Job(args.search_all or args.plots, args.prevalence, args.magnitudes)
+    network = load_network(model)
+    job = prediction.Job(
+        search_all=args.search_all or args.plots,
+        prevalence=args.prevalence,
+        magnitudes=args.magnitudes,
+        planets=args.planets or 1,
+        keep_star=bool(args.planets or args.folds),
+    )
     targets = own_stars.group_files(files)
     if args.campaign:
         job = find_campaign(args, targets, job)
     tasks = prediction.make_tasks(targets)
     best, n_scored, n_known = [], 0, 0
-    with score_file.open_scores(output, network.name, job.campaign_name) as scores:
+    about_signals = output, bool(args.planets), args.folds
+    with (
+        score_file.open_scores(output, network.name, job.campaign_name) as scores,
+        signal_files.open_signal_files(*about_signals) as write_signals,
+    ):
         if args.dask:
             shared = model.read_bytes(), job, scores.known
             blocks = cluster.map_on_cluster(args.dask, prediction.score_task, tasks, *shared)
@@ -141,20 +196,28 @@ def score_stars(args, model):
                 rows = [row for row in block if not isinstance(row, Unreadable)]
                 unreadable += [row for row in block if isinstance(row, Unreadable)]
                 scores.write(rows)
-                for cells, is_new in rows:
-                    best.append(cells)
+                for result, is_new in rows:
+                    write_signals(result)
+                    best.append(result)
                     n_known += not is_new
                     if args.plots:
-                        scores.remember(cells)
-                best = heapq.nlargest(N_PRINTED, best, key=lambda cells: float(cells["score"]))
+                        scores.remember(result)
+                best = heapq.nlargest(N_PRINTED, best, key=lambda result: result.score)
                 n_scored += len(rows)
                 bar.update(len(rows))
-    for line in own_stars.summarise_unreadable(unreadable):
-        say(line)
-    print_result(best, n_scored, n_known, len(unreadable), output)
+    n_failed = len(unreadable)
+    pages, undrawn = [], []
     if args.plots:
-        write_pages(targets, network, job, scores.known, args.plots_dir / "stars")
-    return len(unreadable)
+        about_pages = targets, network, job, scores.known
+        pages, undrawn = write_pages(*about_pages, args.plots_dir / "stars")
+    for line in own_stars.summarise_unreadable(unreadable + undrawn):
+        say(line)
+    if args.errors:
+        write_errors(args.errors, unreadable + undrawn)
+    # Last, for standard output may be closed by now: all files are written.
+    print_result(best, n_scored, n_known, n_failed, network.threshold)
+    print_places(n_scored and output, len(pages), args.plots_dir / "stars")
+    return n_failed + len(undrawn)
 
 
 def find_light_curves(args, output):
@@ -162,19 +225,36 @@ def find_light_curves(args, output):
 
     What this program wrote itself is left out. DataError if nothing is left.
     """
-    from exoplanets.scoring import own_stars, score_file
+    from exoplanets.scoring import own_stars, score_file, signal_files
 
     campaigns = filter(is_campaign, (args.data_dir / CAMPAIGN_FILE, args.campaign or ""))
+    *tables, folds = signal_files.name_signal_files(output)
+    written = output, *score_file.name_beside(output), *tables, *filter(None, [args.errors])
     # Unlike Path.resolve, os.path.realpath does not stop at a link to itself.
-    ours = set(map(os.path.realpath, (output, *score_file.name_beside(output), *campaigns)))
+    ours = set(map(os.path.realpath, (*written, *campaigns)))
+
+    def is_ours(file):
+        real = os.path.realpath(file)
+        return real in ours or os.path.dirname(real) == str(folds)
+
     found, unreadable = own_stars.find_files(args.predict)
-    files = [file for file in found if os.path.realpath(file) not in ours]
+    files = [file for file in found if not is_ours(file)]
     if not files:
         reasons = own_stars.summarise_unreadable(unreadable)
         if found:
             reasons.append(f"'{found[0]}' was written by --predict itself: give light curves")
         raise DataError("; ".join(reasons))
     return files, unreadable
+
+
+def write_errors(path, unreadable):
+    """Write what could not be scored, and why: a CSV of `name` and `reason`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        atomic_write(path) as temporary,
+        open(temporary, "w", newline="", errors="replace") as file,
+    ):
+        csv.writer(file).writerows([("name", "reason"), *map(tuple, unreadable)])
 
 
 def is_campaign(path):
@@ -188,9 +268,10 @@ def is_campaign(path):
 
 def find_campaign(args, targets, job):
     """The stars' campaign, learnt or loaded, with the first digits of its file's SHA-256."""
-    from exoplanets.scoring import prediction
+    from exoplanets.scoring.network import name_file
     from exoplanets.scoring.own_campaign import MOST_STARS, OwnCampaign, learn_own_campaign
-    from exoplanets.scoring.own_stars import Star, read_stars
+    from exoplanets.scoring.own_stars import Star
+    from exoplanets.scoring.prediction import read_safely
 
     path = Path(args.campaign)
     if args.campaign == "learn":
@@ -201,7 +282,7 @@ def find_campaign(args, targets, job):
                 "give another --data-dir"
             )
         every = max(len(targets) // MOST_STARS, 1)  # a sample from all of them
-        read = (read_stars(target, job.magnitudes) for target in targets[::every])
+        read = (read_safely(target, job.magnitudes) for target in targets[::every])
         stars = (star for star in itertools.chain.from_iterable(read) if isinstance(star, Star))
         say("learning what the stars of the campaign share ...")
         campaign = learn_own_campaign(stars)
@@ -213,11 +294,11 @@ def find_campaign(args, targets, job):
         f"{len(campaign.modes)} modes, and {campaign.crowded.sum()} cadences at which many stars "
         f"dim or brighten at once, which are left out: '{path}'"
     )
-    return job._replace(campaign=campaign, campaign_name=prediction.name_file(path))
+    return job._replace(campaign=campaign, campaign_name=name_file(path))
 
 
-def print_result(best, n_scored, n_known, n_unreadable, output):
-    """Print the highest-scored stars, and where the scores of all are."""
+def print_result(best, n_scored, n_known, n_unreadable, threshold):
+    """Print the highest-scored stars, and how many there are."""
     if n_scored:
         print(make_text_table(best))
     rest = f" (the best {N_PRINTED} above)" if n_scored > N_PRINTED else ""
@@ -225,41 +306,69 @@ def print_result(best, n_scored, n_known, n_unreadable, output):
     failed = f"; {n_unreadable} could not be" if n_unreadable else ""
     print(f"{n_scored} star{'s' * (n_scored != 1)} scored{before}{failed}{rest}")
     if n_scored:
+        print(f"called hosts: score at least {threshold:.6g}")
+
+
+def print_places(output, n_pages, folder):
+    """Print where the scores and the pages are, if there are any."""
+    if output:
         print(f"results: {output}")
+    if n_pages:
+        print(f"{n_pages} page{'s' * (n_pages != 1)}: open {folder / 'index.html'}")
 
 
 def write_pages(targets, network, job, known, folder):
-    """Draw a page about every star that can be scored, and a gallery of them."""
+    """Draw a page about every star that can be scored, and a gallery of them.
+
+    Returns a list of `gallery.Drawn`, and an `Unreadable` of each star that could not be drawn.
+    """
     from tqdm import tqdm
 
     from exoplanets.figures.style import write_figure
     from exoplanets.scoring import examination, gallery, star_page
+    from exoplanets.scoring.own_stars import Unreadable
+    from exoplanets.scoring.prediction import explain
+    from exoplanets.scoring.signal_files import name_page
 
-    drawn = []
+    drawn, undrawn = [], []
+    job = job._replace(planets=1, keep_star=False)  # a page is about the clearest signal
     examined = examination.examine_targets(targets, network, job, known)
     for each in tqdm(examined, unit=" pages", desc="drawing", disable=None):
-        page = star_page.name_page(each.star.name)
-        write_figure(star_page.draw_star(each, network), folder / page)
-        write_figure(star_page.draw_thumbnail(each), folder / gallery.THUMBNAILS / page)
-        drawn.append(gallery.Drawn(page, each.cells, each.star.target))
+        if isinstance(each, Unreadable):
+            undrawn.append(each)
+            continue
+        page = f"{name_page(each.star.name)}.png"
+        try:
+            write_figure(star_page.draw_star(each, network), folder / page)
+            write_figure(star_page.draw_thumbnail(each), folder / gallery.THUMBNAILS / page)
+        except Exception as error:
+            undrawn.append(Unreadable(each.star.file, explain("drawn", error)))
+            continue
+        drawn.append(gallery.Drawn(page, each.result, each.star.target))
     if drawn:
         with atomic_write(folder / "index.html") as temporary:
             temporary.write_text(gallery.make_gallery(drawn, network), encoding="utf-8")
-        pages = "1 page" if len(drawn) == 1 else f"{len(drawn)} pages"
-        print(f"{pages}: open {folder / 'index.html'}")
+    return drawn, undrawn
 
 
-def main(argv=None):
-    parser = make_command_line()
-    args = parser.parse_args(argv)
+def main(argv=None, installed=False):
+    parser = make_command_line(installed)
+    args = parser.parse_intermixed_args(argv) if installed else parser.parse_args(argv)
     if not args.predict:
-        parser.error("argument --predict: expected at least one argument")
+        name = "FILE" if installed else "--predict"
+        parser.error(f"argument {name}: expected at least one argument")
     if args.dask and not importlib.util.find_spec("distributed"):
         raise DataError("--dask needs dask.distributed: pip install distributed")
     model = choose_model(args)
-    say(f"scoring with the network of '{model}'")
+    say(f"scoring with {describe_model(model)}")
     try:
         return 1 if score_stars(args, model) else 0
     except KeyboardInterrupt:
         say("interrupted: what was scored is kept, and the same command goes on from there")
         return 130
+
+
+def main_installed():
+    """The command `exoplanets`: what `python cnn_classifier.py --predict` does."""
+    begin(lambda: make_command_line(installed=True), knows_all=False)
+    run(lambda: main(sys.argv[1:], installed=True))

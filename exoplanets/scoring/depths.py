@@ -1,5 +1,6 @@
 """How deep transits are in the flux as it was read, and by how much that is uncertain."""
 
+import dataclasses
 from typing import NamedTuple
 
 import numpy as np
@@ -28,17 +29,16 @@ def find_days(star):
     return np.arange(len(star.flux)) * CADENCE_DAYS if star.time is None else star.time
 
 
-def find_depths(star, period, epoch, duration):
+def find_depths(star, ephemeris):
     """How far the flux as read lies below that on either side, at times a period apart.
 
     Returns, of all dips with cadences inside and on both sides, their number of periods since the
-    epoch and their depth in the unit of the file. Times are in days as the file counts them.
+    epoch and their depth in the unit of the file.
     """
     time = find_days(star)
-    number = np.round((time - epoch) / period)
-    away = (time - epoch - number * period) / duration
+    away = ephemeris.since_transit(time) / ephemeris.duration
     near = np.isfinite(star.flux) & (np.abs(away) < SIDES[1])
-    number, away, flux = number[near].astype(int), away[near], star.flux[near]
+    number, away, flux = ephemeris.count(time[near]), away[near], star.flux[near]
     numbers, place = np.unique(number, return_inverse=True)
     means = []
     for part in (np.abs(away) < 0.5, away < -SIDES[0], away > SIDES[0]):
@@ -50,18 +50,19 @@ def find_depths(star, period, epoch, duration):
     return numbers[seen], depth[seen]
 
 
-def compare_depths(star, found):
+def compare_depths(star, ephemeris):
     """`Depth` of all `transits`, of the `odd` and the `even` ones, and `between` them, in a dict.
 
     `between` is half a period on. The error rests on the scatter of depths at other phases, where
     no transit is, or on that of the dips themselves if it is larger. Both are robust: one wild
     cadence is no dip.
     """
-    period, epoch, duration = found.period, found.epoch, found.duration
+    period, duration = ephemeris.period, ephemeris.duration
     scale = 1 if star.level is None else 1e6 / star.level
 
     def find(phase):
-        number, depths = find_depths(star, period, epoch + phase * period, duration)
+        later = dataclasses.replace(ephemeris, epoch=ephemeris.epoch + phase * period)
+        number, depths = find_depths(star, later)
         return number, scale * depths
 
     def spread(depths):

@@ -4,66 +4,45 @@ import itertools
 from typing import NamedTuple
 
 import numpy as np
-from scipy.ndimage import median_filter
 
 from exoplanets.evaluation import occlusion
 from exoplanets.scoring import own_stars, prediction
-from exoplanets.scoring.depths import compare_depths
+from exoplanets.scoring.measure import ask_network
 from exoplanets.scoring.own_stars import Unreadable
-from exoplanets.search.box import Search
+from exoplanets.scoring.result import Result, remove_trend
+from exoplanets.search.ephemeris import Ephemeris
 from exoplanets.stars import CADENCE_DAYS
 
 FINEST_STEP = 8  # cadences from one hidden stretch to the next, at least
-MOST_HIDDEN, LEAST_HIDDEN = 240, 60  # stretches hidden in turn; of longer curves fewer and longer
-CADENCES_IN_ALL = 4_000_000  # that the network is given of one star, about: some seconds
+MOST_HIDDEN, LEAST_HIDDEN = 240, 40  # stretches hidden in turn; of longer curves fewer and longer
+CADENCES_IN_ALL = 3_000_000  # that the network is given of one star, about: some seconds
 CADENCES_AT_ONCE = 1_640_000  # of these, at once: two blocks of `features.py`, for two cores
-TREND = 97  # cadences (2 d) of the running median that is taken out of the flux before it is folded
 
 
 class Examined(NamedTuple):
-    """All that a page about one star shows; see `star_page.draw_star`.
-
-    Times are in days as the file counts them. The box search's depth is not known any more: NaN.
-    """
+    """All that a page about one star shows; see `star_page.draw_star`."""
 
     star: own_stars.Star
-    cells: dict  # texts of its row in the file of scores
-    found: Search | None  # what the box search found
+    result: Result
+    ephemeris: Ephemeris | None  # of its clearest signal; None without a period
     masked_score: float  # with all transits hidden; NaN if there are none
     detrended: np.ndarray  # (n_cadences,); flux as read less its trend, see `remove_trend`
     occlusion: dict  # the result of `occlusion.measure_occlusion` ...
     panel: dict  # ... and what is drawn of it, with the equalised light curve
     hidden_days: float  # length of a hidden stretch
-    depths: dict  # see `depths.compare_depths`
 
 
-def read_search(cells):
-    """What the box search found, by the cells of a row; all NaN if it found no period."""
-    columns = ("statistic", "period_days", "epoch_days", "duration_hours", "snr")
-    statistic, period, epoch, hours, snr = (float(cells[name] or np.nan) for name in columns)
-    return Search(statistic, period, epoch, hours / 24, np.nan, snr)
-
-
-def remove_trend(flux, level):
-    """Flux less its running median, in ppm of the level if there is one; NaN stays NaN."""
-    detrended = np.full(len(flux), np.nan)
-    known = np.isfinite(flux)
-    detrended[known] = flux[known] - median_filter(flux[known], TREND, mode="nearest")
-    return detrended if level is None else 1e6 * detrended / level
-
-
-def hide_transits(curve, days, found):
+def hide_transits(curve, days, ephemeris):
     """A light curve with all transits put to its median, 0; see `occlusion.hide_stretches`."""
-    away = np.abs(days - found.epoch - np.round((days - found.epoch) / found.period) * found.period)
-    beyond = (away - found.duration / 2) / CADENCE_DAYS
+    beyond = (np.abs(ephemeris.since_transit(days)) - ephemeris.duration / 2) / CADENCE_DAYS
     kept = np.clip((beyond - 1) / (occlusion.TAPER + 1), 0, 1)
     return (curve * kept).astype(curve.dtype)
 
 
-def examine_star(star, cells, prepared, network):
-    """Hide the stretches of a star in turn and its transits at once, and compare its depths.
+def examine_star(star, result, prepared, network):
+    """Hide the stretches of a star in turn, and all its transits at once.
 
-    `cells` are the texts of its row in the file of scores; `prepared` is its `prediction.OwnCurve`.
+    `prepared` is its `measure.OwnCurve`, `network` the one that gave its `Result`.
     """
     known = np.isfinite(prepared.curve)
     curve, days = prepared.curve[known], prepared.days[known]
@@ -78,40 +57,45 @@ def examine_star(star, cells, prepared, network):
             some = curves[start : start + n_at_once]
             whole = np.full((len(some), len(known)), np.nan, np.float32)
             whole[:, known] = some
-            scores.append(network.score(whole))
-        return np.concatenate(scores)
+            scores += [judgement.score for judgement in ask_network(network, whole)]
+        return np.array(scores)
 
-    found, masked_score, depths = read_search(cells), np.nan, {}
-    measured, panel = occlusion.measure_occlusion(ask, curve, days, found, step, width)
-    if np.isfinite(found.period):
-        masked_score = float(ask(hide_transits(curve, days, found)[None])[0])
-        depths = compare_depths(star, found)
-    else:
-        found = None
+    ephemeris, masked_score = result.ephemeris, np.nan
+    measured, panel = occlusion.measure_occlusion(ask, curve, days, ephemeris, step, width)
+    if result.has_period:
+        masked_score = float(ask(hide_transits(curve, days, ephemeris)[None])[0])
     return Examined(
         star=star,
-        cells=cells,
-        found=found,
+        result=result,
+        ephemeris=ephemeris if result.has_period else None,
         masked_score=masked_score,
         detrended=remove_trend(star.flux, star.level),
         occlusion=measured,
         panel=panel,
         hidden_days=width * CADENCE_DAYS,
-        depths=depths,
     )
+
+
+def examine_again(star, result, network, job):
+    """Examine a star that was read, by its `Result`; see `examine_star`."""
+    star = prediction.give_time(star, network)
+    (prepared,) = prediction.prepare_stars([star], network, job)
+    return examine_star(star, result, prepared, network)
 
 
 def examine_targets(targets, network, job, known):
     """Yield an `Examined` of every star of some targets that can be scored, in their order.
 
-    See `prediction.score_block` for the parameters.
+    An `Unreadable` stands for a star at which something fails. For the parameters see
+    `prediction.score_block`.
     """
     tasks = prediction.make_tasks(targets)
     for block in itertools.chain.from_iterable(prediction.read_task(t, job) for t in tasks):
         rows = prediction.score_block(block, network, job, known)
         for star, row in zip(block, rows, strict=True):
             if isinstance(row, Unreadable):
-                continue
-            star = prediction.give_time(star, network)
-            (prepared,) = prediction.prepare_stars([star], network, job)
-            yield examine_star(star, row[0], prepared, network)
+                continue  # that was said when it was scored
+            try:
+                yield examine_again(star, row[0], network, job)
+            except Exception as error:
+                yield Unreadable(star.file or star.name, prediction.explain("examined", error))

@@ -1,11 +1,13 @@
 """The gallery of scored stars: `index.html` beside their pages, the highest score first."""
 
+import math
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
 from exoplanets.figures.page import render
 from exoplanets.figures.style import describe_training
+from exoplanets.scoring.result import Result
 
 TEMPLATE = Path(__file__).with_name("templates") / "gallery.html"
 THUMBNAILS = "thumbnails"  # folder of the small pictures, beside the pages
@@ -17,7 +19,7 @@ EXOFOP = {
 }
 COLUMNS = {  # of the table: column of the file of scores, and its digits
     "score": 3, "probability": 3, "period_days": 5, "duration_hours": 1, "depth_ppm": 0, "snr": 1,
-    "statistic": 1, "n_cadences": 0,
+    "n_cadences": 0,
 }  # fmt: skip
 
 
@@ -25,7 +27,7 @@ class Drawn(NamedTuple):
     """A star that has a page."""
 
     page: str  # file name of its page, and of its thumbnail
-    cells: dict  # texts of its row in the file of scores
+    result: Result
     target: str  # number in an input catalogue, such as "KIC 757076", or ""
 
 
@@ -38,15 +40,15 @@ def find_links(target):
 
 
 def make_gallery(drawn, network):
-    """The text of the page of some `Drawn` stars, which a `prediction.Network` scored."""
-    drawn = sorted(drawn, key=lambda each: -float(each.cells["score"]))  # of equal ones the first
-    n_called = sum(each.cells["called"] == "1" for each in drawn)
+    """The text of the page of some `Drawn` stars, which a `network.Network` scored."""
+    drawn = sorted(drawn, key=lambda each: -each.result.score)  # of equal ones the first
+    n_called = sum(each.result.called for each in drawn)
     about = [
         f"{len(drawn)} star{'s' * (len(drawn) != 1)}, the highest score first. Called hosts "
         f"(orange, {n_called}): score at least {network.threshold:.3f}."
     ]
-    if prevalence := drawn[0].cells["prevalence"]:
-        about[0] += f" Probabilities hold if 1 star in {1 / float(prevalence):.0f} is a host."
+    if math.isfinite(prevalence := drawn[0].result.prevalence):
+        about[0] += f" Probabilities hold if 1 star in {1 / prevalence:.0f} is a host."
     trained_on, is_simulated = describe_training(network)
     trained_on = trained_on[0].upper() + trained_on[1:]
     if not is_simulated:
@@ -65,15 +67,16 @@ def make_gallery(drawn, network):
 
 def _show_star(drawn):
     """The card of a star, and its row in the table."""
-    cells, is_host = drawn.cells, drawn.cells["called"] == "1"
+    result, is_host = drawn.result, drawn.result.called
+    numbers = {column: getattr(result, column) for column in COLUMNS}
     shown = {
-        column: f"{float(cells[column]):.{digits}f}" if cells[column] else None
-        for column, digits in COLUMNS.items()
+        column: f"{number:.{COLUMNS[column]}f}" if math.isfinite(number) else None
+        for column, number in numbers.items()
     }
-    lines = [f"score {shown['score']}: {'' if is_host else 'not '}called a host"]
-    if cells["period_days"]:
+    lines = [f"score {shown['score']}: {'' if is_host else 'not '}called a host; {result.verdict}"]
+    if result.has_period:
         lines.append(f"period {shown['period_days']} d, SNR {shown['snr']}")
-    name, picture, links = cells["name"], f"{THUMBNAILS}/{drawn.page}", find_links(drawn.target)
+    name, picture, links = result.name, f"{THUMBNAILS}/{drawn.page}", find_links(drawn.target)
     card = {"title": name, "lines": lines, "links": links, "is_host": is_host}
     row = [(name, drawn.page), "host" if is_host else "no", *shown.values()]
     return card | {"picture": picture, "target": drawn.page}, row

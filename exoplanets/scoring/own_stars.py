@@ -196,6 +196,12 @@ def read_stars(target, magnitudes=None):
         yield _attempt(parts[0].file + more, _make_star, target.name, parts, n_unusable)
 
 
+def make_star(samples, name, magnitudes=None):
+    """The `Star` of samples that come from no file, or an `Unreadable`; see `read_stars`."""
+    part = _attempt(name, _prepare, samples, name, magnitudes)
+    return part if isinstance(part, Unreadable) else _attempt(name, _make_star, name, [part])
+
+
 def _attempt(name, function, *arguments):
     """What a function returns, or an Unreadable: what is wrong with one star costs no other."""
     try:

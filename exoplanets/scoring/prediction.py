@@ -14,7 +14,6 @@ import itertools
 import os
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -22,84 +21,34 @@ from typing import NamedTuple
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from exoplanets.classifiers import keras_tools
-from exoplanets.classifiers.transit import load_transit, make_scorer
-from exoplanets.evaluation import metrics
+from exoplanets.files import DataError, one_line
 from exoplanets.lightcurves import clock, equalise
-from exoplanets.lightcurves.campaign import Campaign
 from exoplanets.scoring import own_stars
-from exoplanets.scoring.depths import find_days, find_depths
+from exoplanets.scoring.depths import find_days
+from exoplanets.scoring.measure import OwnCurve, ask_network, measure_star
+from exoplanets.scoring.network import load_network
 from exoplanets.scoring.own_campaign import OwnCampaign
 from exoplanets.scoring.own_stars import Unreadable
+from exoplanets.scoring.result import Result
 from exoplanets.scoring.samples import COLUMNS_ONLY
-from exoplanets.scoring.score_file import MEASURED, make_text_cell
-from exoplanets.search import box
-from exoplanets.search.events import find_events
-from exoplanets.search.fold import find_ephemerides
 from exoplanets.stars import CADENCE_DAYS
 
 BLOCK = 256  # stars read before they are scored
 TARGETS_PER_TASK = 256  # files of one star each that a worker gets at a time: a block
 BYTES_PER_TASK = 100_000_000  # of larger files, such as all the quarters of a star
-LONG = 8000  # cadences (164 d): longer light curves are box-searched near the network's periods
-N_NEAR, MULTIPLES = 6, (0.5, 1, 2)  # of those periods, and what they are multiplied by
 CAMPAIGN_TIME = "since the first cadence of the campaign"
-LAYOUT = 5  # raised whenever the same network measures the same star otherwise
-
-
-class Network(NamedTuple):
-    """A trained transit network and what scoring needs."""
-
-    score: Callable  # see `transit.make_scorer`
-    threshold: float  # a star is called a host if `score >= threshold`
-    calibration: tuple | None  # slope and offset of the logit of the probability; `metrics`
-    prevalence: float | None  # share of hosts among the stars that the calibration stands for
-    name: str  # see `name_file`
-    trained_on: dict | None = None  # provenance of the light curves; None if not recorded
-    campaign: Campaign | None = None  # of those light curves
-
-    def find_probability(self, score, prevalence):
-        """Probability that a star of this score is a host, or None where that is not calibrated.
-
-        `prevalence` is the share of hosts among all such stars. Another one than that of the
-        calibration changes the odds by the ratio of the prior odds (Bayes' theorem).
-        """
-        if self.calibration is None:
-            return None
-        slope, offset = self.calibration
-        if None not in (prevalence, self.prevalence):
-            offset += metrics.logit(prevalence) - metrics.logit(self.prevalence)
-        return float(metrics.calibrate(score, slope, offset))
 
 
 class Job(NamedTuple):
     """What is asked of every star, the same on every worker."""
 
-    search_all: bool = False  # search every star for its period, not only those called hosts
+    search_all: bool = False  # find the period of every star, not only of those called hosts
     prevalence: float | None = None  # see `Network.find_probability`
     magnitudes: bool | None = None  # see `own_stars.read_stars`
     campaign: OwnCampaign | None = None  # of the stars
-    campaign_name: str = ""  # see `name_file`
-
-
-def name_file(path):
-    """First digits of the SHA-256 of a file and, behind a point, the `LAYOUT` of this code."""
-    return f"{hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12]}.{LAYOUT}"
-
-
-def load_network(path):
-    """The network of a model file; see `transit.load_transit`."""
-    keras_tools.start()
-    model, scoring = load_transit(path)
-    return Network(
-        make_scorer(model),
-        scoring["threshold"],
-        scoring["calibration"],
-        scoring.get("prevalence"),
-        name_file(path),
-        scoring.get("provenance", {}).get("data"),
-        scoring.get("campaign"),
-    )
+    campaign_name: str = ""  # see `network.name_file`
+    planets: int = 1  # signals of a star, at most; see `measure.measure_star`
+    keep_star: bool = False  # let each `Result` keep its light curve and all about its signals
 
 
 @functools.lru_cache(maxsize=2)
@@ -123,13 +72,6 @@ def name_light_curve(star):
 
 
 # ------------------------------------------------------------------------- equalise and score
-class OwnCurve(NamedTuple):
-    """A light curve that can be scored; ndarrays of shape (n_cadences,)."""
-
-    curve: np.ndarray  # equalised, float32, a value for every cadence; NaN in long gaps
-    days: np.ndarray  # as the file counts them
-
-
 def give_time(star, network):
     """A star with the times of its cadences, if it is a row of the table that taught the network.
 
@@ -176,66 +118,81 @@ def prepare_stars(stars, network, job):
     return prepared
 
 
-def score_curves(network, curves):
-    """Scores of equalised light curves of any lengths, ndarray of shape (n_stars,)."""
-    score = np.empty(len(curves))
-    lengths = defaultdict(list)
+def judge_curves(network, curves):
+    """What a network says of equalised light curves of any lengths, a list of `Judgement`."""
+    judgements, lengths = [None] * len(curves), defaultdict(list)
     for i, curve in enumerate(curves):
         lengths[len(curve)].append(i)
     for places in lengths.values():
-        score[places] = network.score(np.stack([curves[i] for i in places]))
-    return score
+        answers = ask_network(network, np.stack([curves[i] for i in places]))
+        for i, judgement in zip(places, answers, strict=True):
+            judgements[i] = judgement
+    return judgements
 
 
-def search_curve(prepared):
-    """What the box search finds in a star: numbers, the epoch in days as the file counts them."""
-    known, near = np.isfinite(prepared.curve), None
-    days = prepared.days[known]
-    if len(known) > LONG:
-        events = find_events(np.nan_to_num(prepared.curve[np.newaxis]), known[np.newaxis])
-        found = find_ephemerides(events, known[np.newaxis], N_NEAR)[0]
-        near = np.outer(MULTIPLES, found.period * CADENCE_DAYS).ravel()
-    found = box.search_star(prepared.curve[known], days - days[0], near)
-    found = box.Search(*map(float, found))
-    return found._replace(epoch=found.epoch + days[0])
-
-
-# ------------------------------------------------------------------------------ rows of a file
+# ------------------------------------------------------------------------------------- results
 def score_block(stars, network, job, known):
-    """Rows of the file of scores for stars that were read together, in their order.
+    """The result of each of some stars that were read together, in their order.
 
-    `stars` are `own_stars.Star` or `Unreadable`; `known` is as in `score_file.Scores`. Returns per
-    star the texts of its cells by column, and whether it was measured now; or an `Unreadable`.
+    `stars` are `own_stars.Star` or `Unreadable`; `known` holds results of an earlier run, see
+    `score_file.Scores`. Returns per star its `Result` and whether it was measured now, or an
+    `Unreadable`. A star at which something fails costs the others nothing.
     """
-    rows, measured, wanted = list(stars), {}, []
+    try:
+        return _score_together(stars, network, job, known)
+    except Exception as error:
+        if len(stars) == 1:
+            return [Unreadable(stars[0].file or stars[0].name, explain("scored", error))]
+        return [row for star in stars for row in score_block([star], network, job, known)]
+
+
+def explain(what, error):
+    """Why a star could not be read or scored, on one line."""
+    kind = "" if isinstance(error, DataError) else f"{type(error).__name__}: "
+    return f"cannot be {what}: {kind}{one_line(error)}"
+
+
+def _score_together(stars, network, job, known):
+    """See `score_block`."""
+    rows, old = list(stars), {}
     readable = [i for i, star in enumerate(stars) if not isinstance(star, Unreadable)]
     digests = {i: name_light_curve(stars[i]) for i in readable}
     timed = {i: give_time(stars[i], network) for i in readable}
     for i in readable:
-        if digests[i] in known:
-            measured[i] = dict(zip(MEASURED, known[digests[i]], strict=True))
-        if i not in measured or (job.search_all and not measured[i]["snr"]):
-            wanted.append(i)
+        result = known.get(digests[i])
+        if not result:
+            continue
+        # The file holds neither further signals nor times of single transits.
+        is_enough = not job.keep_star if result.has_period else not job.search_all
+        if is_enough:
+            old[i] = result
+    wanted = [i for i in readable if i not in old]
     equalised = prepare_stars([timed[i] for i in wanted], network, job)
     prepared = dict(zip(wanted, equalised, strict=True))
     for i in wanted:
         if isinstance(prepared[i], Unreadable):
             rows[i] = prepared.pop(i)
-    fresh = [i for i in prepared if i not in measured]
-    scores = score_curves(network, [prepared[i].curve for i in fresh])
-    for i, score in zip(fresh, scores, strict=True):
-        measured[i] = dict.fromkeys(MEASURED, "") | {
-            "score": f"{score:.6f}",
-            "called": str(int(score >= network.threshold)),
-            "n_cadences": str(count_used(timed[i], prepared[i])),
-        }
-    chosen = [i for i in prepared if job.search_all or measured[i]["called"] == "1"]
+    judgements = judge_curves(network, [each.curve for each in prepared.values()])
+    prevalence = network.prevalence if job.prevalence is None else job.prevalence
+
+    def measure(i, judgement):
+        about = network, prevalence, job.planets, job.search_all
+        first, *more = measure_star(timed[i], prepared[i], judgement, *about)
+        numbers = {name: getattr(first, name) for name in first.__dataclass_fields__}
+        return Result(
+            **numbers,
+            name=stars[i].name,
+            n_cadences=count_used(timed[i], prepared[i]),
+            network=network.name,
+            campaign=job.campaign_name,
+            light_curve=digests[i],
+            more=tuple(more),
+        )
+
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # the search lets other threads work
-        found = pool.map(search_curve, [prepared[i] for i in chosen])
-        for i, each in zip(chosen, found, strict=True):
-            measured[i] |= describe_search(timed[i], each)
-    for i, cells in measured.items():
-        rows[i] = complete_cells(cells, timed[i], digests[i], network, job), i in prepared
+        measured = dict(zip(prepared, pool.map(measure, prepared, judgements), strict=True))
+    for i, result in (old | measured).items():
+        rows[i] = complete_result(result, timed[i], network, job), i in measured
     return rows
 
 
@@ -250,44 +207,24 @@ def count_used(star, prepared):
     return np.count_nonzero(measured & np.isfinite(prepared.curve))
 
 
-def describe_search(star, found):
-    """The cells of what a box search found; the depth is that of the flux as read."""
-    if not np.isfinite(found.statistic):
-        return {}
-    _, depths = find_depths(star, found.period, found.epoch, found.duration)
-    has_depth = star.level is not None and len(depths)
-    return {
-        "period_days": f"{found.period:.6f}",
-        "epoch_days": f"{found.epoch:.6f}",
-        "duration_hours": f"{24 * found.duration:.6g}",
-        "depth_ppm": f"{1e6 * np.median(depths) / star.level:.6g}" if has_depth else "",
-        "snr": f"{found.snr:.6g}",
-        "statistic": f"{found.statistic:.6g}",
-    }
-
-
-def complete_cells(measured, star, digest, network, job):
-    """All cells of a star's row: what was measured, and what this run says about it.
-
-    The probability is that of the score as it is written, so that a row that is taken over from an
-    earlier run is the same as one that is measured now.
-    """
+def complete_result(result, star, network, job):
+    """A result with all that this run says about the star, also if an earlier run measured it."""
     prevalence = network.prevalence if job.prevalence is None else job.prevalence
-    probability = network.find_probability(float(measured["score"]), prevalence)
+    probability = network.find_probability(result.score, prevalence)
+    known = np.isfinite(probability) and prevalence is not None
     notes = list(star.notes)
-    if measured["snr"] and not measured["depth_ppm"]:
+    if np.isfinite(result.snr) and not np.isfinite(result.depth_ppm):
         notes.append("no depth: the flux has no level")
     if job.campaign is not None:
         notes.append(f"{job.campaign.find_share(star):.0%} of it in the campaign")
-    return measured | {
-        "name": make_text_cell(star.name),
-        "probability": "" if probability is None else f"{probability:.6f}",
-        "prevalence": "" if probability is None or prevalence is None else f"{prevalence:.6g}",
-        "network": network.name,
-        "campaign": job.campaign_name,
-        "light_curve": digest,
-        "notes": make_text_cell("; ".join(notes)),
-    }
+    return dataclasses.replace(
+        result,
+        name=star.name,
+        probability=probability,
+        prevalence=prevalence if known else np.nan,
+        notes="; ".join(notes),
+        star=star if job.keep_star else None,
+    )
 
 
 # ----------------------------------------------------------------------------- streams of rows
@@ -306,15 +243,29 @@ def make_tasks(targets):
     return tasks
 
 
+def read_safely(target, magnitudes=None):
+    """The stars of a target as `own_stars.read_stars` yields them; no failure ends the others."""
+    try:
+        yield from own_stars.read_stars(target, magnitudes)
+    except Exception as error:
+        yield Unreadable(target.name, explain("read", error))
+
+
 def read_task(targets, job):
     """Stars of several targets, in lists of at most `BLOCK`."""
-    read = (own_stars.read_stars(target, job.magnitudes) for target in targets)
-    stars = itertools.chain.from_iterable(read)
+    return make_blocks(
+        itertools.chain.from_iterable(read_safely(target, job.magnitudes) for target in targets)
+    )
+
+
+def make_blocks(stars):
+    """Stars in lists of at most `BLOCK`, read as they are asked for."""
+    stars = iter(stars)
     return iter(lambda: list(itertools.islice(stars, BLOCK)), [])
 
 
 def score_blocks(blocks, network, job, known):
-    """Yield the rows of many blocks, in their order; see `score_block` and `read_task`.
+    """Yield the results of many blocks, in their order; see `score_block` and `read_task`.
 
     One block is read and scored after the other: threads would wait for Python's lock most of the
     time.
@@ -327,7 +278,7 @@ def score_blocks(blocks, network, job, known):
 
 
 def score_task(targets, content, job, known):
-    """Rows of all stars of several targets, in their order; what a worker of a cluster runs.
+    """Results of all stars of several targets, in their order; what a worker of a cluster runs.
 
     `content` are the bytes of the model file; for the rest see `score_block`.
     """

@@ -8,26 +8,41 @@ run that was interrupted and started again ends with the same bytes as one that 
 
 import contextlib
 import csv
+import dataclasses
+import hashlib
 import io
+import math
 import os
 import shutil
 from pathlib import Path
 
 from exoplanets.files import DataError, atomic_write, say
+from exoplanets.scoring import result as results
+from exoplanets.scoring.result import DIGITS, Result
 
-COLUMNS = (
-    "name", "score", "probability", "prevalence", "called", "period_days", "epoch_days",
-    "duration_hours", "depth_ppm", "snr", "statistic", "n_cadences", "network",
-    "campaign", "light_curve", "notes",
-)  # fmt: skip
-# What rests on nothing but the light curve, the network and the campaign: it is used again.
-MEASURED = ("score", "called", *COLUMNS[COLUMNS.index("period_days") : COLUMNS.index("network")])
+# The digest is that of the row's other cells: a row that was changed since is measured again.
+COLUMNS = (*results.COLUMNS, "digest")
+TEXTS = {name for name in results.COLUMNS if name not in (*DIGITS, "called")}
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a cell that begins so is computed by a spreadsheet
 
 
-def make_text_cell(text):
-    """A text as it is written to a cell: an apostrophe keeps a spreadsheet from computing it."""
-    return "'" + text if text.startswith(FORMULA) else text
+def write_cell(name, value):
+    """The text of a value in the column of this name: empty where nothing is known.
+
+    An apostrophe before a text keeps a spreadsheet from computing it.
+    """
+    if name == "called":
+        return "1" if value else "0"
+    if name in DIGITS:
+        return "" if math.isnan(value) else format(value, DIGITS[name])
+    return "'" + value if value.startswith(FORMULA) else value
+
+
+def read_cell(name, text):
+    """The value of a cell; ValueError if its text is none."""
+    if name == "called":
+        return bool(int(text))
+    return float(text or "nan") if name in DIGITS else text
 
 
 def format_line(cells):
@@ -37,38 +52,68 @@ def format_line(cells):
     return (stream.getvalue()[:-2] + "\n").encode("utf-8", "backslashreplace")
 
 
+def format_result(result):
+    """The line of a star, bytes."""
+    cells = [write_cell(name, getattr(result, name)) for name in results.COLUMNS]
+    return format_line([*cells, _digest(cells)])
+
+
+def _digest(cells):
+    """First digits of the SHA-256 of some cells, as they are written."""
+    return hashlib.sha256(format_line(cells)).hexdigest()[:12]
+
+
 HEADER = format_line(COLUMNS)
 
 
-def read_whole_rows(stream):
-    """Yield the whole rows of an open binary file of scores, and where each ends, in bytes.
+def read_results(stream):
+    """Yield the `Result` of each row of an open binary file of scores, and where the row ends.
 
-    A row is a dict of texts by column. A last row that was cut off does not come.
+    The end is in bytes. In place of a row that is not as it was written, None comes: one that was
+    changed, cut off, or is somebody else's.
     """
-    lines = (line.decode("utf-8", "replace") for line in stream if line.endswith(b"\n"))
-    with contextlib.suppress(csv.Error):  # the file ends within a quoted cell
+    ends = ((line if line.endswith(b"\n") else b"cut off\n") for line in stream)
+    lines = (line.decode("utf-8", "replace") for line in ends)
+    try:
         for cells in csv.reader(lines, strict=True):
-            if len(cells) == len(COLUMNS) and tuple(cells) != COLUMNS:
-                yield dict(zip(COLUMNS, cells, strict=True)), stream.tell()
+            if tuple(cells) != COLUMNS:
+                yield _read_row(cells), stream.tell()
+    except csv.Error:  # the file ends within a quoted cell
+        yield None, stream.tell()
+
+
+def _read_row(cells):
+    """The result of a row, or None if it is not as it was written."""
+    if len(cells) != len(COLUMNS) or cells[-1] != _digest(cells[:-1]):
+        return None
+    pairs = zip(results.COLUMNS, cells, strict=False)
+    with contextlib.suppress(ValueError):  # of another version
+        return Result(**{name: read_cell(name, text) for name, text in pairs})
 
 
 def name_beside(path):
-    """Names of the files that belong to a file of scores: the unfinished and the previous one."""
-    path = Path(path)
+    """Names of the files that belong to a file of scores: the unfinished and the previous one.
+
+    A link to a file stands for that file.
+    """
+    path = Path(os.path.realpath(path))
     return [
         path.with_name(f"{path.stem}.{kind}{path.suffix}") for kind in ("unfinished", "previous")
     ]
 
 
-def check_ours(path):
-    """Refuse a file that is there and that `--predict` did not write, before it is touched."""
+def check_ours(path, header=HEADER, may_be_cut=False):
+    """Refuse a file that is there and that `--predict` did not write, before it is touched.
+
+    `may_be_cut` tells that a killed run may have left a part of the header.
+    """
     if not os.path.lexists(path):
         return
     if not path.is_file():  # a folder, a pipe, a link to nothing
         raise DataError(f"'{path}' is not an ordinary file: give another --output")
     with open(path, "rb") as stream:
-        start = stream.read(len(HEADER))
-    if not HEADER.startswith(start):  # a header may have been cut off
+        start = stream.read(len(header))
+    if not (start == header or not start or (may_be_cut and header.startswith(start))):
         raise DataError(
             f"'{path}' was not written by --predict of this version, and is left as it was: give "
             "another --output"
@@ -78,29 +123,30 @@ def check_ours(path):
 class Scores:
     """A file of scores that is being written; see `open_scores`.
 
-    `known` holds what was measured before: per `light_curve` a tuple in the order of `MEASURED`.
+    `known` holds what was measured before: a `Result` per `light_curve`.
     """
 
     def __init__(self, path, known, journal, whole):
         self.known, self.keys = known, set()
         self._path, self._journal, self._whole = path, journal, whole
 
-    def remember(self, cells):
-        """Add a row that was written to what is known."""
-        self.known[cells["light_curve"]] = tuple(cells[column] for column in MEASURED)
+    def remember(self, result):
+        """Add a result that was written to what is known: what the file holds of it."""
+        kept = {"star": None, "more": (), "transits": ((), (), ())}
+        self.known[result.light_curve] = dataclasses.replace(result, **kept)
 
     def write(self, rows):
         """Write some rows, and those that are new to the unfinished file too.
 
-        A row is a dict of cells by column, and whether they were measured now.
+        A row is a `Result`, and whether it was measured now.
         """
         try:
-            for cells, is_new in rows:
-                line = format_line(cells[column] for column in COLUMNS)
+            for result, is_new in rows:
+                line = format_result(result)
                 self._whole.write(line)
                 if is_new:
                     self._journal.write(line)
-                self.keys.add(_find_key(cells))
+                self.keys.add(_find_key(result))
             self._journal.flush()
         except OSError as error:
             raise DataError(f"'{self._path}' cannot be written: {error.strerror}") from error
@@ -111,37 +157,43 @@ def open_scores(path, network, campaign):
     """Write a file of scores: yields a `Scores`; the file is replaced when the block ends well.
 
     It stays as it was if no row was written. If it holds stars that were not asked for this time,
-    it is first copied to `scores.previous.csv`.
+    or lines that are not as this program wrote them, it is first copied to `scores.previous.csv`.
+    A link to a file is written through.
 
     Only rows of this `network` and this `campaign` (the columns of these names) are used again.
     DataError if the path is another file's or cannot be written, or if another run is writing it.
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path) if os.path.isfile(path) else path)
     unfinished, previous = name_beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         for each in (path, unfinished, previous):
-            check_ours(each)
+            check_ours(each, may_be_cut=each == unfinished)
         journal = _lock(unfinished, path)
     except OSError as error:
         reason = error.strerror or error
         raise DataError(
             f"'{path}' cannot be written: {reason}; choose another place with --output"
         ) from error
-    known, keys = {}, set()
+    known, keys, n_foreign = {}, set(), 0
     with journal:
         for source in (path, unfinished):
-            end = 0
+            whole_end = 0
             if source.exists():
                 with open(source, "rb") as stream:
-                    for cells, end in read_whole_rows(stream):  # noqa: B007 (its last value is used)
-                        key = _find_key(cells)
+                    whole_end = len(stream.readline()) if source.stat().st_size else 0
+                    for result, end in read_results(stream):
+                        if result is None:
+                            n_foreign += source == path
+                            continue
+                        whole_end = end
                         if source == path:
-                            keys.add(key)
-                        if key[1:] == (network, campaign):
-                            known[key[0]] = tuple(cells[column] for column in MEASURED)
-        journal.truncate(end)  # what a killed run left of a row
-        if not end:
+                            keys.add(_find_key(result))
+                        if (result.network, result.campaign) == (network, campaign):
+                            known[result.light_curve] = result
+        journal.truncate(whole_end)  # what a killed run left of a row
+        if whole_end < len(HEADER):
+            journal.truncate(0)
             journal.write(HEADER)
             journal.flush()
         with contextlib.suppress(_NothingWritten), atomic_write(path) as temporary:
@@ -151,11 +203,14 @@ def open_scores(path, network, campaign):
                 yield scores
             if not scores.keys:
                 raise _NothingWritten
-            if n_others := len(keys - scores.keys):
+            if n_others := len(keys - scores.keys) + n_foreign:
                 with atomic_write(previous) as copy:
                     shutil.copyfile(path, copy)
-                stars = "1 row that was" if n_others == 1 else f"{n_others} rows that were"
-                say(f"{stars} not asked for now: '{path}' as it was is kept in '{previous}'")
+                rows = "1 row" if n_others == 1 else f"{n_others} rows"
+                say(
+                    f"{rows} of '{path}' not asked for now, or not as --predict wrote them: the "
+                    f"file as it was is kept in '{previous}'"
+                )
         unfinished.unlink()
 
 
@@ -163,9 +218,9 @@ class _NothingWritten(Exception):
     """The file is to stay as it was."""
 
 
-def _find_key(cells):
+def _find_key(result):
     """What tells one measurement from another."""
-    return cells["light_curve"], cells["network"], cells["campaign"]
+    return result.light_curve, result.network, result.campaign
 
 
 def _lock(unfinished, path):

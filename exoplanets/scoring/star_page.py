@@ -1,22 +1,13 @@
 """A page about one star that was scored: what a vetter of planet candidates looks at first."""
 
-import hashlib
-import re
 import textwrap
-from pathlib import PurePath
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib import font_manager
 from matplotlib.colors import LinearSegmentedColormap
 
-from exoplanets.figures.light_curves import (
-    draw_dip,
-    draw_medians,
-    draw_occluded,
-    find_reach,
-    fold,
-)
+from exoplanets.figures.light_curves import draw_medians, draw_occluded
 from exoplanets.figures.style import (
     COLORS,
     describe_training,
@@ -27,34 +18,26 @@ from exoplanets.figures.style import (
 )
 from exoplanets.figures.vetting import describe_share
 from exoplanets.scoring.depths import find_days
-from exoplanets.search.box import VISIBLE_STATISTIC
+from exoplanets.scoring.result import NOTHING
+from exoplanets.search.ephemeris import Ephemeris
 
 WIDTH, HEIGHT = 11.69, 8.27  # inches: A4, landscape; taller where the light curve has several rows
-LONGEST_NAME = 80  # characters of a star's name that are shown, and kept in a file's
+LONGEST_NAME = 80  # characters of a star's name that are shown
 LONGEST_LINE = 150  # characters
 ROW_DAYS, MOST_ROWS = 120, 4  # of the light curve: longer ones are drawn in several rows
 PARITIES = {  # of transits: how they are drawn
     "odd": {"marker": "o", "color": "#000000"},
     "even": {"marker": "s", "color": "#56B4E9"},
 }
-TELLING = 3.0  # standard errors by which transits differ, or a dip between them stands out
-PHASE_BINS = 100
-BINARY = ": an eclipsing binary?"
+IN_TRANSIT = 10  # bins of a fold in one duration of the transit ...
+PER_BIN = 2  # ... or fewer and wider ones, of so many cadences on average
+REACH = 4  # durations on either side of mid-transit that are drawn of a fold
+PHASE_BINS = (60, 2000)  # of a whole orbit, at least and at most ...
+PER_PHASE_BIN = 8  # ... and cadences in each, on average
 DARK, PALE, FAINT = "#333333", "#8c8c8c", "#bbbbbb"
 # Dark where nothing falls: near-white points would not be seen on white.
 FALLS = LinearSegmentedColormap.from_list("falls", ["#0072B2", "#5a5a5a", "#FF7A00"])
 ZERO_TIMES = {"BKJD": " = BJD − 2454833", "BTJD": " = BJD − 2457000"}
-
-
-def name_page(name):
-    """File name of a star's page: the end of the star's name, and a digest of the whole.
-
-    The digest tells stars apart whose names differ only in their folder, in case or in characters
-    that file systems do not take.
-    """
-    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    plain = re.sub(r"[^A-Za-z0-9.+]+", "_", PurePath(name).name).strip("._")[-LONGEST_NAME:]
-    return f"{plain or 'star'}-{digest}.png"
 
 
 @house_style()
@@ -80,14 +63,16 @@ def draw_star(examined, network):
     bar = figure.colorbar(points, ax=[top, *rows], shrink=0.5, anchor=(0, 0), pad=0.01)
     bar.set_label("fall in score (log-odds)", fontsize=9)
     bar.ax.tick_params(labelsize=8)
-    if examined.found:
+    if examined.ephemeris:
         _draw_folds(below, examined)
     else:
         for axis in below:
             axis.set_axis_off()
-        below[1].text(0.5, 0.5, "the box search found no period to fold at", ha="center")
-    title = f"{shorten(examined.star.name)}\n{describe_call(examined, network)}"
-    color = COLORS[name_class(examined.cells["called"] == "1")]
+        below[1].text(0.5, 0.5, "no period is known to fold at", ha="center")
+    verdict = examined.result.verdict
+    about = "" if verdict == NOTHING else f": {verdict}"
+    title = f"{shorten(examined.star.name)}{about}\n{describe_call(examined, network)}"
+    color = COLORS[name_class(examined.result.called)]
     title_figure(figure, title, 12, color=color, parse_math=False)
     sign_figure(figure, *describe_training(network))
     return figure
@@ -98,7 +83,7 @@ def draw_thumbnail(examined):
     """A small picture of a star for a gallery: its fold, or its light curve without a period."""
     panel = examined.panel
     figure, axis = plt.subplots(figsize=(3.2, 1.9))
-    if examined.found:
+    if examined.ephemeris:
         _draw_transits(axis, examined)
         axis.set_xlabel("hours from mid-transit", fontsize=8)
     else:
@@ -110,50 +95,55 @@ def draw_thumbnail(examined):
 
 def describe_call(examined, network):
     """Decision, score and probability in words."""
-    cells = examined.cells
-    call = "called" if cells["called"] == "1" else "not called"
-    text = f"{call} a host: score {float(cells['score']):.3f} (threshold {network.threshold:.3f})"
+    result = examined.result
+    call = "called a host" if result.called else "not called a host"
+    text = f"{call}: score {result.score:.3f} (threshold {network.threshold:.3f})"
     if np.isfinite(examined.masked_score):
         n = len(examined.panel["middles"])
         which = "its transit" if n == 1 else f"all {n} transits"
         text += f", {examined.masked_score:.3f} with {which} hidden"
-    if not cells["probability"]:
+    if np.isnan(result.probability):
         return f"{text}; not calibrated"
-    text += f"; probability {float(cells['probability']):.2g}"
-    if cells["prevalence"]:
-        text += f" if 1 star in {1 / float(cells['prevalence']):.0f} is a host"
+    text += f"; probability {result.probability:.2g}"
+    if np.isfinite(result.prevalence):
+        text += f" if 1 star in {1 / result.prevalence:.0f} is a host"
     return text
 
 
 def _list_numbers(examined, network):
-    """What is known of the star, in lines as wide as the page."""
-    star, found, numbers = examined.star, examined.found, []
-    if found:
-        depth = examined.depths["transits"]
-        numbers = [
-            f"period {found.period:.5f} d",
-            f"epoch {found.epoch:.4f} ({star.time_system})",
-            f"duration {24 * found.duration:.1f} h",
-            f"depth {_format_depth(depth, star)}",
-            f"SNR {found.snr:.1f}",
-            f"search statistic {found.statistic:.1f}",
-        ]
-    numbers.append(f"{examined.cells['n_cadences']} of {len(star.flux)} cadences used")
-    lines = textwrap.wrap("   ".join(n.replace(" ", "\0") for n in numbers), LONGEST_LINE)
+    """What is known of the star, in lines as wide as the page: the numbers of its row."""
+    star, result = examined.star, examined.result
+    numbers = {
+        "period {} d": with_error(result.period_days, result.period_error_days, 5),
+        f"epoch {{}} ({star.time_system})": with_error(
+            result.epoch_days, result.epoch_error_days, 4
+        ),
+        "duration {} h": with_error(result.duration_hours, np.nan, 1),
+        "depth {} ppm": with_error(result.depth_ppm, result.depth_error_ppm, 0),
+        "radius ratio {}": with_error(result.radius_ratio, np.nan, 4),
+        "impact parameter {}": with_error(result.impact, np.nan, 2),
+        "{} transits": with_error(result.n_transits, np.nan, 0),
+        "SNR {}": with_error(result.snr, np.nan, 1),
+    }
+    texts = [text.format(number) for text, number in numbers.items() if number]
+    texts.append(f"{result.n_cadences:.0f} of {len(star.flux)} cadences used")
+    lines = textwrap.wrap("   ".join(text.replace(" ", "\0") for text in texts), LONGEST_LINE)
     lines = [line.replace("\0", " ") for line in lines]
     notes = f"network {network.name}   notes: {printable('; '.join(star.notes)) or 'none'}"
     return "\n".join(lines + textwrap.wrap(notes, LONGEST_LINE, max_lines=2))
 
 
-def _format_depth(depth, star):
-    """A depth with its error and unit, such as "6410 ± 20 ppm"."""
-    unit = "" if star.level is None else " ppm"
-    if not depth.n_dips:
-        return "not measured"
-    if not np.isfinite(depth.error):
-        return f"{depth.median:.4g}{unit}"
-    digits = int(np.clip(1 - np.floor(np.log10(max(depth.error, 1e-9))), 0, 6))
-    return f"{depth.median:.{digits}f} ± {depth.error:.{digits}f}{unit}"
+def with_error(value, error, digits):
+    """A number with its error, such as "6410 ± 20"; without one it has so many digits.
+
+    An empty text if the number is not known.
+    """
+    if not np.isfinite(value):
+        return ""
+    if not np.isfinite(error):
+        return f"{value:.{digits}f}"
+    digits = int(np.clip(1 - np.floor(np.log10(max(error, 1e-9))), 0, 7))
+    return f"{value:.{digits}f} ± {error:.{digits}f}"
 
 
 def _unit(star):
@@ -192,94 +182,125 @@ def _draw_as_read(axis, examined):
 
 
 def _draw_occluded(axes, examined):
-    """The equalised light curve in rows, coloured by how far the score falls; its points."""
+    """The equalised light curve in rows, coloured by how far the score falls; its points.
+
+    Stretches that matter no more than an ordinary one have no colour.
+    """
     star, found, days = examined.star, examined.occlusion, find_days(examined.star)
-    size = np.clip(15_000 / len(examined.panel["days"]) * len(axes), 1.5, 6)
+    panel, ordinary = examined.panel, found["ordinary_fall"]
+    falls = np.where(np.abs(panel["falls"]) > ordinary, panel["falls"], 0)
+    top = max(np.abs(falls).max(), ordinary)
+    size = np.clip(15_000 / len(panel["days"]) * len(axes), 1.5, 6)
     edges = np.linspace(days[0], days[-1], len(axes) + 1)
     for axis, start, end in zip(axes, edges[:-1], edges[1:], strict=True):
-        points = draw_occluded(axis, examined.panel, found["ordinary_fall"], size, FALLS)
+        # A row draws its own cadences and no others: there may be 70,000.
+        first, last = np.searchsorted(panel["days"], (start, end), "left")
+        last += end == edges[-1]  # the last cadence is in the last row
+        middles = panel["middles"]
+        part = {
+            "days": panel["days"][first:last],
+            "curve": panel["curve"][first:last],
+            "centres": panel["centres"] - first,
+            "falls": falls,
+            "middles": middles[(first <= middles) & (middles < last)] - first,
+        }
+        if last - first:
+            points = draw_occluded(axis, part, top, size, FALLS)
         axis.set_xlim(start, end)
         axis.ticklabel_format(axis="x", style="plain", useOffset=False)
+    limits = np.array([axis.get_ylim() for axis in axes])
+    for axis in axes:
+        axis.set_ylim(limits[:, 0].min(), limits[:, 1].max())
     axes[len(axes) // 2].set_ylabel("equalised flux\n(robust std. deviations)")
     system = star.time_system + ZERO_TIMES.get(star.time_system, "")
     label = "since the first cadence (days)" if star.time is None else f"({system}, days)"
     axes[-1].set_xlabel(f"time {label}")
     hours = 24 * examined.hidden_days
     hidden = f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.1f} d"
-    share = "the box search found no period"
-    if examined.found:
-        share = f"triangles: transits of the box search; {describe_share(found)}"
-    axes[0].set_title(f"Colour: fall in score when {hidden} are hidden; {share}", fontsize=9)
+    share = "no period is known"
+    if examined.ephemeris:
+        share = f"triangles: transits; {describe_share(found)}"
+    title = f"Colour: fall in score when {hidden} are hidden, if it stands out; {share}"
+    axes[0].set_title(title, fontsize=9)
     return points
 
 
-def _draw_transits(axis, examined):
-    """All transits on one another, in the flux as read less its trend, and medians of bins.
+def _draw_fold(axis, examined, ephemeris, looks):
+    """Dips on one another, in the flux as read less its trend, and medians of bins.
 
-    Returns the days and the flux of the cadences that were measured.
+    The bins are tenths of the transit's duration, wider where there are few cadences. Returns the
+    flux of the cadences that are drawn, and the medians.
     """
-    found, known = examined.found, np.isfinite(examined.detrended)
-    days, flux = find_days(examined.star)[known], examined.detrended[known]
-    near, medians = draw_dip(axis, days, flux, found.period, found.epoch, found.duration, PALE)
-    _limit(axis, near, [np.nanmin(medians)])
+    known = np.isfinite(examined.detrended)
+    days = ephemeris.since_transit(find_days(examined.star)[known])
+    own = examined.ephemeris
+    reach = min(own.period / 2, REACH * own.duration)
+    near = np.abs(days) < reach
+    hours, flux = 24 * days[near], examined.detrended[known][near]
+    n_bins = min(2 * reach / own.duration * IN_TRANSIT, len(flux) / PER_BIN)
+    edges = np.linspace(-24 * reach, 24 * reach, max(int(n_bins), 1) + 1)
+    points = {"ms": _find_size(len(flux)), "color": FAINT}
+    medians = draw_medians(axis, hours, flux, edges, points, {"ms": 3.5} | looks)
+    return flux, medians
+
+
+def _find_size(n_points):
+    """Size of the points of a fold: many are small, so that their density shows."""
+    return float(np.clip(80 / np.sqrt(max(n_points, 1)), 0.5, 2.5))
+
+
+def _draw_transits(axis, examined):
+    """All transits on one another; the axis shows all but a few of the cadences."""
+    looks = {"marker": "o", "color": "#000000"}
+    flux, medians = _draw_fold(axis, examined, examined.ephemeris, looks)
+    if len(flux):
+        _limit(axis, flux, [np.nanmin(medians)])
     axis.ticklabel_format(axis="y", style="sci", scilimits=(-3, 6))
-    return days, flux
 
 
 def _draw_folds(axes, examined):
     """All transits on one another, odd against even ones, and the whole orbit."""
-    star, found, depths = examined.star, examined.found, examined.depths
-    days, flux = _draw_transits(axes[0], examined)
-    clear = found.statistic >= VISIBLE_STATISTIC
-    doubt = "" if clear else f" (below {VISIBLE_STATISTIC:g}: may well be noise)"
-    axes[0].set_title(
-        f"Fold of {len(examined.panel['middles'])} transits\n"
-        f"search statistic {found.statistic:.2f}{doubt}",
-        fontsize=9,
-    )
-    axes[0].set_ylabel(f"flux less its trend ({_unit(star)})")
-    _draw_parities(axes[1], days, flux, found)
-    unit = "" if star.level is None else " ppm"
-    both = (f"{n} {_format_depth(depths[n], star).removesuffix(unit)}" for n in PARITIES)
-    axes[1].set_title(f"{', '.join(both)}{unit}\n{_compare(depths)}", fontsize=9)
+    result, ephemeris = examined.result, examined.ephemeris
+    _draw_transits(axes[0], examined)
+    n_transits = len(examined.panel["middles"])
+    snr = with_error(result.snr, np.nan, 1) or "not measured"
+    axes[0].set_title(f"Fold of {n_transits} transits\nSNR {snr}", fontsize=9)
+    axes[0].set_ylabel(f"flux less its trend ({_unit(examined.star)})")
+    for (name, looks), shift in zip(PARITIES.items(), (0, ephemeris.period), strict=True):
+        every_second = Ephemeris(2 * ephemeris.period, ephemeris.epoch + shift, ephemeris.duration)
+        _draw_fold(axes[1], examined, every_second, looks | {"label": name, "zorder": 3})
+    axes[1].legend(loc="lower left", fontsize=8, handletextpad=0.1, borderpad=0)
+    apart = with_error(result.odd_even_sigma, np.nan, 1)
+    apart = f"depths {apart} σ apart" if apart else "only one of the two kinds was seen"
+    axes[1].set_title(f"Odd and even transits\n{apart}", fontsize=9)
     for axis in axes[:2]:
         axis.set_xlabel("time from the middle of a transit (hours)")
 
-    phase = (fold(days, found.period, found.epoch) / found.period + 0.25) % 1 - 0.25
-    edges = np.linspace(-0.25, 0.75, PHASE_BINS + 1)
-    medians = {"marker": "o", "ms": 2.2, "color": "#000000"}
-    draw_medians(axes[2], phase, flux, edges, {"ms": 1.5, "color": FAINT}, medians)
-    axes[2].axvline(0.5, color="#888888", lw=0.8, ls=":", zorder=0)
+    known = np.isfinite(examined.detrended)
+    phase = (ephemeris.phase(find_days(examined.star)[known]) + 0.25) % 1 - 0.25
+    n_bins = int(np.clip(IN_TRANSIT * ephemeris.period / ephemeris.duration, *PHASE_BINS))
+    edges = np.linspace(-0.25, 0.75, min(n_bins, max(len(phase) // PER_PHASE_BIN, 1)) + 1)
+    points = {"ms": _find_size(len(phase)), "color": FAINT}
+    medians = {"marker": "o", "ms": 2.2 if n_bins < 500 else 1.2, "color": "#000000"}
+    draw_medians(axes[2], phase, examined.detrended[known], edges, points, medians)
     axes[2].set_xlim(-0.25, 0.75)
     axes[2].set_xlabel("phase (periods)")
-    between = depths["between"]
-    telling = between.n_dips and between.median > TELLING * between.error
-    half = f"depth {_format_depth(between, star)}{BINARY if telling else ''}"
-    axes[2].set_title(f"Whole orbit; half a period after transit:\n{half}", fontsize=9)
+    axes[2].set_title(f"Whole orbit\n{_describe_secondary(axes[2], result)}", fontsize=9)
     for axis in axes[1:]:
         axis.set_ylim(axes[0].get_ylim())
         axis.tick_params(labelleft=False)
 
 
-def _draw_parities(axis, days, flux, found):
-    """Odd and even transits, each on one another."""
-    reach = 24 * find_reach(found.period, found.duration)
-    edges = np.linspace(-reach, reach, 26)
-    for (name, looks), shift in zip(PARITIES.items(), (0, found.period), strict=True):
-        away = 24 * fold(days, 2 * found.period, found.epoch + shift)
-        near = np.abs(away) < reach
-        medians = looks | {"ms": 3.5, "label": name, "zorder": 3}
-        draw_medians(axis, away[near], flux[near], edges, {"ms": 2, "color": FAINT}, medians)
-    axis.legend(loc="lower left", fontsize=8, handletextpad=0.1, borderpad=0)
-
-
-def _compare(depths):
-    """In words, whether odd and even transits are equally deep."""
-    odd, even = depths["odd"], depths["even"]
-    if not (odd.n_dips and even.n_dips):
-        return "only one of the two kinds was seen"
-    difference = abs(odd.median - even.median) / max(np.hypot(odd.error, even.error), 1e-9)
-    return f"depths {difference:.1f} σ apart{BINARY if difference > TELLING else ''}"
+def _describe_secondary(axis, result):
+    """The secondary eclipse in words; its phase is marked."""
+    sigma = with_error(result.secondary_sigma, np.nan, 1)
+    if not sigma:
+        return "secondary eclipse: not measured"
+    phase = (result.secondary_phase + 0.25) % 1 - 0.25
+    axis.axvline(phase, color="#888888", lw=0.8, ls=":", zorder=0)
+    depth = with_error(result.secondary_ppm, np.nan, 0)
+    depth = f"{depth} ppm, " if depth else ""
+    return f"at phase {result.secondary_phase:.2f} (dotted): {depth}{sigma} σ"
 
 
 def shorten(name):

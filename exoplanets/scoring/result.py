@@ -1,0 +1,174 @@
+"""What is said of a star: one record of numbers, with units in the names.
+
+Numbers stay numbers until `score_file` writes them. A number that is not known is NaN. Each number
+is rounded once, when the record is made, to the digits of the file: Python, the file, and a run
+that goes on from the file hold the same numbers.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import median_filter
+
+from exoplanets.scoring.depths import find_days
+from exoplanets.scoring.own_stars import Star
+from exoplanets.search.ephemeris import Ephemeris
+
+NAN = float("nan")
+PLANET, BINARY, UNCLEAR, NOTHING = VERDICTS = (
+    "planet candidate",
+    "eclipsing binary",
+    "unclear",
+    "nothing",
+)
+DIGITS = {  # of a number, as Python's `format` takes them; "" keeps all
+    "score": ".6f", "probability": ".6f", "prevalence": ".6g", "threshold": "",
+    "transit_score": ".6f", "planet_score": ".6f", "period_days": ".6f",
+    "period_error_days": ".3g", "epoch_days": ".6f", "epoch_error_days": ".3g",
+    "duration_hours": ".6g", "depth_ppm": ".6g", "depth_error_ppm": ".3g", "radius_ratio": ".5g",
+    "impact": ".4g", "n_transits": ".0f", "odd_even_sigma": ".4g", "secondary_ppm": ".6g",
+    "secondary_sigma": ".4g", "secondary_phase": ".4f", "snr": ".6g", "n_cadences": ".0f",
+}  # fmt: skip
+TREND = 97  # cadences (2 d) of the running median that is taken out of the flux before it is folded
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Signal:
+    """Dips of a star that repeat, and what the network says of them."""
+
+    score: float  # of being a host, 0 to 1
+    probability: float = NAN  # of being a host, if `prevalence` is the share of hosts
+    prevalence: float = NAN
+    called: bool  # whether `score >= threshold`
+    threshold: float
+    verdict: str  # one of `VERDICTS`
+    transit_score: float = NAN  # that the dips repeat, 0 to 1
+    planet_score: float = NAN  # planet rather than eclipsing binary, given dips, 0 to 1
+    period_days: float = NAN
+    period_error_days: float = NAN
+    epoch_days: float = NAN  # middle of a transit, as the star's times count
+    epoch_error_days: float = NAN
+    duration_hours: float = NAN
+    depth_ppm: float = NAN
+    depth_error_ppm: float = NAN
+    radius_ratio: float = NAN  # of the planet over that of the star
+    impact: float = NAN  # impact parameter, in radii of the star
+    n_transits: float = NAN  # that were measured
+    odd_even_sigma: float = NAN  # difference of odd and even depths, in standard errors
+    secondary_ppm: float = NAN  # depth of the secondary eclipse ...
+    secondary_sigma: float = NAN  # ... in standard errors
+    secondary_phase: float = NAN  # ... and where it is, 0 to 1
+    snr: float = NAN  # signal-to-noise ratio of the transits
+    # No column: number (0 at the epoch), middle and its error (days) of each transit that was
+    # measured, three ndarrays of shape (n_transits,).
+    transits: tuple = ((), (), ())
+
+    def __post_init__(self):
+        for name in self.__dataclass_fields__.keys() & DIGITS.keys():
+            rounded = float(format(float(getattr(self, name)), DIGITS[name]))
+            whole = self.__dataclass_fields__[name].type is int
+            object.__setattr__(self, name, int(rounded) if whole else rounded)
+
+    @property
+    def ephemeris(self):
+        """Period, epoch, duration (days) and depth (ppm) as an `Ephemeris`; NaN if unknown."""
+        return Ephemeris(
+            self.period_days, self.epoch_days, self.duration_hours / 24, self.depth_ppm
+        )
+
+    @property
+    def has_period(self):
+        """Whether a period is known."""
+        return bool(np.isfinite(self.period_days))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Result(Signal):
+    """The row of a star; its signal is the clearest one. Attributes are columns of `scores.csv`."""
+
+    name: str
+    n_cadences: int  # that were measured and are used
+    network: str  # first digits of the SHA-256 of its file
+    campaign: str = ""  # the like of the campaign whose shared light curves were taken out
+    light_curve: str = ""  # the like of flux and times
+    notes: str = ""  # what was done to the light curve
+    more: tuple = ()  # of `Signal`: further ones, the clearest first
+    star: Star | None = None  # kept for folds
+    page: Callable | None = None  # draws the star's page: from a `Result` to a Figure
+
+    @property
+    def signals(self):
+        """All signals of the star: this one, and further ones if several were asked for."""
+        return (self, *self.more)
+
+    def with_page(self, page):
+        """The same result, whose page this function draws."""
+        return dataclasses.replace(self, page=page)
+
+    def fold(self, number=1):
+        """The light curve folded at the period of a signal.
+
+        Parameters
+        ----------
+        number : int
+            Which of `signals`, from 1.
+
+        Returns
+        -------
+        hours : ndarray of shape (n_measured,)
+            Time from the middle of the nearest transit, increasing.
+        ppm : ndarray of shape (n_measured,)
+            Flux as read less its running median of two days, in parts per million of the star's
+            level; in the unit of the flux where it has no level.
+
+        Raises
+        ------
+        ValueError
+            If the star has no such signal, or its signal no period.
+        """
+        if self.star is None:
+            raise ValueError(f"the light curve of '{self.name}' was not kept: score it once more")
+        if not 1 <= number <= len(self.signals):
+            raise ValueError(f"'{self.name}' has {len(self.signals)} signals: there is no {number}")
+        if not self.signals[number - 1].has_period:
+            raise ValueError(f"'{self.name}' cannot be folded: no period of it is known")
+        detrended = remove_trend(self.star.flux, self.star.level)
+        known = np.isfinite(detrended)
+        ephemeris = self.signals[number - 1].ephemeris
+        days, ppm = ephemeris.fold(find_days(self.star)[known], detrended[known])
+        return 24 * days, ppm
+
+    def plot(self):
+        """The page of the star: light curve, what the score rests on, folds.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            Neither saved nor closed.
+
+        Raises
+        ------
+        ValueError
+            If the star was not scored by `exoplanets.score` or `score_many`.
+        """
+        if self.page is None:
+            raise ValueError(f"'{self.name}' can be drawn by `exoplanets.score`: score it again")
+        return self.page(self)
+
+
+SIGNAL_COLUMNS = tuple(
+    field.name for field in dataclasses.fields(Signal) if field.name != "transits"
+)
+COLUMNS = (
+    "name", *SIGNAL_COLUMNS, "n_cadences", "network", "campaign", "light_curve", "notes",
+)  # fmt: skip
+
+
+def remove_trend(flux, level):
+    """Flux less its running median, in ppm of the level if there is one; NaN stays NaN."""
+    detrended = np.full(len(flux), np.nan)
+    known = np.isfinite(flux)
+    detrended[known] = flux[known] - median_filter(flux[known], TREND, mode="nearest")
+    return detrended if level is None else 1e6 * detrended / level
