@@ -1,9 +1,22 @@
 """The transit network: how it is built, trained, saved and loaded.
 
-A search finds the few periods at which a light curve's dips repeat best (`fold.py`); each is
-described by numbers and by the light curve folded at it (`features.py`); the network weighs these
-candidates, and the star's score is theirs together. So do the pipelines of Kepler [1]_ and the
-networks that vet their candidates [2]_; here both are one.
+A search finds the few periods at which a light curve's dips repeat best (`search/fold.py`); each is
+described by numbers and by the light curve folded at it (`search/features.py`); the network weighs
+these candidates: the `transit_score` of a star is that of all together. So do the pipelines of
+Kepler [1]_ and the networks that vet their candidates [2]_; here both are one. A second, smaller
+network judges whether the best candidate is a planet or two stars (`judge.py`).
+
+    numbers (candidates, 22)            views (candidates, 24 points, 4)
+       | arcsinh, standardise              | arcsinh
+       | dense 22 relu                     | convolution 5, stride 2, 9 filters, relu
+       |                                   | convolution 3, stride 2, 9 filters, relu
+       |                                   | dense 11 relu
+       +----------- join, dropout ---------+
+                        | dense 22 relu
+                        | dense 1: log-odds of each candidate
+                        | log of the sum of the odds of all candidates; mean over the heads
+
+All of it is there once per head (`heads.py`), and all candidates share the same layers.
 
 It sees no host label: non-hosts teach it, half of them with injected transits
 (`lightcurves/injection.py`). Each planet is shown twice, with shallow and with deep transits, and
@@ -20,12 +33,15 @@ import functools
 import json
 import zipfile
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.format import read_array
+from scipy.special import expit
 
+from exoplanets.classifiers import judge
 from exoplanets.classifiers.base import Classifier, Settings, setting
-from exoplanets.classifiers.keras_layers import FoldedCandidates
+from exoplanets.classifiers.heads import convolve, dense
 from exoplanets.classifiers.keras_tools import (
     check_scores,
     keras,
@@ -36,11 +52,15 @@ from exoplanets.classifiers.keras_tools import (
 )
 from exoplanets.files import DataError, one_line, say
 from exoplanets.lightcurves.campaign import Campaign
+from exoplanets.lightcurves.equalise import equalise_table
 from exoplanets.lightcurves.injection import make_training_sample
+from exoplanets.search.ephemeris import Ephemeris
 from exoplanets.search.features import NUMBERS, POINTS, VIEWS, find_features
+from exoplanets.search.orbit import describe_orbit
+from exoplanets.stars import CADENCE_DAYS
 
 layers = keras.layers
-MODEL_LAYOUT = 4  # raised whenever the network or what scoring needs changes
+MODEL_LAYOUT = 5  # raised whenever the network or what scoring needs changes
 CAMPAIGN = "campaign/"  # folder of the saved file that holds the campaign's arrays
 AT_ONCE = 64  # stars that the heads are given
 RISE = 0.7  # log-odds by which the deeper planet of a pair has to be above the other, at least
@@ -51,21 +71,26 @@ FARTHEST = 4.0  # standard deviations; a number farther from its mean counts as 
 class TransitSettings(Settings):
     """Hyper-parameters of the transit network; each is a flag."""
 
-    curves: int = setting(6000, "light curves in the training sample, half with transits", 64)
+    curves: int = setting(20_000, "light curves in the training sample, half with transits", 64)
     snr_low: float = setting(5.5, "least signal-to-noise ratio of an injected planet", 0.1)
     snr_high: float = setting(1500.0, "greatest signal-to-noise ratio of an injected planet", 1)
     candidates: int = setting(6, "trial periods per star that the network is shown", 1, 100)
     heads: int = setting(8, "networks whose log-odds are averaged", 1, 100)
     view_filters: int = setting(9, "filters of the convolutions over a folded light curve", 1)
-    units: int = setting(22, "units of the dense layers", 1)
+    units: int = setting(22, "units of the dense layers", 2)
     transit_dropout: float = setting(
         0.1, "share of the units that a step of the training leaves out", 0, 0.9
     )
     transit_epochs: int = setting(12, "epochs of each of these networks", 1)
     transit_rate: float = setting(4e-3, "AdamW's initial learning rate", 1e-9)
     weight_decay: float = setting(1e-4, "AdamW's weight decay", 0)
-    order_weight: float = setting(0.5, "weight in the loss of a deeper planet's lower score", 0)
+    order_weight: float = setting(0.5, "weight of the penalty when the deeper of two transits "
+        "scores lower", 0)  # fmt: skip
     transit_batch_size: int = setting(64, "pairs of light curves per batch", 1)
+    systems: int = setting(8000, "planets and binaries that teach which is which", 64)
+    judge_units: int = setting(48, "units of the first layer that tells them apart", 2)
+    judge_dropout: float = setting(0.25, "share of its units that a step leaves out", 0, 0.9)
+    judge_epochs: int = setting(20, "epochs of its training", 1)
 
     def __post_init__(self):
         super().__post_init__()
@@ -73,49 +98,47 @@ class TransitSettings(Settings):
             raise ValueError(f"snr_low must be less than snr_high, which is {self.snr_high:g}")
 
 
-def make_head(settings, name):
-    """Numbers and views of a star's candidates to the log-odds that it has transits, (n, 1).
+def make_weigher(settings):
+    """Numbers and views of candidates to the log-odds that each is a planet, per head.
 
-    All candidates are weighed by the same layers; the odds of the star are the sum of theirs.
+    From (n, n_candidates, ...) to (n, n_candidates, n_heads).
     """
-    n_best, n_views = settings.candidates, len(VIEWS)
+    n_best, n_heads = settings.candidates, settings.heads
     numbers = keras.Input((n_best, len(NUMBERS)), name="numbers")
-    views = keras.Input((n_best, POINTS, n_views), name="views")
-    x = keras.ops.reshape(keras.ops.arcsinh(views / 4), (-1, POINTS, n_views))
+    views = keras.Input((n_best, POINTS, len(VIEWS)), name="views")
+    seen = keras.ops.arcsinh(views / 4)
     for taps in (5, 3):
-        x = layers.Conv1D(
-            settings.view_filters, taps, strides=2, padding="same", activation="relu"
-        )(x)
-    x = layers.Dense(settings.units // 2, activation="relu")(layers.Flatten()(x))
-    seen = keras.ops.reshape(x, (-1, n_best, settings.units // 2))
+        seen = convolve(seen, n_heads, settings.view_filters, taps)
+    # Points and filters of a head side by side.
+    seen = keras.ops.transpose(seen, (0, 1, 3, 2, 4))
+    seen = keras.ops.reshape(seen, (-1, n_best, n_heads, POINTS // 4 * settings.view_filters))
+    seen = dense("abhi,hio->abho", seen, n_heads, settings.units // 2, "relu")
     x = layers.Normalization(name="scale")(keras.ops.arcsinh(numbers / 2))
-    x = layers.Dense(settings.units, activation="relu")(keras.ops.clip(x, -FARTHEST, FARTHEST))
+    x = keras.ops.clip(x, -FARTHEST, FARTHEST)
+    x = dense("abi,hio->abho", x, n_heads, settings.units, "relu")
     x = layers.Dropout(settings.transit_dropout)(layers.Concatenate()([x, seen]))
-    x = layers.Dense(settings.units, activation="relu")(x)
-    each = layers.Dense(1)(x)
-    return keras.Model([numbers, views], keras.ops.logsumexp(each, axis=1), name=name)
+    x = dense("abhi,hio->abho", x, n_heads, settings.units, "relu")
+    x = dense("abhi,hio->abho", x, n_heads, 1)
+    return keras.Model([numbers, views], x[..., 0], name="weigher")
 
 
 def make_transit_network(settings):
-    """The transit network: equalised light curves (n, any length, 1) to scores (n, 1)."""
-    curves = keras.Input((None, 1), name="light_curve")
-    features = FoldedCandidates(settings.candidates, name="candidates")(curves)
-    heads = [make_head(settings, f"head_{k}") for k in range(settings.heads)]
-    odds = [head(features) for head in heads]
-    mean = layers.Average()(odds) if len(odds) > 1 else odds[0]
-    return keras.Model(curves, keras.ops.sigmoid(mean), name="transit")
+    """Both judgements as one network: of candidates (`make_weigher`), and of an orbit (`judge`)."""
+    parts = make_weigher(settings), judge.make_judge(settings)
+    inputs = [keras.Input(each.shape[1:]) for part in parts for each in part.inputs]
+    return keras.Model(inputs, [parts[0](inputs[:2]), parts[1](inputs[2])], name="transit")
 
 
-def make_learner(heads):
+def make_learner(weigher):
     """Two stars side by side through each head, so that their order can be taught.
 
     The heads share the batches and nothing else. Output (n, n_heads, 2): log-odds.
     """
-    pairs = [keras.Input((2, *part.shape[1:])) for part in heads[0].inputs]
+    pairs = [keras.Input((2, *part.shape[1:])) for part in weigher.inputs]
     stars = [keras.ops.reshape(part, (-1, *part.shape[2:])) for part in pairs]
-    odds = [keras.ops.reshape(head(stars), (-1, 1, 2)) for head in heads]
-    odds = layers.Concatenate(axis=1)(odds) if len(odds) > 1 else odds[0]
-    return keras.Model(pairs, odds, name="transit")
+    odds = keras.ops.logsumexp(weigher(stars), axis=1)
+    odds = keras.ops.reshape(odds, (-1, 2, odds.shape[-1]))
+    return keras.Model(pairs, keras.ops.transpose(odds, (0, 2, 1)), name="transit")
 
 
 def make_loss(order_weight):
@@ -134,29 +157,30 @@ def train_transit(flux, settings, seed, campaign=None):
     """Train the transit network on the raw light curves of non-hosts alone.
 
     For the flux and the `Campaign` see `make_training_sample`, for what is returned
-    `train_on_sample`. The seed is that of the sample, the weights and the batches.
+    `train_on_sample`. The seed is that of the samples, the weights and the batches.
     """
     make_reproducible(seed)
     rng = np.random.default_rng(seed)
     say(f"injecting transits into {len(flux)} non-hosts: {settings.curves} light curves")
     snr_range = (settings.snr_low, settings.snr_high)
     sample = make_training_sample(flux, settings.curves, rng, snr_range, campaign)
-    return train_on_sample(sample, settings, seed)
+    return train_on_sample(sample, [(flux, campaign)], settings, seed)
 
 
-def train_on_sample(sample, settings, seed):
+def train_on_sample(sample, surveys, settings, seed):
     """Train the transit network on a list of `injection.Pairs`, perhaps of several surveys.
 
-    The seed sets the order of the batches; `make_reproducible` was given that of the weights.
-    Returns the model and a DataFrame with the loss of each epoch, the mean over heads.
+    `surveys` are pairs of the raw flux of non-hosts and their `Campaign`: simulated systems in them
+    teach to tell planets from binaries. The seed sets the order of the batches and these systems;
+    `make_reproducible` was given that of the weights. Returns the model and a DataFrame with the
+    loss of each epoch, the mean over heads.
     """
     numbers, views = find_pair_features(sample, settings.candidates)
     has = np.concatenate([pairs.kinds == "transits" for pairs in sample]).astype(np.float32)
     model = make_transit_network(settings)
-    heads = [model.get_layer(f"head_{k}") for k in range(settings.heads)]
-    for head in heads:
-        head.get_layer("scale").adapt(np.arcsinh(numbers / 2).reshape(-1, *numbers.shape[2:]))
-    learner = make_learner(heads)
+    weigher = model.get_layer("weigher")
+    weigher.get_layer("scale").adapt(np.arcsinh(numbers / 2).reshape(-1, *numbers.shape[2:]))
+    learner = make_learner(weigher)
     batch_size, epochs = settings.transit_batch_size, settings.transit_epochs
     n_batches = -(-len(has) // batch_size) * epochs
     rate = keras.optimizers.schedules.CosineDecay(settings.transit_rate, n_batches)
@@ -165,7 +189,20 @@ def train_on_sample(sample, settings, seed):
         make_loss(settings.order_weight),
     )
     truth = np.stack([has, has], axis=1)
-    return model, train(learner, (numbers, views), truth, batch_size, epochs, seed)
+    history = train(learner, (numbers, views), truth, batch_size, epochs, seed)
+
+    say(f"injecting planets and eclipsing binaries: {settings.systems} light curves")
+    rng, weigh = np.random.default_rng([seed, 1]), make_padded(weigher)
+
+    def choose(numbers, views):
+        odds = weigh(numbers, views)
+        return find_score(odds), odds.mean(axis=2).argmax(axis=1)
+
+    some = dataclasses.replace(settings, systems=settings.systems // len(surveys))
+    taught = [judge.make_orbits(flux, some, rng, known, choose) for flux, known in surveys]
+    orbits, answers = map(np.concatenate, zip(*taught, strict=True))
+    judge.train_judge(model.get_layer("judge"), orbits, answers, settings, seed)
+    return model, history
 
 
 def find_pair_features(sample, n_best):
@@ -173,6 +210,31 @@ def find_pair_features(sample, n_best):
     parts = [find_features(np.concatenate(pairs.curves), n_best)[:2] for pairs in sample]
     numbers, views = map(np.concatenate, zip(*parts, strict=True))
     return [array.reshape(-1, 2, *array.shape[1:]) for array in (numbers, views)]
+
+
+def find_score(odds):
+    """Transit score of each star, (n,), from the log-odds of its candidates per head."""
+    return expit(np.logaddexp.reduce(odds, axis=1).mean(axis=1))
+
+
+def make_padded(model):
+    """A function of arrays that several threads may call, with the same bits for the same star.
+
+    A star's result does not depend on those beside it: the heads are always given `AT_ONCE` stars,
+    for a product of matrices rounds as the number of its rows has it.
+    """
+    run = tf.function(lambda *parts: model(list(parts) if len(parts) > 1 else parts[0]))
+
+    def ask(*arrays):
+        done = [np.empty((0, *model.output_shape[1:]), np.float32)]
+        for start in range(0, len(arrays[0]), AT_ONCE):
+            some = [np.asarray(each[start : start + AT_ONCE], np.float32) for each in arrays]
+            more = AT_ONCE - len(some[0])
+            padded = [np.pad(each, [(0, more), *[(0, 0)] * (each.ndim - 1)]) for each in some]
+            done.append(run(*padded).numpy()[: AT_ONCE - more])
+        return check_scores(model, np.concatenate(done))
+
+    return ask
 
 
 def save_transit(model, path, scoring, campaign=None):
@@ -219,27 +281,36 @@ def load_transit(path):
     return model, scoring
 
 
+class Dips(NamedTuple):
+    """The best candidate of each light curve; ndarrays of shape (n_stars,)."""
+
+    transit_score: np.ndarray  # that dips repeat, 0 to 1
+    period: np.ndarray  # days
+    epoch: np.ndarray  # days from the first cadence to the middle of a transit
+    duration: np.ndarray  # days
+
+
+class Judge(NamedTuple):
+    """What scoring asks of a trained network; see `make_scorer`."""
+
+    find: object  # from equalised light curves (n_stars, n_cadences) to `Dips`
+    judge: object  # from features of orbits (n, N_FEATURES) to planet scores (n,)
+
+
 @functools.lru_cache(maxsize=1)  # TensorFlow takes half a second to make it
 def make_scorer(model):
-    """A function that several threads may call, from equalised light curves to their scores.
+    """The two functions of a trained network, a `Judge`; several threads may call them."""
+    weigher = model.get_layer("weigher")
+    weigh, tell = make_padded(weigher), make_padded(model.get_layer("judge"))
+    n_best = weigher.input_shape[0][1]
 
-    From (n_stars, n_cadences) to (n_stars,), float32. A star's score is the same, bit for bit,
-    whatever other stars are scored with it: the heads are always given `AT_ONCE` stars, for a
-    product of matrices rounds as the number of its rows has it.
-    """
-    layer = model.get_layer("candidates")
-    weigh = tf.function(keras.Model(layer.output, model.output), reduce_retracing=True)
+    def find(curves):
+        numbers, views, ephemerides = find_features(curves, n_best)
+        odds = weigh(numbers, views)
+        best = odds.mean(axis=2).argmax(axis=1)
+        return Dips(find_score(odds), *ephemerides[np.arange(len(best)), best].T)
 
-    def score(curves):
-        features, scores = find_features(curves, layer.n_best)[:2], []
-        for start in range(0, len(curves), AT_ONCE):
-            some = [array[start : start + AT_ONCE] for array in features]
-            n_more = AT_ONCE - len(some[0])
-            padded = [np.pad(array, [(0, n_more), *[(0, 0)] * (array.ndim - 1)]) for array in some]
-            scores.append(weigh(padded).numpy()[: AT_ONCE - n_more, 0])
-        return check_scores(model, np.concatenate(scores))
-
-    return score
+    return Judge(find, lambda orbits: expit(tell(orbits).astype(float).mean(axis=1)))
 
 
 class Transit(Classifier):
@@ -256,9 +327,29 @@ class Transit(Classifier):
         self.model, self.history = train_transit(flux, self.settings, seed, self.campaign)
         return self
 
+    def find_dips(self, stars):
+        """Best candidate of each star, `Dips`."""
+        return make_scorer(self.model).find(stars.curves)
+
     def score(self, stars):
-        """Score of each star, between 0 and 1."""
-        return make_scorer(self.model)(stars.curves).astype(float)
+        """Score of each star, between 0 and 1: the dips repeat, and a planet makes them."""
+        dips = self.find_dips(stars)
+        return dips.transit_score * self.judge_dips(stars, dips)
+
+    def judge_dips(self, stars, dips):
+        """Planet score of each star; `UNKNOWN` where no dips repeat."""
+        score = np.full(len(stars), judge.UNKNOWN)
+        chosen = np.flatnonzero(dips.transit_score >= judge.LEAST_JUDGED)
+        if len(chosen):
+            some = stars.select(chosen)
+            flat = equalise_table(some.flux, self.campaign, some.cadence, whiten=False).curves
+            times = np.arange(flat.shape[1]) * CADENCE_DAYS
+            orbits = [
+                describe_orbit(times, one, Ephemeris(*(values[i] for values in dips[1:])))[0]
+                for i, one in zip(chosen, flat, strict=True)
+            ]
+            score[chosen] = make_scorer(self.model).judge(np.array(orbits))
+        return score
 
     def save(self, path, scoring):
         """Save it with its settings, its campaign, and what scoring needs; see `load_transit`."""

@@ -14,8 +14,16 @@ References
 .. [4] Winn 2010, arXiv:1001.2010: eclipses on eccentric orbits, equations 14 to 16.
 """
 
-import numpy as np
+from typing import NamedTuple
 
+import numpy as np
+from scipy.ndimage import uniform_filter1d
+
+from exoplanets.lightcurves.clock import find_cadences
+from exoplanets.lightcurves.equalise import equalise_table, find_unit
+from exoplanets.lightcurves.gaps import fill_gaps
+from exoplanets.lightcurves.injection import count_dips, draw_snr, find_scatter
+from exoplanets.stars import CADENCE_DAYS, SHORTEST
 from exoplanets.transits import draw_lognormal, draw_planet, occult, scaled_separation, transit_flux
 
 PERIODS = (0.5, 32.0)  # days
@@ -25,9 +33,15 @@ CONTACT_SHARE, TWIN_SHARE = 0.12, 0.15  # of all pairs; twins are found at half 
 ECCENTRIC_SHARE = 0.4  # of pairs with a period above `CIRCULAR`
 CIRCULAR = 3.0  # days: tides make shorter orbits circular
 LEAST_SEPARATION = 1.1  # of two stars that do not touch, over the sum of their radii
-PLANET_PERIODS, PLANET_RATIOS = (0.6, 25.0), (0.01, 0.17)
+PLANET_PERIODS, PLANET_RATIOS = (0.6, 25.0), (0.008, 0.17)
 HOT = 5.0  # days; planets inside it may be seen to vanish behind their star
 DAYSIDE = (0.002, 0.06)  # depth of that over the transit's
+DILUTED_SHARE, DILUTION = 0.5, (0.005, 1.0)  # of pairs with a third star; their share of the light
+NOTHING_SHARE = 0.1  # of the sample: stars as they are, of which nothing can be told
+SAMPLINGS = (1.0, 2.45, 4.9)  # cadences from one sample to the next: 29, 72 and 144 minutes ...
+SAMPLING_SHARES = (0.75, 0.13, 0.12)  # ... and how often
+BLOCK = 128  # light curves at a time
+KINDS = ("planet", "binary", "nothing")
 
 
 def draw_darkening(rng):
@@ -122,3 +136,76 @@ def _draw_contact(rng, times):
     loss = ((1 + np.cos(2 * phase)) / 2) ** sharpness + unlike * np.cos(phase)
     loss -= loss.min()
     return loss, loss
+
+
+class Systems(NamedTuple):
+    """Simulated planets and binaries in real light curves; a row per light curve."""
+
+    curves: np.ndarray  # (n, n_cadences), float32: equalised
+    flat: np.ndarray  # (n, n_cadences), float32: flattened, NaN where nothing was measured
+    kinds: np.ndarray  # (n,), str: one of `KINDS`
+    unit: np.ndarray  # (n,): see `equalise.find_unit`; NaN if the light of the star is not known
+    sampling: np.ndarray  # (n,): cadences from one sample to the next, of `SAMPLINGS`
+
+
+def coarsen(flux, cadences, sampling):
+    """Flux as a survey with longer exposures would give it, brought back to the same cadences."""
+    if sampling <= 1:
+        return flux
+    mean = uniform_filter1d(fill_gaps(flux[None])[0], round(sampling))
+    times = np.arange(cadences[0], cadences[-1] + sampling, sampling)
+    return np.interp(cadences, times, np.interp(times, cadences, mean))
+
+
+def make_system(flux, cadences, kind, rng, snr_range):
+    """A raw light curve with a system of one of `KINDS`, and the light of its star, e-/s.
+
+    Flux (e-/s) and true cadences have the shape (n_cadences,). The light is what makes the depth
+    in e-/s that of the system; NaN for half of them, as if the file did not tell it.
+    """
+    if kind == "nothing":
+        return flux, np.nan
+    draw = draw_planet_loss if kind == "planet" else draw_binary_loss
+    known = np.isfinite(flux)
+    while True:
+        loss, eclipses = draw(rng, cadences * CADENCE_DAYS)
+        if eclipses[known].max() > 0 and count_dips(eclipses[known]) >= 2:
+            break
+    snr = draw_snr(rng, snr_range)
+    scale = snr * find_scatter(flux[known]) / np.sqrt(np.sum(eclipses[known] ** 2))
+    depth = eclipses[known].max()
+    if kind == "binary" and rng.random() < DILUTED_SHARE:
+        depth *= draw_log_uniform(rng, *DILUTION)
+    level = scale * eclipses[known].max() / depth
+    return flux - scale * loss, level if rng.random() < 0.5 else np.nan
+
+
+def make_systems(flux, n_curves, rng, snr_range, campaign=None):
+    """Yield `Systems`, a few at a time: about `n_curves` planets and binaries in non-hosts.
+
+    The arguments are those of `injection.make_training_sample`. Most have the length of the table
+    and are freed of what its stars share; others are shorter and are not, as a user's own are.
+    """
+    n_stars, n_cadences = flux.shape
+    cadences = find_cadences(flux, campaign)
+    half = max(n_cadences // 2, min(SHORTEST, n_cadences))
+    ways = ((n_cadences, campaign), (n_cadences, None), (half, None))
+    for start in range(0, n_curves, BLOCK):
+        length, used = ways[rng.choice(3, p=(0.6, 0.2, 0.2))]
+        n = min(BLOCK, n_curves - start)
+        share = (1 - NOTHING_SHARE) / 2
+        kinds = rng.choice(KINDS, n, p=(share, share, NOTHING_SHARE))
+        stars, first = rng.integers(n_stars, size=n), rng.integers(n_cadences - length + 1)
+        raw, times = (values[stars, first : first + length] for values in (flux, cadences))
+        times = times - times[:, :1]
+        raw, level, sampling = raw.astype(np.float64), np.empty(n), np.empty(n)
+        for i, kind in enumerate(kinds):
+            raw[i], level[i] = make_system(raw[i], times[i], kind, rng, snr_range)
+            sampling[i] = rng.choice(SAMPLINGS, p=SAMPLING_SHARES)
+            raw[i] = coarsen(raw[i], times[i], sampling[i])
+        curves, rows, _ = equalise_table(raw, used, times)
+        flat = equalise_table(raw, used, times, whiten=False).curves
+        unit = np.array(
+            [find_unit(raw[i], one, level[i]) for i, one in zip(rows, flat, strict=True)]
+        )
+        yield Systems(curves, flat, kinds[rows], unit, sampling[rows])

@@ -153,6 +153,17 @@ def flatten(curves, campaign=None):
     return even_out(curves)
 
 
+def find_unit(flux, flat, level):
+    """What one standard deviation of a flattened light curve is, over the light of the star.
+
+    From the noise from one cadence to the next, which flattening only scales: `flux` is the light
+    curve before, (n_cadences,), `flat` after it; `level` is the star's light in the unit of flux.
+    """
+    steps = (np.diff(values[np.isfinite(values)]) for values in (flux, flat))
+    before, after = (find_spread(each[np.newaxis])[0, 0] for each in steps)
+    return float(before / after / level)
+
+
 def find_stretches(flux):
     """The stretches of a light curve of any length that can be equalised.
 
@@ -184,7 +195,7 @@ def find_stretches(flux):
     return tuple(map(tuple, groups))
 
 
-def equalise_stars(stars):
+def equalise_stars(stars, whiten=True):
     """Equalise light curves of any lengths, with gaps of any length, each by itself.
 
     `stars` is a list of ndarray of shape (n_cadences,): flux in any unit, a value per cadence, NaN
@@ -192,7 +203,7 @@ def equalise_stars(stars):
     less than `SHORTEST` cadences a ValueError, not raised. What is in no stretch stays NaN, and so
     do `EDGE` cadences where one stretch ends and another begins. Each stretch is detrended by
     itself, and a group has one noise spectrum; see `find_stretches`. Light curves with the same
-    stretches are treated side by side.
+    stretches are treated side by side. For `whiten` see `equalise_table`.
     """
     equalised, alike = [None] * len(stars), defaultdict(list)
     for i, flux in enumerate(stars):
@@ -204,24 +215,24 @@ def equalise_stars(stars):
         together = max(AT_A_TIME // n_cadences, 1)
         for start in range(0, len(places), together):
             some = places[start : start + together]
-            curves = _equalise_alike(np.stack([stars[i] for i in some]), groups)
+            curves = _equalise_alike(np.stack([stars[i] for i in some]), groups, whiten)
             for i, curve in zip(some, curves, strict=True):
                 equalised[i] = curve
     return equalised
 
 
-def _equalise_alike(flux, groups):
+def _equalise_alike(flux, groups, whiten):
     """Equalise light curves (n_stars, n_cadences) whose stretches are the same."""
     flux = np.where([find_used(star) for star in flux], flux, np.nan)
     curves = np.full(flux.shape, np.nan, np.float32)
     for group in groups:
-        flat = [flatten(flux[:, first:end]) for first, end in group]
+        flat = np.concatenate([flatten(flux[:, first:end]) for first, end in group], axis=1)
         cadences = np.concatenate([np.arange(first, end) for first, end in group])
-        curves[:, cadences] = recolour(np.concatenate(flat, axis=1))
+        curves[:, cadences] = recolour(flat) if whiten else flat
     stretches = list(itertools.chain(*groups))
     for (_, end), (first, _) in itertools.pairwise(stretches):
         curves[:, end - EDGE : first + EDGE] = np.nan
-    return curves
+    return curves if whiten else np.where(np.isnan(flux), np.float32(np.nan), curves)
 
 
 def spread_order(n_stars):
@@ -234,12 +245,13 @@ def spread_order(n_stars):
     return np.argsort(np.arange(n_stars) * ((5**0.5 - 1) / 2) % 1)
 
 
-def equalise_table(flux, campaign=None, cadences=None):
+def equalise_table(flux, campaign=None, cadences=None, whiten=True):
     """Equalise all light curves of a table, in any unit, perhaps of a campaign: an `Equalised`.
 
     The cadences are the true ones of every column, an ndarray of int of the shape of the flux,
-    (n_stars, n_cadences); they are found from the flux unless given. ValueError if the table is too
-    short to be equalised at all, or not as long as the campaign's.
+    (n_stars, n_cadences); they are found from the flux unless given. Without `whiten` the curves
+    are those of `flatten`, NaN where nothing was measured. ValueError if the table is too short to
+    be equalised at all, or not as long as the campaign's.
     """
     n_stars, n_cadences = flux.shape
     check_length(n_cadences)
@@ -253,7 +265,11 @@ def equalise_table(flux, campaign=None, cadences=None):
     def treat(rows):
         times = None if cadences is None else cadences[rows]
         curves, n_measured = place(flux[rows], campaign, times)
-        return equalise(curves[n_measured >= least], campaign), n_measured
+        curves = curves[n_measured >= least]
+        flat = flatten(curves, campaign)
+        if whiten:
+            return recolour(flat), n_measured
+        return np.where(np.isnan(curves), np.float32(np.nan), flat), n_measured
 
     curves, n_measured = map(np.concatenate, zip(*map_blocks(treat, n_stars), strict=True))
     dropped = [

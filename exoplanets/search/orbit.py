@@ -1,0 +1,184 @@
+"""The whole orbit of a candidate: what tells a planet from two stars that eclipse each other.
+
+A candidate's ephemeris is first sharpened until its dips lie on one another (`sharpen`), and a
+trapezium is fitted to their fold. Then the light curve is folded in the units of that trapezium
+(`describe_orbit`): the whole orbit, the transit, the moment half an orbit later, and odd less even
+transits; each once relative to the depth, and once relative to its noise. An eclipsing binary shows
+a second eclipse, unlike odd and even eclipses, or a V where a planet makes a U [1]_ [2]_.
+
+The flux is flattened, not equalised: a filter that gives all noise one colour bends a transit's
+shape.
+
+References
+----------
+.. [1] Thompson et al. 2018, ApJS 235, 38 (Kepler's vetting).
+.. [2] Shallue & Vanderburg 2018, AJ 155, 94 (global and local views).
+"""
+
+import numpy as np
+
+from exoplanets.search.ephemeris import Ephemeris
+from exoplanets.stars import CADENCE_DAYS
+
+BRIGHTEST, DEEPEST = 6.0, -1e4  # of the flux, its standard deviations: flares tell nothing here
+REACH = 2.0  # durations on either side of a transit within which it is sharpened
+SHORTEST = 0.06  # days that a duration counts as, at least, for that reach
+DRIFTS = np.linspace(-1.5, 1.5, 9)  # cadences, from the middle of the light curve to an end
+SHIFTS = np.linspace(-1.0, 1.0, 7)  # cadences
+FINE = 48  # bins of the fold, from mid-transit to `REACH`, that a trapezium is fitted to
+WIDTHS = np.geomspace(0.35, 2.4, 18)  # of the trapezium at half depth, over the duration
+INGRESSES = np.array([0.1, 0.3, 0.6, 1.0])  # share of the width in which it deepens; 1 for a V
+LEAST_DEPTH = 0.05  # standard deviations
+FOLDS = {  # name: bins, and how far it reaches from its middle, in durations (None: whole orbit)
+    "orbit": (48, None),
+    "transit": (24, 1.5),
+    "half-way": (12, 1.5),
+    "odd less even": (12, 1.5),
+}
+N_BINS = sum(n for n, _ in FOLDS.values())
+MOST_RELATIVE = 3.0  # of the depth: what a fold holds beyond counts as this
+NUMBERS = (
+    "secondary", "secondary_sigma", "ingress", "log_depth", "log_snr", "log_period",
+    "log_duration", "log_transits", "log_relative_depth", "depth_is_known", "log_sampling",
+)  # fmt: skip
+N_FEATURES = 2 * N_BINS + len(NUMBERS)
+
+
+def sharpen(times, flux, ephemeris):
+    """The ephemeris near a given one at which the dips lie best on one another.
+
+    Parameters
+    ----------
+    times, flux : ndarray of shape (n_measured,)
+        Days, and flux in its standard deviations; nothing missing.
+    ephemeris : Ephemeris
+        Good to about a cadence over the light curve.
+
+    Returns
+    -------
+    ephemeris : Ephemeris
+        With the duration and the depth of the trapezium that fits the fold best.
+    ingress : float
+        Share of that duration in which the trapezium deepens.
+    """
+    period, duration = ephemeris.period, max(ephemeris.duration, SHORTEST)
+    reach = REACH * duration
+    # Counted from the middle of the light curve: a change of period moves both ends alike.
+    middle = times[len(times) // 2]
+    epoch = ephemeris.epoch + ephemeris.count(middle) * period
+    number = np.rint((times - epoch) / period)
+    away = times - epoch - number * period
+    near = np.abs(away) < reach + 2 * CADENCE_DAYS
+    away, number, flux = away[near], number[near], flux[near]
+    span = max(np.ptp(times), period)
+    changes = np.repeat(DRIFTS * CADENCE_DAYS / (span / 2) * period, len(SHIFTS))
+    shifts = np.tile(SHIFTS * CADENCE_DAYS, len(DRIFTS))
+
+    # Every trial folds into bins of |time|: the sharper the fold, the more the bins differ.
+    trial = np.abs(away - number * changes[:, None] - shifts[:, None]) / reach
+    place = np.minimum((trial * FINE / 2).astype(int), FINE // 2)
+    place += (FINE // 2 + 1) * np.arange(len(trial))[:, None]
+    size = (FINE // 2 + 1) * len(trial)
+    count = np.bincount(place.ravel(), minlength=size).reshape(len(trial), -1)
+    total = np.bincount(place.ravel(), np.tile(flux, len(trial)), size).reshape(len(trial), -1)
+    best = np.sum(total**2 / np.maximum(count, 1), axis=1).argmax()
+    period, epoch = period + changes[best], epoch + shifts[best]
+
+    # The trapezium of highest signal-to-noise ratio, from the finer fold of the best trial.
+    place = np.minimum((trial[best] * FINE).astype(int), FINE)
+    count, total = np.bincount(place, minlength=FINE + 1), np.bincount(place, flux, FINE + 1)
+    apart = (np.arange(FINE + 1) + 0.5) / FINE * reach
+    width = (WIDTHS * duration)[:, None, None]
+    ingress = INGRESSES[:, None]
+    dips = np.clip(((1 + ingress) * width / 2 - apart) / (ingress * width), 0, 1)
+    weight = np.maximum(dips**2 @ count, 1e-9)
+    depth = -(dips @ total) / weight
+    i, j = np.unravel_index(np.argmax(depth * np.sqrt(weight)), depth.shape)
+    found = Ephemeris(float(period), float(epoch), float(width[i, 0, 0]), float(depth[i, j]))
+    return found, float(INGRESSES[j])
+
+
+def _bin(place, flux, n_bins):
+    """Mean of the flux in each bin, 0 where there is none, and how many values it has."""
+    inside = (place >= 0) & (place < n_bins)
+    place = place[inside].astype(int)
+    count = np.bincount(place, minlength=n_bins)
+    return np.bincount(place, flux[inside], n_bins) / np.maximum(count, 1), count
+
+
+def _find_secondary(phase, flux, ephemeris):
+    """Depth of the deepest dip away from the transits, and that over its noise."""
+    n_bins = max(round(2 * ephemeris.period / ephemeris.duration), 6)
+    away = np.abs(phase) * ephemeris.period > ephemeris.duration
+    mean, count = _bin((phase[away] % 1) * n_bins, flux[away], n_bins)
+    strength = -mean * np.sqrt(count)
+    return -mean[strength.argmax()], strength.max()
+
+
+def describe_orbit(times, flux, ephemeris, unit=np.nan, sampling=1.0):
+    """What tells a planet from an eclipsing binary, for one candidate of one star.
+
+    Parameters
+    ----------
+    times : ndarray of shape (n_cadences,)
+        Days.
+    flux : ndarray of shape (n_cadences,)
+        Flattened, robust standard deviation 1; NaN where nothing was measured.
+    ephemeris : Ephemeris
+        Of the candidate; it is sharpened first.
+    unit : float
+        What one standard deviation is, over the light of the star; NaN if that is not known.
+    sampling : float
+        Cadences from one sample of the original light curve to the next.
+
+    Returns
+    -------
+    features : ndarray of shape (N_FEATURES,), float32
+    ephemeris : Ephemeris
+        Sharpened.
+    """
+    known = np.isfinite(flux)
+    times, flux = times[known], flux[known].clip(DEEPEST, BRIGHTEST).astype(np.float64)
+    ephemeris, ingress = sharpen(times, flux, ephemeris)
+    phase, number = ephemeris.phase(times), ephemeris.count(times)
+    away = phase * ephemeris.period / ephemeris.duration
+    half_way = (phase % 1 - 0.5) * ephemeris.period / ephemeris.duration
+    is_odd = number % 2 == 1
+
+    def fold(name, where, values):
+        n_bins, reach = FOLDS[name]
+        return _bin((where + reach) / (2 * reach) * n_bins, values, n_bins)
+
+    n_orbit = FOLDS["orbit"][0]
+    folds = [
+        _bin((phase + 0.25) % 1 * n_orbit, flux, n_orbit),
+        fold("transit", away, flux),
+        fold("half-way", half_way, flux),
+    ]
+    odd, n_odd = fold("odd less even", away[is_odd], flux[is_odd])
+    even, n_even = fold("odd less even", away[~is_odd], flux[~is_odd])
+    folds.append((odd - even, 1 / (1 / np.maximum(n_odd, 0.5) + 1 / np.maximum(n_even, 0.5))))
+    means, counts = map(np.concatenate, zip(*folds, strict=True))
+
+    depth = max(ephemeris.depth, LEAST_DEPTH)
+    n_inside = max(np.count_nonzero(np.abs(away) < 0.5), 1)
+    n_transits = len(np.unique(number[np.abs(away) < 0.5]))
+    second, second_sigma = _find_secondary(phase, flux, ephemeris)
+    is_known = bool(np.isfinite(unit) and unit > 0)
+    numbers = [
+        np.clip(second / depth, -MOST_RELATIVE, MOST_RELATIVE),
+        np.arcsinh(second_sigma / 4),
+        ingress,
+        np.log(depth),
+        np.log(depth * np.sqrt(n_inside)),
+        np.log(ephemeris.period),
+        # A star's density, as Kepler's third law has it: long transits of short periods are rare.
+        np.log(ephemeris.duration) - np.log(ephemeris.period) / 3,
+        np.log(max(n_transits, 1)),
+        np.log(depth * unit) if is_known else 0.0,
+        is_known,
+        np.log(sampling),
+    ]
+    relative = np.clip(means / depth, -MOST_RELATIVE, MOST_RELATIVE)
+    in_noise = np.arcsinh(means * np.sqrt(counts) / 4)
+    return np.concatenate([relative, in_noise, numbers]).astype(np.float32), ephemeris
