@@ -61,6 +61,18 @@ def test_pulls_are_those_of_honest_errors():
     assert np.all((np.std(pulls, axis=0) > 0.6) & (np.std(pulls, axis=0) < 1.5))
 
 
+def test_red_noise_makes_errors_larger():
+    slow = np.random.default_rng(4).normal(0, 1e-3, len(TIMES) + 11)
+    red = np.convolve(slow, np.ones(12) / 3.5, "valid")
+    quiet = measure_transits(TIMES, make_flux(), GUESS, level=LEVEL)
+    noisy = measure_transits(TIMES, make_flux() * (1 + red), GUESS, level=LEVEL)
+    step = np.std(np.diff(make_flux() * (1 + red))) / np.std(np.diff(make_flux(spots=0)))
+    for name in ("depth_error", "epoch_error_days", "period_error_days"):
+        assert getattr(noisy, name) > 1.5 * step * getattr(quiet, name), name
+    ratio = np.nanmedian(noisy.transit_times.error) / np.nanmedian(quiet.transit_times.error)
+    assert ratio > 1.5 * step
+
+
 def test_without_a_level_the_depth_is_in_the_unit_of_the_file():
     flux = make_flux()
     relative = measure_transits(TIMES, flux, GUESS, level=LEVEL)
@@ -238,6 +250,14 @@ def test_the_local_trend_leaves_the_depth_as_it_is():
     depths, weight = measure_dips(windows, dip[windows.sample])
     assert depths[0] == pytest.approx(2, abs=1e-6) and np.isnan(depths[1])
     assert weight.tolist() == [dip.sum(), 0]
+
+
+def test_other_transits_are_no_trend():
+    times = np.arange(0, 10, 0.02)
+    here, others = np.abs(times - 5) < 0.1, np.abs(np.abs(times - 5) - 0.8) < 0.4
+    flux = -2.0 * (here | others)
+    windows = cut_windows(times, flux, np.array([5.0]), 0.15, 1.5, here | others)
+    assert measure_dips(windows, here[windows.sample].astype(float))[0] == pytest.approx(2)
 
 
 def test_wild_depths_are_left_out_of_the_mean():

@@ -288,7 +288,7 @@ def _find_other_period(curve, signal, dips):
 
 # ------------------------------------------------------------------------------------ report
 def _report(curve, signal, dips, known, unit, has_level):
-    """The `TransitFit` of a signal, in the user's units: `unit` is that of `ScaledCurve` in them."""
+    """The `TransitFit` of a signal; `unit` is that of `ScaledCurve`, in the unit reported."""
     period, epoch, duration, _ = vars(signal.ephemeris).values()
     shape = signal.shape._replace(scale=signal.shape.scale * unit)
     seen = np.isfinite(dips.depths)
