@@ -25,7 +25,7 @@ from exoplanets.search.local_trend import (
 )
 from exoplanets.search.transit_shape import (
     FEWEST,
-    Curve,
+    ScaledCurve,
     Shape,
     choose_beside,
     find_hidden,
@@ -51,6 +51,7 @@ class TransitTimes(NamedTuple):
     number: np.ndarray  # int, 0 at the epoch
     time: np.ndarray  # days; NaN if too uncertain: by half a duration or more
     error: np.ndarray  # days
+    depth: np.ndarray  # of each transit, in the unit of `TransitFit.depth`
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +86,7 @@ class TransitFit:
     notes: str = ""
     detrended: np.ndarray | None = None  # (n_samples,), in the unit of `depth`, 0 out of transit
     transit_times: TransitTimes = field(
-        default_factory=lambda: TransitTimes(np.empty(0, int), np.empty(0), np.empty(0))
+        default_factory=lambda: TransitTimes(np.empty(0, int), *np.empty((3, 0)))
     )
     shape: Shape | None = None  # in the unit of `depth`
     exposure_days: float = CADENCE_DAYS
@@ -146,7 +147,7 @@ def measure_transits(times, flux, ephemeris, *, level=None, exposure_days=CADENC
         unit = largest * noise
         scale = None if level is None else level / unit
         has_level = scale is not None and LEAST_NOISE < scale < 1 / LEAST_NOISE**2
-        curve = Curve(timed, values / noise, scale if has_level else None, exposure_days, 0.0)
+        curve = ScaledCurve(timed, values / noise, scale if has_level else None, exposure_days, 0.0)
         curve = curve._replace(beside=choose_beside(curve, ephemeris))
         try:
             signal, dips = _settle(curve, ephemeris)
@@ -162,7 +163,7 @@ def measure_transits(times, flux, ephemeris, *, level=None, exposure_days=CADENC
 
 # --------------------------------------------------------------------------- depths of dips
 class _Dips(NamedTuple):
-    """Depths of single dips of a signal's shape, in the unit of `Curve`."""
+    """Depths of single dips of a signal's shape, in the unit of `ScaledCurve`."""
 
     depths: np.ndarray  # (n_windows,), of the transits
     phases: np.ndarray  # (n_phases,), others, 0 to 1
@@ -287,7 +288,7 @@ def _find_other_period(curve, signal, dips):
 
 # ------------------------------------------------------------------------------------ report
 def _report(curve, signal, dips, known, unit, has_level):
-    """The `TransitFit` of a signal, in the user's units: `unit` is that of `Curve` in them."""
+    """The `TransitFit` of a signal; `unit` is that of `ScaledCurve`, in the unit reported."""
     period, epoch, duration, _ = vars(signal.ephemeris).values()
     shape = signal.shape._replace(scale=signal.shape.scale * unit)
     seen = np.isfinite(dips.depths)
@@ -323,7 +324,7 @@ def _report(curve, signal, dips, known, unit, has_level):
     lost_days, lost = signal.drawn
     within = lost_days[lost >= 0.5]
     flat = np.full(len(known), np.nan)
-    flat[known] = _flatten(curve, signal) * unit
+    flat[known] = _remove_trends(curve, signal) * unit
     fit = TransitFit(
         period_days=period,
         epoch_days=epoch + first * period,
@@ -348,7 +349,10 @@ def _report(curve, signal, dips, known, unit, has_level):
         half_duration=float(within[-1] - within[0]),
         detrended=flat,
         transit_times=TransitTimes(
-            signal.numbers[seen] - first, epochs[seen], np.where(timed, late_error, np.nan)[seen]
+            signal.numbers[seen] - first,
+            epochs[seen],
+            np.where(timed, late_error, np.nan)[seen],
+            dips.depths[seen] * depth / signal.peak,
         ),
         shape=shape,
         exposure_days=curve.exposure,
@@ -372,7 +376,7 @@ def _find_secondary(dips):
     return float(means[best]), float(after), float(dips.phases[best])
 
 
-def _flatten(curve, signal):
+def _remove_trends(curve, signal):
     """All flux less its trend: the local one near transits, a running median elsewhere."""
     hidden, _ = find_hidden(curve, signal.ephemeris.duration, signal.ephemeris.period)
     in_transit = np.abs(signal.ephemeris.since_transit(curve.times)) <= hidden

@@ -63,7 +63,7 @@ class Shape(NamedTuple):
         )
 
 
-class Curve(NamedTuple):
+class ScaledCurve(NamedTuple):
     """A light curve ready to be fitted: its noise is about 1."""
 
     times: np.ndarray
@@ -74,7 +74,7 @@ class Curve(NamedTuple):
 
 
 class Signal(NamedTuple):
-    """Shape and ephemeris of a signal, and its dips; in the unit of `Curve`."""
+    """Shape and ephemeris of a signal, and its dips; in the unit of `ScaledCurve`."""
 
     ephemeris: Ephemeris  # its duration is from first to last contact
     shape: Shape
