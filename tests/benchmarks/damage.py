@@ -208,9 +208,7 @@ def make_subjects(folder):
     table = np.column_stack([time, 1e4 + stars.test_flux[0]])
     np.savetxt(folder / "own.csv", table, delimiter=",", header="time,flux", comments="")
     (folder / "own.csv.gz").write_bytes(gzip.compress((folder / "own.csv").read_bytes()))
-    columns = [
-        fits.Column(name, "D", array=array) for name, array in zip(("TIME", "FLUX"), table.T)
-    ]
+    columns = [fits.Column(name, "D", array=table[:, i]) for i, name in enumerate(("TIME", "FLUX"))]
     fits.BinTableHDU.from_columns(columns).writeto(folder / "own.fits")
     (folder / "rows.csv").write_bytes((folder / "exoTest.csv").read_bytes())
     (folder / "transit.keras").write_bytes(SHIPPED_MODEL.read_bytes())
