@@ -536,6 +536,9 @@ BAD = {  # name: how it is made, and what must be said
     "few.csv": (lambda p: write_star(p, TIME[:400], FLUX[:400]), "400 cadences"),
     "nan.csv": (lambda p: write_star(p, TIME, ONES * np.nan), "0 cadences"),
     "constant.csv": (lambda p: write_star(p, TIME, ONES), "the same flux, 1, at every cadence"),
+    "rounded.csv": (
+        lambda p: write_star(p, TIME, 1 + 0.001 * (np.arange(N) % 100 < 9)), "give it with more"
+    ),
     "magnitude.txt": (lambda p: write_star(p, TIME, MAGNITUDE, ""), "--magnitudes"),
     "daily.csv": (lambda p: write_star(p, np.arange(N)), "1440.0 min if they are in days"),
     "cut.csv.gz": (lambda p: (packed(write_star(p)), cut(p, 500)), "is damaged or truncated"),

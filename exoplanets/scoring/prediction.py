@@ -201,10 +201,9 @@ def count_used(star, prepared):
 
     Crowded ones count, gaps that were filled do not.
     """
-    measured = clock.find_used(star.flux)
     if star.time_system == CAMPAIGN_TIME:  # its columns are not its cadences
-        return np.count_nonzero(measured)
-    return np.count_nonzero(measured & np.isfinite(prepared.curve))
+        return np.count_nonzero(clock.find_measured(star.flux))
+    return np.count_nonzero(clock.find_used(star.flux) & np.isfinite(prepared.curve))
 
 
 def complete_result(result, star, network, job):

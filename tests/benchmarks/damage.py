@@ -19,6 +19,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+from astropy.io import fits
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -207,12 +208,15 @@ def make_subjects(folder):
     table = np.column_stack([time, 1e4 + stars.test_flux[0]])
     np.savetxt(folder / "own.csv", table, delimiter=",", header="time,flux", comments="")
     (folder / "own.csv.gz").write_bytes(gzip.compress((folder / "own.csv").read_bytes()))
+    columns = [fits.Column(name, "D", array=table[:, i]) for i, name in enumerate(("TIME", "FLUX"))]
+    fits.BinTableHDU.from_columns(columns).writeto(folder / "own.fits")
     (folder / "rows.csv").write_bytes((folder / "exoTest.csv").read_bytes())
     (folder / "transit.keras").write_bytes(SHIPPED_MODEL.read_bytes())
     readers = dict.fromkeys((*TABLES.values(), "parsed.npz", "source.json"), read_tables)
     readers |= {"equalised.npz": read_prepared, SPLIT_FILE: read_split}
     readers |= {"transit.keras": read_model}
-    readers |= {name: read_own(name) for name in ("rows.csv", "own.npz", "own.csv", "own.csv.gz")}
+    own = ("rows.csv", "own.npz", "own.csv", "own.csv.gz", "own.fits")
+    readers |= {name: read_own(name) for name in own}
     return [Subject(folder, name, read) for name, read in readers.items()]
 
 
