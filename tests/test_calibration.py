@@ -43,27 +43,29 @@ def test_scores_that_are_all_alike_become_the_prevalence():
 def test_calibration_of_noise_is_no_better_than_the_prevalence():
     rng = np.random.default_rng(1)
     y, score = (rng.random(400) < 0.2).astype(int), rng.random(400)
-    found, _ = measure_calibration(y, score, y.mean(), seed=0)
+    measured, _ = measure_calibration(y, score, y.mean(), seed=0)
     # Fitted to the very labels it is judged by, it would come out below.
-    assert found["brier_of_prevalence"] < found["brier_after"] + 1e-3 < found["brier_before"]
-    own = metrics.calibrate(score, found["slope"], found["offset"])
-    assert found["brier_after"] > reference.brier_score_loss(y, own) + 1e-6
+    assert (
+        measured["brier_of_prevalence"] < measured["brier_after"] + 1e-3 < measured["brier_before"]
+    )
+    own = metrics.calibrate(score, measured["slope"], measured["offset"])
+    assert measured["brier_after"] > reference.brier_score_loss(y, own) + 1e-6
 
 
 def test_calibration_has_the_prevalence_it_is_told():
     rng = np.random.default_rng(2)
     y = np.repeat([1, 0], 500)
     score = np.clip(0.5 + 0.2 * (y - 0.5) + rng.normal(0, 0.15, 1000), 0.01, 0.99)
-    found, _ = measure_calibration(y, score, 0.02, seed=0)
-    probability = metrics.calibrate(score, found["slope"], found["offset"])
+    measured, _ = measure_calibration(y, score, 0.02, seed=0)
+    probability = metrics.calibrate(score, measured["slope"], measured["offset"])
     weight = np.where(y == 1, 1.0, 49.0)
     assert np.average(probability, weights=weight) == pytest.approx(0.02, abs=0.003)
 
 
 def test_calibration_bears_a_perfect_score():
     y = np.repeat([1, 0], 20)
-    found, _ = measure_calibration(y, y.astype(float), 0.5, seed=0)
-    assert np.isfinite([found["slope"], found["offset"], found["brier_after"]]).all()
+    measured, _ = measure_calibration(y, y.astype(float), 0.5, seed=0)
+    assert np.isfinite([measured["slope"], measured["offset"], measured["brier_after"]]).all()
 
 
 def test_bins_weigh_non_hosts_and_count_stars():
@@ -80,9 +82,9 @@ def test_bins_weigh_non_hosts_and_count_stars():
 
 
 def test_too_few_stars_to_cross_validate_are_calibrated_all_the_same():
-    found, _ = measure_calibration([1, 0, 0], np.array([0.9, 0.2, 0.4]), 0.1, seed=0)
-    assert (found["brier_after"], found["bins_after"]) == (None, [])
-    assert np.isfinite([found["slope"], found["offset"]]).all()
+    measured, _ = measure_calibration([1, 0, 0], np.array([0.9, 0.2, 0.4]), 0.1, seed=0)
+    assert (measured["brier_after"], measured["bins_after"]) == (None, [])
+    assert np.isfinite([measured["slope"], measured["offset"]]).all()
 
 
 def test_no_star_is_calibrated_by_its_own_label():

@@ -38,8 +38,8 @@ def test_occlusion_finds_what_the_score_rests_on(where, share):
 
 def test_a_score_that_nothing_changes_has_no_share():
     curve = np.random.default_rng(0).normal(size=500)
-    times, found = np.arange(500) * CADENCE_DAYS, Search(9.0, 20.0, 2.0, 0.1, 1.0, 9.0)
-    row, _ = measure_occlusion(lambda c: np.full(len(c), 0.3), curve, times, found)
+    times, search = np.arange(500) * CADENCE_DAYS, Search(9.0, 20.0, 2.0, 0.1, 1.0, 9.0)
+    row, _ = measure_occlusion(lambda c: np.full(len(c), 0.3), curve, times, search)
     assert row["share_in_transit"] is None and row["ordinary_fall"] == 0
 
 
@@ -64,9 +64,9 @@ def test_as_many_cadences_are_hidden_at_every_place():
         asked.append(curves)
         return np.full(len(curves), 0.5)
 
-    found = Search(*[np.nan] * len(Search._fields))
+    search = Search(*[np.nan] * len(Search._fields))
     for n, width in ((200, 13), (201, 15), (64, 7)):
-        occlusion.measure_occlusion(score, np.ones(n), np.arange(n), found, step=1, width=width)
+        occlusion.measure_occlusion(score, np.ones(n), np.arange(n), search, step=1, width=width)
         whole, *hidden = asked.pop()
         assert (whole == 1).all() and len(hidden) == n - width + 1
         assert [np.sum(curve == 0) for curve in hidden] == [width] * len(hidden)
@@ -93,12 +93,12 @@ class Raw(Deepest):
 def test_the_clearest_hosts_and_the_highest_scored_non_hosts_are_hidden_in_part(classifier):
     stars = make_stars()
     score = np.linspace(0, 1, len(stars))
-    found = Search(*np.full((6, len(stars)), np.nan))
-    found.statistic[:6], found.statistic[6:12] = 9, 5  # the last hosts' transits do not show
+    search = Search(*np.full((6, len(stars)), np.nan))
+    search.statistic[:6], search.statistic[6:12] = 9, 5  # the last hosts' transits do not show
     known = np.r_[0:12, 50:60]
-    for values, value in ((found.period, 2.0), (found.epoch, 1.0), (found.duration, 0.1)):
+    for values, value in ((search.period, 2.0), (search.epoch, 1.0), (search.duration, 0.1)):
         values[known] = value
-    rows, drawn = occlusion.occlude_clearest(classifier, stars, score, found, 2, 1, 20)
+    rows, drawn = occlusion.occlude_clearest(classifier, stars, score, search, 2, 1, 20)
     assert [row["star"] for row in rows] == [stars.names[i] for i in (5, 4, 59)]
     assert [row["label"] for row in rows] == [1, 1, 0]
     for row, panel, star in zip(rows, drawn, (5, 4, 59), strict=True):

@@ -33,9 +33,9 @@ def make_content(cross_validated=None, **changed):
     content = {"results": [*ROWS, ROWS[0] | {"split": "train"}], "cross_validation": None}
     content |= {"suspects": {"test_rows": []}, "vetting": None}
     if cross_validated is not None:
-        found = {"mean": 0.4, "sd": 0.1, "values": [0.3, 0.5]}
+        metric = {"mean": 0.4, "sd": 0.1, "values": [0.3, 0.5]}
         spread = {"network": "transit", "light_curves": "equalised"}
-        spread |= dict.fromkeys(("f1", "average_precision", "roc_auc", "matched_auc"), found)
+        spread |= dict.fromkeys(("f1", "average_precision", "roc_auc", "matched_auc"), metric)
         summary = {"folds": 5, "seeds": [3, 4], "results": [spread | cross_validated]}
         content["cross_validation"] = summary
     return content | changed

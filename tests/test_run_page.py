@@ -1,6 +1,7 @@
 """figures/run_page.py and captions.py: the page about one run."""
 
 import pytest
+from test_page import browse, needs_browser
 from test_scripts import FIGURES
 
 from exoplanets.figures.captions import CAPTIONS
@@ -65,3 +66,15 @@ def test_only_simulated_stars_have_a_banner(source):
 def test_page_needs_no_network():
     page = make()
     assert "http" not in page and "<link" not in page and 'src="/' not in page
+
+
+@needs_browser
+def test_the_table_fits_a_small_screen_and_figures_stand_two_in_a_row(tmp_path):
+    path = tmp_path / "index.html"
+    path.write_text(make(figures=list(CAPTIONS["4. What the networks find"])))
+    script = """
+        const table = document.querySelector(".wide");
+        const places = [...document.querySelectorAll(".figures .card")].map(c => c.offsetLeft);
+        document.title = [table.scrollWidth <= table.clientWidth, new Set(places).size].join(";");
+    """
+    assert "<title>true;2</title>" in browse(path, script, tmp_path / "profile")

@@ -192,7 +192,7 @@ def test_reliability_is_drawn_for_every_classifier_and_treatment(vetted, figures
     np.testing.assert_allclose(markers, expected)
     lengths = {len(line.get_ydata()) for line in top.lines}
     assert {int(np.sum(drawn["y"] == 0)), int(np.sum(drawn["y"] == 1))} <= lengths
-    assert "survive" in figures[0]["reliability"].get_suptitle()
+    assert "keeps" in figures[0]["reliability"].get_suptitle()
 
 
 def test_occlusion_is_drawn_star_by_star(vetted, figures):

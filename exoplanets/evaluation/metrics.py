@@ -34,8 +34,8 @@ def ratio(part, whole):
 def f1(tp, fp, fn):
     """F1 = 2 TP / (2 TP + FP + FN), the harmonic mean of precision and recall.
 
-    The published study took it from a row-normalised confusion matrix with FP and FN exchanged:
-    that makes 0.888 of TP 4, FP 1, FN 1, whose F1 is 0.80.
+    The published study computed it from a row-normalised confusion matrix, with FP and FN
+    exchanged. For TP 4, FP 1 and FN 1 that gives 0.888 instead of 0.80.
     """
     return ratio(2 * tp, 2 * tp + fp + fn)
 
@@ -78,13 +78,14 @@ def find_roc_auc(y, score):
 def bootstrap(y, score, seed, called=None, n_resamples=N_RESAMPLES):
     """95 % intervals of F1, average precision and ROC AUC: stars drawn anew within their class.
 
-    They say what other stars would change, not what another training would. The lower ends of these
-    percentile intervals are too high where hosts are few: of Gaussian scores the truth lies below 4
-    to 8 % of them with 37 hosts, and below 5 to 20 % with 7, instead of 2.5 %.
+    The intervals show how much other stars would change the metrics; another training may change
+    them more. Where hosts are few, the lower ends of these percentile intervals are too high. With
+    Gaussian scores the truth lies below 4 to 8 % of them for 37 hosts, and below 5 to 20 % for 7,
+    instead of 2.5 %.
 
-    All three depend on a non-host only through the hosts that score higher and whether it is
-    called. Non-hosts that agree in both are drawn together, as one count: the same distribution in
-    a hundredth of the time.
+    Only two things about a non-host matter to the three metrics: which hosts score higher, and
+    whether it is called. Non-hosts that agree in both are drawn together, as one count. The
+    distribution is the same, in a hundredth of the time.
 
     Returns a dict of `f1_interval` (only if `called` is given), `average_precision_interval` and
     `roc_auc_interval`: [low, high] or None. `seed` may be a numpy.random.Generator.
@@ -165,13 +166,14 @@ def recall_at_precision(y, score, least=PRECISION):
 
 
 def matched_auc(y, score, propensity, n_nearest=N_NEAREST):
-    """ROC AUC of each host against the non-hosts that are most like it but for their transits.
+    """ROC AUC of each host against the non-hosts that are most like it apart from transits.
 
-    Matching on a propensity score (Rosenbaum & Rubin 1983, Biometrika 70, 41): that of
-    `adversary.score_alike`, the log-odds of being a host by all that is not a dip; NaN leaves a
-    star out. The result, or None, is the mean over hosts of the share of their nearest non-hosts
-    with a lower score, ties half. A classifier that knows no more than the adversary is near 0.5: a
-    little above it where there are few non-hosts, since the nearest ones are then not very near.
+    Hosts and non-hosts are matched by a propensity score (Rosenbaum & Rubin 1983, Biometrika 70,
+    41): that of `adversary.score_alike`, the log-odds of being a host without any dip. A star whose
+    propensity is NaN is left out. For each host, the share of its nearest non-hosts with a lower
+    score is taken, ties half. The result is the mean of these shares, or None. A classifier that
+    knows no more than the adversary is near 0.5. With few non-hosts it is a little above, since the
+    nearest ones are then not very near.
     """
     known = np.isfinite(propensity)
     y, score = np.asarray(y)[known] == 1, np.asarray(score, float)[known]

@@ -57,6 +57,6 @@ def draw_clock(alignment, folds, name):
         axis.set_title(f"{name}, {('by column', 'on the clock')[i]}: period {period:.4f} days")
     if folds:
         figure.axes[2].set_ylabel("flux (robust standard deviations)")
-    title = "Every row of the file has a true time: all stars saw the same spacecraft"
+    title = "On their true time, all stars of the campaign are noisy at the same moments"
     title_figure(figure, title, 12)
     return figure

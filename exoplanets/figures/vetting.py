@@ -1,4 +1,4 @@
-"""The figures of vetting; each function returns a matplotlib figure.
+"""The figures of vetting; each function returns a Matplotlib figure.
 
 `content` and `drawn` are what `evaluation.vetting.vet` returns; `colors` holds the colour of each
 classifier by its name.
@@ -104,7 +104,7 @@ def _draw_recovery(axis, row, cut, factor, color, ls, face=None, which=""):
 
 
 def _draw_grid(axis, cut):
-    """Counts over period and radius ratio; the colour is the fraction, from none to all."""
+    """Counts over period and radius ratio, coloured by the fraction that is recovered."""
     fractions = np.array([[cell["fraction"] for cell in line] for line in cut["grid"]], float)
     axis.imshow(fractions, origin="lower", aspect="auto", vmin=0, vmax=1, cmap="cividis")
     for (i, j), fraction in np.ndenumerate(fractions):
@@ -122,7 +122,7 @@ def _draw_grid(axis, cut):
 
 @house_style()
 def draw_reliability(content, drawn, colors):
-    """Scores of hosts and non-hosts, as they are and where no transit or no period is left."""
+    """Scores of hosts and non-hosts, as they are, without transits and without the period."""
     rows = content["reliability"]
     shown = next(row for row in rows if row["network"] == content["network"])
     legend = LEGEND_LINE * len(rows)
@@ -137,8 +137,8 @@ def draw_reliability(content, drawn, colors):
     )  # fmt: skip
     _draw_aucs(bottom, rows, colors)
     bottom.set_title(
-        "Hosts against equally treated non-hosts, 95 % bootstrap intervals; above the red line "
-        "skill is\nleft where no transit is: a leak",
+        "Hosts against equally treated non-hosts, 95 % bootstrap intervals. Above the red line, "
+        "skill\nis left without any transit: a leak",
         fontsize=9,
     )
     draw_legend(below, bottom)
@@ -207,14 +207,14 @@ def _format_auc(row):
 
 
 def _survival(row):
-    """What share of the skill survives, in words."""
+    """What share of the skill is left after each treatment, in words."""
     name = f"{_name(row['network'])} network"
     shares = [row[treatment]["surviving_share"] for treatment in reliability.TREATMENTS[1:]]
     if None in shares:
         return f"The {name} has no skill to lose (AUC {_format_auc(row['original'])})"
     inverted, masked, scrambled = (f"{share:.0%}" for share in shares)
     return (
-        f"Of the skill of the {name} (AUC less 0.5) survive {inverted} upside down, {masked} with "
+        f"Of its skill (AUC less 0.5) the {name} keeps {inverted} upside down, {masked} with "
         f"dips masked,\n{scrambled} without the period"
     )
 
