@@ -177,6 +177,20 @@ def test_a_plot_is_an_open_figure(scored):
     assert figure.number in plt.get_fignums()
 
 
+def test_the_users_backend_of_matplotlib_stays():
+    code = """
+import matplotlib
+from exoplanets.scoring import door
+{}
+door._import_pages()
+print(matplotlib.get_backend())
+"""
+    for chosen in ("matplotlib.use('svg'); import matplotlib.pyplot", "matplotlib.use('svg')"):
+        command = [sys.executable, "-c", code.format(chosen)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+        assert done.stdout == "svg\n", done.stderr
+
+
 def test_a_second_planet_is_found_behind_the_first():
     days, flux = make_arrays(3000, second=True)
     one = exoplanets.score(days, flux)

@@ -182,9 +182,7 @@ def _score(stars, network, job):
     """Yield a `Result` or an `Unreadable` of each star."""
 
     def draw(result):
-        # Here, for Matplotlib takes a second.
-        from exoplanets.scoring import examination, star_page
-
+        examination, star_page = _import_pages()
         examined = examination.examine_again(result.star, result, network, job)
         return star_page.draw_star(examined, network)
 
@@ -194,6 +192,20 @@ def _score(stars, network, job):
                 yield row
             else:
                 yield row[0] if row[0].star is None else row[0].with_page(draw)
+
+
+def _import_pages():
+    """The modules that draw, at their first use; Matplotlib's backend stays that of the user."""
+    import matplotlib
+
+    backend = dict.__getitem__(matplotlib.rcParams, "backend")  # without choosing one
+    from exoplanets.scoring import examination, star_page
+
+    if isinstance(backend, str):
+        matplotlib.use(backend)
+    else:  # none was chosen so far
+        matplotlib.rcParams["backend"] = backend
+    return examination, star_page
 
 
 # -------------------------------------------------------------------------------- light curves
