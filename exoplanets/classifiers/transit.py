@@ -57,7 +57,7 @@ class TransitSettings(Settings):
     candidates: int = setting(6, "trial periods per star that the network is shown", 1, 100)
     heads: int = setting(8, "networks whose log-odds are averaged", 1, 100)
     view_filters: int = setting(9, "filters of the convolutions over a folded light curve", 1)
-    units: int = setting(22, "units of the dense layers", 1)
+    units: int = setting(22, "units of the dense layers", 2)
     transit_dropout: float = setting(
         0.1, "share of the units that a step of the training leaves out", 0, 0.9
     )

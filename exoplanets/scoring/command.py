@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from exoplanets.commands.options import ROOT, add_directories, make_reader
-from exoplanets.files import DataError, atomic_write, say
+from exoplanets.files import DataError, atomic_write, quiet, say
 
 SHIPPED_MODEL = ROOT / "exoplanets" / "classifiers" / "pretrained" / "transit.keras"
 CAMPAIGN_FILE = "campaign.npz"  # in --data-dir, what `--campaign learn` keeps
@@ -119,7 +119,8 @@ def score_stars(args, model):
     # Here, for they take seconds: the options and the paths have been checked by now.
     from tqdm import tqdm
 
-    from exoplanets.scoring import cluster, own_stars, prediction, score_file
+    with quiet():
+        from exoplanets.scoring import cluster, own_stars, prediction, score_file
     from exoplanets.scoring.own_stars import Unreadable
 
     network = prediction.load_network(model)
@@ -188,7 +189,8 @@ def is_campaign(path):
 
 def find_campaign(args, targets, job):
     """The stars' campaign, learnt or loaded, with the first digits of its file's SHA-256."""
-    from exoplanets.scoring import prediction
+    with quiet():
+        from exoplanets.scoring import prediction
     from exoplanets.scoring.own_campaign import MOST_STARS, OwnCampaign, learn_own_campaign
     from exoplanets.scoring.own_stars import Star, read_stars
 
