@@ -19,11 +19,16 @@ last, `metrics.json`. `data/README.md` and `plots/README.md` say what is in them
 it scores stars instead: `python cnn_classifier.py --predict --help`.
 """
 
+import signal
 import sys
+
+from exoplanets.files import quiet, run, stop
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, stop)  # Ctrl-C is one line, also during the imports below
 
 from exoplanets.commands.options import begin, make_parser, parse_folds, parse_positive
 from exoplanets.commands.settings import add_settings, read_settings
-from exoplanets.files import run
 from exoplanets.scoring import command as own_stars
 
 FULL_FOLDS, FULL_SEEDS = 5, 5  # of the cross-validation that --vet full brings along
@@ -53,6 +58,8 @@ if __name__ == "__main__":
         begin(own_stars.make_command_line)
         run(own_stars.main)  # ends here
     begin(make_command_line, knows_all=False)  # before the imports below, which take seconds
+    with quiet():
+        import tensorflow  # noqa: F401
 
 import dataclasses
 import importlib.metadata
@@ -63,7 +70,6 @@ import numpy as np
 
 from exoplanets.classifiers import registry
 from exoplanets.classifiers.base import Classifier, Settings, setting
-from exoplanets.classifiers.box import BoxLeastSquares
 from exoplanets.classifiers.keras_tools import (
     keras,
     make_batches,
@@ -74,6 +80,7 @@ from exoplanets.classifiers.keras_tools import (
 )
 from exoplanets.evaluation import runs
 from exoplanets.evaluation.comparison import fit_classifiers
+from exoplanets.evaluation.crossvalidation import check_folds
 from exoplanets.evaluation.evaluate import evaluate_all
 from exoplanets.figures import report
 from exoplanets.figures.results import draw_figures
@@ -294,6 +301,8 @@ def main(argv=None):
     check_writable(args.data_dir / runs.METRICS, args.plots_dir / "results.md")
     views, campaign, provenance = load_views(args, kinds, settings)
     print(f"data: {describe(provenance['data'])}")
+    if args.cross_validate:  # told now, not after the training
+        check_folds(views["equalised"].y, args.cross_validate)
     if mixture := runs.describe_mixture(args.data_dir):
         say(f"{mixture}: this run replaces them all")
 
@@ -303,8 +312,8 @@ def main(argv=None):
     compared = fit_classifiers(classifiers, views, args.seed, args.box_least_squares)
     found = evaluate_all(
         compared,
-        main=next(c for c in compared if isinstance(c.classifier, registry.CLASSIFIERS[0])),
-        box=next(c for c in classifiers if isinstance(c, BoxLeastSquares)),
+        main=next(c for c in compared if c.classifier.name == registry.MAIN),
+        box=next(c for c in classifiers if c.name == registry.PERIODS),
         test_stars=views["distributed"].select(views["distributed"].split == "test"),
         seed=args.seed,
         folds=args.cross_validate,

@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+_console = 2  # descriptor by which the user is reached; another one while `quiet`
 ABANDONED = 10.0  # seconds; an unfinished file that nobody wrote to for longer may be removed
 
 
@@ -28,10 +29,37 @@ def say(message):
     print(message, file=sys.stderr, flush=True)
 
 
+@contextlib.contextmanager
+def quiet():
+    """Keep from the user what libraries write to standard error, unless they raise an error.
+
+    TensorFlow's messages about drivers and processors come from C++: only redirecting the file
+    descriptor stops them. Not for one thread among several, for it is that of the process.
+    """
+    import tempfile  # here: a script that ends at once need not wait for it
+
+    global _console
+    outer, _console = _console, os.dup(2)
+    with tempfile.TemporaryFile() as kept:
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except Exception:  # not an interrupt: what libraries said has nothing to do with it
+            kept.seek(0)
+            os.write(_console, kept.read())
+            raise
+        finally:
+            os.dup2(_console, 2)
+            os.close(_console)
+            _console = outer
+
+
 def stop(*_):
     """End the process at an interrupt: one line, exit code 130. For the time before `run`."""
     name = Path(sys.argv[0]).name
-    os.write(2, f"{name}: interrupted; nothing half-written was left\n".encode(errors="replace"))
+    os.write(
+        _console, f"{name}: interrupted; nothing half-written was left\n".encode(errors="replace")
+    )
     os._exit(130)
 
 

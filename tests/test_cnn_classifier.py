@@ -1,6 +1,7 @@
 """cnn_classifier.py: what is compared, what the step writes, and what it refuses."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -120,7 +121,8 @@ def with_toy(tmp_path_factory):
     folder = tmp_path_factory.mktemp("toy")
     write_split(folder)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registry, "CLASSIFIERS", [Main, BoxLeastSquares, RepeatCount, Toy])
+        patch.setattr(registry, "CLASSIFIERS", [Toy, RepeatCount, BoxLeastSquares, Main])
+        patch.setattr(registry, "MAIN", "main")
         patch.setitem(vetting.LEVELS, "quick", vetting.Level(40, 30, 10, False, 1, 1, 40, 50))
         save = step.save_figure
 
@@ -207,6 +209,7 @@ def test_a_cross_validated_star_is_called_by_the_fold_that_scored_it(tmp_path, m
     cross_validate = evaluate.cross_validate
     monkeypatch.setattr(evaluate, "cross_validate", turn)
     monkeypatch.setattr(registry, "CLASSIFIERS", [Main, BoxLeastSquares, RepeatCount])
+    monkeypatch.setattr(registry, "MAIN", "main")
     monkeypatch.setattr(style, "write_figure", lambda *_: None)
     monkeypatch.setattr(step.Published, "fit", build_only)
     dirs = ["--data-dir", str(tmp_path), "--plots-dir", str(tmp_path / "plots")]
@@ -236,6 +239,7 @@ def test_an_interrupted_writer_leaves_no_stamp_behind(with_toy, tmp_path, monkey
     (tmp_path / "metrics.json").write_text('{"provenance": {"run": "old"}}')
     (tmp_path / "stars.csv").write_text("row,run\n1,older\n")
     monkeypatch.setattr(registry, "CLASSIFIERS", [Main, BoxLeastSquares, RepeatCount])
+    monkeypatch.setattr(registry, "MAIN", "main")
     monkeypatch.setattr(step.Published, "fit", build_only)
     said = []
     monkeypatch.setattr(step, "say", said.append)
@@ -266,3 +270,21 @@ def test_step_4_without_step_3_says_what_to_run(tmp_path):
     with pytest.raises(DataError, match=r"preprocessed_data.pkl' is missing: run `python"):
         step.main(["--data-dir", str(tmp_path), "--plots-dir", str(tmp_path / "plots")])
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (["--cross-validate", "100"], "too few for 100 folds: use --cross-validate 10 or less"),
+        (["--units", "1"], "must lie between 2 and inf, not 1"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_any_training(
+    option, message, tmp_path, monkeypatch, capsys
+):
+    write_split(tmp_path)
+    monkeypatch.setattr(step, "fit_classifiers", lambda *_: pytest.fail("it was trained"))
+    dirs = ["--data-dir", str(tmp_path), "--plots-dir", str(tmp_path / "plots")]
+    with pytest.raises((DataError, SystemExit)) as error:
+        step.main([*dirs, *option])
+    assert re.search(message, f"{error.value} {capsys.readouterr().err}")

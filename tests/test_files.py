@@ -106,6 +106,25 @@ def test_a_script_can_be_interrupted_from_its_imports_on(delay, data_dir, tmp_pa
     assert not list(tmp_path.rglob("*partial*"))
 
 
+STEP_4 = """
+import runpy, sys, time
+class Announce:
+    def find_spec(self, name, *_):
+        if name == "exoplanets.commands":  # of the library, all but `files` is imported later
+            print("ready", flush=True)
+            time.sleep(10)
+sys.meta_path.insert(0, Announce())
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_step_4_can_be_interrupted_before_its_imports():
+    script = str(ROOT / "cnn_classifier.py")
+    code, err = interrupt("-c", STEP_4, script, wait=lambda child: child.stdout.readline())
+    assert (code, err) == (130, "cnn_classifier.py: interrupted; nothing half-written was left\n")
+
+
 def test_a_name_without_letters_for_it_is_shown_escaped():
     done = subprocess.run(
         [sys.executable, "-c", "from exoplanets.files import run\nrun(lambda: print('é'))"],

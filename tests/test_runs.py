@@ -38,7 +38,7 @@ def test_results_of_one_run_are_no_mixture(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["metrics.json", "stars.csv", "transit.keras"])
-@pytest.mark.parametrize("damage", ["another run", "no run", "damaged", "empty"])
+@pytest.mark.parametrize("damage", ["another run", "no run", "damaged", "empty", "nested"])
 def test_a_mixture_is_said(name, damage, tmp_path):
     other = tmp_path / "other"
     other.mkdir()
@@ -49,7 +49,8 @@ def test_a_mixture_is_said(name, damage, tmp_path):
     elif damage == "no run":
         (tmp_path / name).write_text('{"provenance": {}}' if name.endswith("json") else "row\n1\n")
     else:
-        (tmp_path / name).write_bytes(b"\x00\xff" if damage == "damaged" else b"")
+        content = {"damaged": b"\x00\xff", "empty": b"", "nested": b"[" * 200_000}
+        (tmp_path / name).write_bytes(content[damage])
     told = runs.describe_mixture(tmp_path)
     assert told.startswith(f"the results in '{tmp_path}' are of several runs (")
     assert f"{name} of run {'bbb' if damage == 'another run' else 'unknown'}" in told

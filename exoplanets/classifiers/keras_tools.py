@@ -1,54 +1,24 @@
-"""Keras as this project uses it: started quietly, reproducible, without scores that are NaN."""
+"""Keras as this project uses it: reproducible, without scores that are NaN.
+
+TensorFlow talks about drivers and processors when it is imported. Whoever does not want to hear it
+imports this module within `files.quiet`.
+"""
 
 import contextlib
 import json
 import os
-import signal
-import tempfile
 import zipfile
 
 import numpy as np
 import pandas as pd
 
-from exoplanets.files import DataError, atomic_write
+from exoplanets.files import DataError, atomic_write, quiet
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow is imported
 
 
-@contextlib.contextmanager
-def quiet():
-    """Keep from the user what libraries write to standard error, unless they raise an error.
-
-    TensorFlow's messages about drivers and processors come from C++: only redirecting the file
-    descriptor stops them.
-    """
-    console, handler = os.dup(2), signal.getsignal(signal.SIGINT)
-    with tempfile.TemporaryFile() as kept:
-
-        def interrupt(number, frame):  # what Ctrl-C says must reach the user
-            os.dup2(console, 2)
-            if callable(handler):
-                handler(number, frame)
-
-        with contextlib.suppress(ValueError, TypeError):  # in another thread there is none
-            signal.signal(signal.SIGINT, interrupt)
-        os.dup2(kept.fileno(), 2)
-        try:
-            yield
-        except Exception:  # not an interrupt: what libraries said has nothing to do with it
-            kept.seek(0)
-            os.write(console, kept.read())
-            raise
-        finally:
-            os.dup2(console, 2)
-            os.close(console)
-            with contextlib.suppress(ValueError, TypeError):
-                signal.signal(signal.SIGINT, handler)
-
-
-with quiet():
-    import keras
-    import tensorflow as tf
+import keras
+import tensorflow as tf
 from tqdm.keras import TqdmCallback
 
 # The number of an operation's threads decides how its sums round: it is the same on every machine.

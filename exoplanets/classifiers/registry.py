@@ -1,7 +1,8 @@
 """The classifiers that are compared: one line each.
 
-The first is the repository's own: `stars.csv`, the candidates and the occlusion are about its
-scores. `cnn_classifier.py` adds the network of the published study, which is defined there.
+Two have a part of their own, by name: `stars.csv`, the candidates and the occlusion are about the
+scores of `MAIN`, and `PERIODS` finds the periods for them. `cnn_classifier.py` adds the network of
+the published study, which is defined there.
 """
 
 from exoplanets.classifiers.box import BoxLeastSquares
@@ -13,3 +14,4 @@ CLASSIFIERS = [
     BoxLeastSquares,
     RepeatCount,
 ]
+MAIN, PERIODS = Transit.name, BoxLeastSquares.name

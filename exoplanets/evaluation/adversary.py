@@ -23,11 +23,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from exoplanets.lightcurves.detrend import find_median, find_spread, map_blocks
+from exoplanets.lightcurves.equalise import THRUSTERS
+from exoplanets.lightcurves.probes import SHORTENED, measure_line
 
 HIGHEST = 5.0  # robust standard deviations; brighter cadences count as this bright
 BANDS = np.geomspace(1 / 200, 0.5, 21)  # cycles per cadence, edges
-LINES = (*(k / 12 for k in range(1, 6)), *(k / 11.2 for k in range(1, 5)))  # cycles per cadence
-LINE, AROUND = 0.0012, 0.012  # cycles per cadence, half widths of a line and of its surroundings
+LINES = (*THRUSTERS, *SHORTENED)  # cycles per cadence
 LAGS = (1, 2, 3, 4, 6, 8, 11, 12, 24, 48)  # cadences
 QUANTILES = (0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999)
 N_STRETCHES = 10  # stretches of equal length; mean and spread are taken in each
@@ -67,9 +68,7 @@ def _describe_block(curves):
         inside[np.argmin(np.abs(frequency - low))] = True  # short curves: at least one
         numbers.append(measure(inside) - whole)
     for line in LINES:
-        away = np.abs(frequency - line)
-        width = max(LINE, 0.6 / n)
-        numbers.append(measure(away <= width) - measure((away > width) & (away <= width + AROUND)))
+        numbers.append(measure_line((frequency, power), [line]))
     variance = np.maximum(np.sum(rest**2, axis=1), 1e-300)
     for lag in LAGS:
         numbers.append(np.einsum("ij,ij->i", rest[:, lag:], rest[:, :-lag]) / variance)

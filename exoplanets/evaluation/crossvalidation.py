@@ -30,12 +30,7 @@ def cross_validate(classifiers, stars, propensity, n_folds, seeds):
         threshold of its fold.
     """
     y = stars.y
-    fewest = int(min(np.sum(y == 1), np.sum(y == 0)))
-    if fewest < 2 * n_folds:
-        raise DataError(
-            f"{fewest} stars of one class are too few for {n_folds} folds: use --cross-validate "
-            f"{max(fewest // 2, 2)} or less"
-        )
+    check_folds(y, n_folds)
     pooled, out_of_fold = {}, {}
     for seed in seeds:
         scored = {}
@@ -63,6 +58,16 @@ def cross_validate(classifiers, stars, propensity, n_folds, seeds):
         rows.append(names | {"split": "cross-validation"} | repetitions[0])
         spread.append(names | {m: summarise([row[m] for row in repetitions]) for m in METRICS})
     return rows, {"folds": n_folds, "seeds": list(seeds), "results": spread}, out_of_fold
+
+
+def check_folds(y, n_folds):
+    """Raise a DataError if a class has too few stars for so many folds."""
+    fewest = int(min(np.sum(y == 1), np.sum(y == 0)))
+    if fewest < 2 * n_folds:
+        raise DataError(
+            f"{fewest} stars of one class are too few for {n_folds} folds: use --cross-validate "
+            f"{max(fewest // 2, 2)} or less"
+        )
 
 
 def summarise(values):

@@ -9,7 +9,7 @@ import hashlib
 import json
 import zipfile
 
-from exoplanets.files import atomic_write
+from exoplanets.files import atomic_write, read_json
 
 METRICS = "metrics.json"  # written last: what `make` takes as the sign that the step is done
 RESULTS = ("*.keras", "test_predictions.csv", "training_history.csv", "stars.csv", METRICS)
@@ -28,18 +28,19 @@ def identify(provenance):
 def find_runs(folder):
     """Identity of the run of each results file in a folder, "unknown" if it does not say."""
     runs = {}
-    for path in sorted(path for pattern in RESULTS for path in folder.glob(pattern)):
+    paths = [path for pattern in RESULTS for path in folder.glob(pattern) if path.is_file()]
+    for path in sorted(paths):
         name = path.name
         try:
             if path.suffix == ".csv":
                 with open(path, newline="") as stream:
                     runs[name] = next(csv.DictReader(stream))["run"]
             elif path.suffix == ".json":
-                runs[name] = json.loads(path.read_text())["provenance"]["run"]
+                runs[name] = read_json(path)["provenance"]["run"]
             else:
                 with zipfile.ZipFile(path) as archive:
                     runs[name] = json.loads(archive.read("scoring.json"))["provenance"]["run"]
-        except (OSError, ValueError, LookupError, TypeError, StopIteration, zipfile.BadZipFile):
+        except Exception:  # a damaged file can raise almost anything
             runs[name] = "unknown"
     return runs
 

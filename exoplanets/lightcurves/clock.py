@@ -5,9 +5,9 @@ campaign lost (the thrusters fired, say) was filled with the value before it in 
 is cadence k. It was left out of all others: column k is the k-th cadence that was not lost. Where
 all filled rows of a campaign repeat the value before, the campaign lost that cadence.
 
-Rows of other campaigns are filled where their own campaign lost something: they agree with each
-other, not with the rest. Which campaign the other rows belong to is told by their noise, which all
-stars of a campaign share: its profile along time matches on the right clock only.
+Rows of another campaign are filled where that campaign lost something. They agree with each other,
+and not with the rest. The rows that were not filled tell their campaign by their noise: all stars
+of a campaign share its profile along time, and profiles match on the right clock only.
 
 Whether a row is filled tells the label of the public set, and is used for nothing but its time.
 """
@@ -19,18 +19,20 @@ from scipy.cluster.hierarchy import fcluster, linkage
 
 from exoplanets.lightcurves.detrend import check_length, detrend, find_absurd, map_blocks
 
-FILLED_SHARE = 120 / 3197  # of exact repeats in a row that was filled; the stars' own are fewer
+# A row with at least this share of exact repeats counts as filled; other rows have fewer.
+FILLED_SHARE = 120 / 3197
 CHANCE = 0.5  # of the share of exact repeats: as many returns to a value make them chance
-MOST_FILLED = 0.5  # share of exact repeats; a row with more is dead, not filled
+MOST_FILLED = 0.5  # share of exact repeats; a row with more holds no star, and is not filled
 FEWEST_FILLED = 8  # filled rows that have to agree
-COMMON = 0.2  # share of filled rows; a cadence that fewer repeat was lost by single stars
+COMMON = 0.2  # a cadence that a smaller share of the filled rows repeats was lost by single stars
 SAME_CAMPAIGN = 0.15  # share of common cadences in which rows of one campaign may differ
-LOST = 0.98  # share of a campaign's filled rows that repeat a lost cadence: all, but for accidents
+LOST = 0.98  # share of a campaign's filled rows that repeat a lost cadence; accidents spoil a few
 PROFILE_WINDOW = 300  # cadences (6 d) in which two profiles are compared
 MOST_PROFILED = 400  # rows; their mean is as good as that of all
 LEAST_ALIGNED = 0.3  # correlation of the profiles; on a wrong clock it is about 0
-HIGHEST = 4.0  # robust standard deviations; higher noise counts as this high
-LEAST_MEASURED = 0.8  # of the cadences that the campaign did not lose; a star with less is dropped
+HIGHEST = 4.0  # robust standard deviations; a cadence with higher noise counts as this high
+# Of the cadences that the campaign did not lose; a star with a smaller share measured is dropped.
+LEAST_MEASURED = 0.8
 
 
 def find_measured(flux):

@@ -3,13 +3,13 @@
 Per star: put on the grid of true time, fill gaps, detrend, take out what all stars of the campaign
 share, replace lone outliers, even out the noise, and give it one common colour. The reasons:
 
-* hosts were filled and non-hosts were not, so exact repeats are gaps in every star alike, and what
-  the campaign lost is a gap in every star (`lightcurves/clock.py`);
-* what stars share is no transit (`lightcurves/modes.py`);
-* hosts are brighter, quieter stars, so the noise itself tells the label: dividing by each star's
-  own noise spectrum (as the Kepler pipeline whitens before its matched filter [1]_) and multiplying
-  by one common spectrum makes all noise alike. A flat common spectrum would leave of a transit
-  little but its edges; that of a typical detrended K2 star leaves it a box. The lines of the
+* Hosts were filled and non-hosts were not. So exact repeats are gaps in every star, and what the
+  campaign lost is a gap in every star (`lightcurves/clock.py`).
+* What stars share is no transit (`lightcurves/modes.py`).
+* Hosts are brighter, quieter stars, so the noise itself tells the label. Each star is divided by
+  its own noise spectrum, as the Kepler pipeline whitens before its matched filter [1]_, and
+  multiplied by one spectrum that is common to all. A flat common spectrum would leave little of a
+  transit but its edges; that of a typical detrended K2 star leaves a box. The lines of the
   thrusters, every 12 cadences, are levelled to the noise around them.
 
 Every step is odd: `equalise(-flux) == -equalise(flux)`. Column k of an equalised light curve is
@@ -52,8 +52,9 @@ AT_A_TIME = 410_000  # cadences of stars that are treated side by side
 LONGEST = 4800  # cadences (98 d) that one noise spectrum may describe: about a Kepler quarter
 BAND = 0.012  # cycles per cadence, widest band of the noise spectrum
 BAND_RATIO = 1.35  # upper over lower edge of the narrower bands at low frequency
-LINES = tuple(k / 12 for k in range(1, 6))  # cycles per cadence: the thrusters fire every 6 h
-LINE = 0.0012  # cycles per cadence, half width of a line
+# Lines of the thrusters, cycles per cadence: they fire every 6 h, which are 12 cadences.
+THRUSTERS = tuple(k / 12 for k in range(1, 6))
+LINE = 0.0012  # cycles per cadence, half width of a line: that of its smear
 CLIP = 4.0  # robust standard deviations; cuts only the copy that the noise is measured on
 NO_NOISE = 12.0  # robust standard deviations; what is deeper or higher is left out of that copy
 PASSES = 2  # times the noise is measured: the second clips what the first whitened
@@ -105,7 +106,7 @@ def recolour(curves):
     frequency = np.arange(n) / (2 * n)
     edges = find_bands(n)
     centres = (edges[:-1] + edges[1:] - 1) / 2
-    lines = [slice(*np.searchsorted(frequency, (line - LINE, line + LINE))) for line in LINES]
+    lines = [slice(*np.searchsorted(frequency, (line - LINE, line + LINE))) for line in THRUSTERS]
     plain = np.ones(n, bool)
     for line in lines:
         plain[line] = False

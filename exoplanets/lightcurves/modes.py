@@ -1,17 +1,18 @@
 """Modes: the light curves that all stars of a campaign share, learnt from the stars themselves.
 
 Pointing, focus and temperature move the flux of all stars together, each star's by its own amount.
-The leading right singular vectors of a table of light curves are what they share, the cotrending
-basis vectors of the Kepler pipeline [1]_ [2]_; of each light curve the part that they explain is
-taken out. What is left still has cadences that are bad for all: its scatter over stars tells them.
-And it has cadences at which some stars dim or brighten strongly, far more of them at once than
-planets do: no transit can be trusted there, as in the vetting of Kepler's last catalogue [3]_.
+What they share are the leading right singular vectors of the table of light curves, as are the
+cotrending basis vectors of the Kepler pipeline [1]_ [2]_. The part of each light curve that they
+explain is taken out. Some cadences are still bad for all stars then: the scatter over stars is
+large there. At others many stars dim or brighten at once, more than planets explain: no transit can
+be trusted there, as in the vetting of Kepler's last catalogue [3]_.
 
-* No mode is one star's: light curves are clipped, and a mode has to hold more variance than noise
-  gives it, which is more than that of a star.
+* No mode is one star's: light curves are clipped, and a mode has to hold more variance than a table
+  of noise gives to a mode. A single star holds less.
+* No star alone makes a cadence bad: at each cadence the star farthest out does not count.
 * A dip does not bend the fit: what the fit leaves is clipped, and fitted again.
-* A star that shares nothing is left as it is: the modes have to explain more of it than they would
-  if they were shifted in time.
+* A star that shares nothing is left as it is: the modes have to explain more of it than the same
+  modes do when they are shifted in time.
 
 References
 ----------

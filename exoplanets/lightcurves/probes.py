@@ -13,13 +13,15 @@ import numpy as np
 from scipy.fft import next_fast_len, rfft
 
 from exoplanets.lightcurves.detrend import find_median, find_spread, map_blocks
+from exoplanets.lightcurves.equalise import LINE, THRUSTERS
 
 BLOCK = 64  # stars measured at a time: 64 x 3197 float64 = 1.6 MB, about a processor's cache
 CUT = 4.0  # robust standard deviations of the differences beyond which a spectrum's input is cut
-LINE = 0.0012  # cycles per cadence, half width of a line (that of its smear)
-AROUND = 0.012  # cycles per cadence, half width of the surroundings it is held against
+AROUND = 0.012  # cycles per cadence, half width of the surroundings a line is held against
+# The same lines in a row that lacks what the campaign lost: 6 h are 11.2 of its columns.
+SHORTENED = tuple(k / 11.2 for k in range(1, 5))
 LESS_REMOVED = "What stars share was taken out, and in one class less of it."
-THRUSTERS = "Howell et al. 2014, PASP 126, 398: K2 fires its thrusters about every 6 h"
+HOWELL = "Howell et al. 2014, PASP 126, 398: K2 fires its thrusters about every 6 h"
 
 
 def count_repeats(flux):
@@ -111,16 +113,16 @@ PROBES = (
           "Gaps were filled, or interpolated, in one class only."),
     Probe("indistinct values", "L1", count_indistinct_values,
           "Fills and rounding leave fewer different values in one class."),
-    Probe("line at 1/12", "L2", partial(measure_line, lines=np.arange(1, 6) / 12),
+    Probe("line at 1/12", "L2", partial(measure_line, lines=THRUSTERS),
           "The time axis is whole: the thrusters' 6 h are 12 cadences in one class only.",
-          THRUSTERS, of_spectrum=True),
-    Probe("line at 2/12", "L2", partial(measure_line, lines=[2 / 12]), LESS_REMOVED, THRUSTERS,
+          HOWELL, of_spectrum=True),
+    Probe("line at 2/12", "L2", partial(measure_line, lines=THRUSTERS[1:2]), LESS_REMOVED, HOWELL,
           of_spectrum=True),
-    Probe("line at 3/12", "L2", partial(measure_line, lines=[3 / 12]), LESS_REMOVED, THRUSTERS,
+    Probe("line at 3/12", "L2", partial(measure_line, lines=THRUSTERS[2:3]), LESS_REMOVED, HOWELL,
           of_spectrum=True),
-    Probe("no line at 1/11.2", "L2", lambda found: -measure_line(found, np.arange(1, 5) / 11.2),
+    Probe("no line at 1/11.2", "L2", lambda found: -measure_line(found, SHORTENED),
           "Cadences were dropped: the thrusters' 6 h are 11.2 cadences in one class only.",
-          THRUSTERS, of_spectrum=True),
+          HOWELL, of_spectrum=True),
     Probe("row median", "L3", find_median_offset,
           "The median was subtracted before gaps were treated in one class, after it in the "
           "other."),

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from exoplanets.evaluation import metrics
-from exoplanets.files import DataError
+from exoplanets.files import DataError, quiet
 from exoplanets.lightcurves.campaign import Campaign
 from exoplanets.stars import describe
 
@@ -125,8 +125,9 @@ def load_network(path):
     """The network of a model file; see `transit.load_transit`. DataError if it cannot be used."""
     checked = read_scoring(path)
     # Here, for it starts TensorFlow, which takes seconds.
-    from exoplanets.classifiers import keras_tools
-    from exoplanets.classifiers.transit import load_transit, make_scorer
+    with quiet():
+        from exoplanets.classifiers import keras_tools
+        from exoplanets.classifiers.transit import load_transit, make_scorer
 
     keras_tools.start()
     model, scoring = load_transit(path)
