@@ -14,7 +14,6 @@ from test_page import browse, needs_browser
 from exoplanets.classifiers import keras_tools
 from exoplanets.figures.style import write_figure
 from exoplanets.scoring import examination, gallery, measure, prediction, star_page
-from exoplanets.scoring.depths import find_days
 from exoplanets.scoring.network import Network
 from exoplanets.scoring.own_stars import Star
 from exoplanets.scoring.result import BINARY, NOTHING, PLANET, Result
@@ -213,7 +212,7 @@ def test_titles_of_deep_dips_keep_to_their_panels():
 def test_page_bears_a_gap_at_every_second_transit():
     network = read_dips(0.5)
     examined = examine(Star("half", make_dips(1400, np.arange(60, 1400, 110))), network)
-    days, ephemeris = find_days(examined.star), examined.ephemeris
+    days, ephemeris = examined.star.days, examined.ephemeris
     odd = ephemeris.count(days) % 2 == 0
     near = ephemeris.in_transit(days, 2 * star_page.REACH + 0.1)
     detrended = np.where(odd & near, np.nan, examined.detrended)

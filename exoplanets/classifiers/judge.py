@@ -17,13 +17,11 @@ from exoplanets.classifiers.keras_tools import keras, train
 from exoplanets.lightcurves.binaries import make_systems
 from exoplanets.search.ephemeris import Ephemeris
 from exoplanets.search.features import find_features
-from exoplanets.search.orbit import N_FEATURES, describe_orbit
+from exoplanets.search.orbit import LEAST_JUDGED, N_FEATURES, UNKNOWN, describe_orbit
 from exoplanets.stars import CADENCE_DAYS
 
 layers = keras.layers
-ANSWERS = {"planet": 1.0, "binary": 0.0, "nothing": 0.5}
-LEAST_JUDGED = 0.02  # transit score below which there is nothing to judge
-UNKNOWN = 0.5  # planet score of such stars
+ANSWERS = {"planet": 1.0, "binary": 0.0, "nothing": UNKNOWN}
 FARTHEST = 4.0  # standard deviations; a number farther from its mean counts as if it were there
 
 

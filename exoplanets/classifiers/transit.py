@@ -56,7 +56,7 @@ from exoplanets.lightcurves.equalise import equalise_table
 from exoplanets.lightcurves.injection import make_training_sample
 from exoplanets.search.ephemeris import Ephemeris
 from exoplanets.search.features import NUMBERS, POINTS, VIEWS, find_features
-from exoplanets.search.orbit import describe_orbit
+from exoplanets.search.orbit import LEAST_JUDGED, UNKNOWN, describe_orbit
 from exoplanets.stars import CADENCE_DAYS
 
 layers = keras.layers
@@ -338,8 +338,8 @@ class Transit(Classifier):
 
     def judge_dips(self, stars, dips):
         """Planet score of each star; `UNKNOWN` where no dips repeat."""
-        score = np.full(len(stars), judge.UNKNOWN)
-        chosen = np.flatnonzero(dips.transit_score >= judge.LEAST_JUDGED)
+        score = np.full(len(stars), UNKNOWN)
+        chosen = np.flatnonzero(dips.transit_score >= LEAST_JUDGED)
         if len(chosen):
             some = stars.select(chosen)
             flat = equalise_table(some.flux, self.campaign, some.cadence, whiten=False).curves

@@ -10,18 +10,15 @@ from typing import NamedTuple
 import numpy as np
 
 from exoplanets.files import DataError
-from exoplanets.scoring.depths import compare_depths, find_days
-from exoplanets.scoring.result import NOTHING, PLANET, Signal
-from exoplanets.search import box
+from exoplanets.lightcurves.equalise import find_unit
+from exoplanets.scoring.result import BINARY, NOTHING, PLANET, UNCLEAR, Signal
 from exoplanets.search.ephemeris import Ephemeris
-from exoplanets.search.events import find_events
-from exoplanets.search.fold import find_ephemerides
-from exoplanets.stars import CADENCE_DAYS
+from exoplanets.search.fit import measure_transits
+from exoplanets.search.orbit import LEAST_JUDGED, UNKNOWN, describe_orbit
+from exoplanets.stars import CADENCE_DAYS, SHORTEST
 
-LONG = 8000  # cadences (164 d): longer light curves are box-searched near the network's periods
-N_NEAR, MULTIPLES = 6, (0.5, 1, 2)  # of those periods, and what they are multiplied by
+MOST_OF_BINARY = 0.3  # planet score, below which dips are taken for those of two stars
 MASKED = 1.5  # durations around the middle of a transit that are hidden from the next search
-SHORTEST = 500  # cadences that a light curve without its transits must have left
 
 
 class OwnCurve(NamedTuple):
@@ -29,33 +26,65 @@ class OwnCurve(NamedTuple):
 
     curve: np.ndarray  # equalised, float32, a value for every cadence; NaN in long gaps
     days: np.ndarray  # as the file counts them
+    flat: np.ndarray | None = None  # flattened, NaN in all gaps; only where dips repeat
 
 
 class Judgement(NamedTuple):
-    """What a network says of light curves; ndarrays of shape (n_stars,), or numbers of one star."""
+    """What a network says of one star."""
 
-    score: np.ndarray  # of being a host, 0 to 1
-    transit_score: np.ndarray  # that dips repeat, 0 to 1
-    planet_score: np.ndarray  # planet rather than binary, 0 to 1; NaN if it does not say
-    period: np.ndarray  # days, of its best candidate; NaN if it does not say
-    epoch: np.ndarray  # days from the first cadence of the equalised curve
-    duration: np.ndarray  # days
+    score: float  # of being a host, 0 to 1
+    transit_score: float  # that dips repeat, 0 to 1
+    planet_score: float  # planet rather than binary, 0 to 1; NaN if it does not say
+    ephemeris: Ephemeris | None  # of its best candidate, as the file counts; None without one
+
+    @property
+    def is_worth_a_look(self):
+        """Whether there are dips of which planet or binary can be asked."""
+        return self.ephemeris is not None and self.transit_score >= LEAST_JUDGED
 
 
-def ask_network(network, curves):
+def ask_network(network, curves, starts):
     """What a network says of equalised light curves (n_stars, n_cadences): a list of `Judgement`.
 
-    A network may give bare scores. DataError if a score is not finite.
+    `starts` are the days of their first cadences. Whether dips are a planet's is not asked yet, see
+    `judge_orbit`. A network may give bare scores. DataError if a score is not finite.
     """
     answer = network.score(curves)
-    if not hasattr(answer, "transit_score"):
-        unknown = np.full(len(curves), np.nan)
-        answer = Judgement(answer, answer, *[unknown] * 4)
-    if np.shape(answer.score) != (len(curves),):
-        raise DataError(f"gets scores of shape {np.shape(answer.score)}, not one per light curve")
-    if not np.isfinite(answer.score).all():
+    names_candidates = hasattr(answer, "transit_score")
+    scores = answer.transit_score if names_candidates else answer
+    if np.shape(scores) != (len(curves),):
+        raise DataError(f"gets scores of shape {np.shape(scores)}, not one per light curve")
+    if not np.isfinite(scores).all():
         raise DataError("gets a score that is not finite")
-    return [Judgement(*map(float, row)) for row in zip(*answer, strict=True)]
+    judgements = []
+    for i, score in enumerate(map(float, scores)):
+        if names_candidates:
+            period, epoch, duration = (float(values[i]) for values in answer[1:])
+            ephemeris = Ephemeris(period, starts[i] + epoch, duration)
+            judgements.append(Judgement(score * UNKNOWN, score, UNKNOWN, ephemeris))
+        else:
+            judgements.append(Judgement(score, score, np.nan, None))
+    return judgements
+
+
+def judge_orbit(star, prepared, judgement, network):
+    """A judgement that also says whether the dips are a planet's; see `search/orbit.py`."""
+    if prepared.flat is None or network.judge is None or not judgement.is_worth_a_look:
+        return judgement
+    start, unit = prepared.days[0], np.nan
+    if star.level is not None:
+        unit = find_unit(star.flux, prepared.flat, star.level)
+    # Days are counted from the first cadence: small numbers lose no digits.
+    guess = dataclasses.replace(judgement.ephemeris, epoch=judgement.ephemeris.epoch - start)
+    days = prepared.days - start
+    orbit, sharp = describe_orbit(days, prepared.flat, guess, unit, star.sampling)
+    planet_score = float(network.judge(orbit[np.newaxis])[0])
+    return Judgement(
+        judgement.transit_score * planet_score,
+        judgement.transit_score,
+        planet_score,
+        dataclasses.replace(sharp, epoch=sharp.epoch + start),
+    )
 
 
 def measure_star(star, prepared, judgement, network, prevalence, planets=1, always=False):
@@ -69,7 +98,7 @@ def measure_star(star, prepared, judgement, network, prevalence, planets=1, alwa
     star : own_stars.Star
     prepared : OwnCurve
     judgement : Judgement
-        Of this star.
+        Of this star, see `ask_network`.
     network : network.Network
     prevalence : float or None
         See `Network.find_probability`.
@@ -80,7 +109,8 @@ def measure_star(star, prepared, judgement, network, prevalence, planets=1, alwa
     """
     signals = []
     while True:
-        signal = _describe(star, prepared, judgement, network, prevalence, always)
+        judgement = judge_orbit(star, prepared, judgement, network)
+        signal = _describe_signal(star, judgement, network, prevalence, always)
         if signals and not signal.called:
             return signals
         signals.append(signal)
@@ -89,98 +119,59 @@ def measure_star(star, prepared, judgement, network, prevalence, planets=1, alwa
         star, prepared = hide_signal(star, prepared, signal.ephemeris)
         if np.isfinite(prepared.curve).sum() < SHORTEST:
             return signals
-        (judgement,) = ask_network(network, prepared.curve[np.newaxis])
+        (judgement,) = ask_network(network, prepared.curve[np.newaxis], prepared.days[:1])
 
 
 def hide_signal(star, prepared, ephemeris):
-    """A star and its equalised light curve without the transits of a signal: NaN in their place."""
-    hidden = ephemeris.in_transit(find_days(star), 2 * MASKED)
-    star = dataclasses.replace(star, flux=np.where(hidden, np.nan, star.flux))
-    hidden = ephemeris.in_transit(prepared.days, 2 * MASKED)
-    return star, prepared._replace(curve=np.where(hidden, np.float32(np.nan), prepared.curve))
+    """A star and its light curves without the transits of a signal: NaN in their place."""
+
+    def hide(days, values):
+        hidden = ephemeris.in_transit(days, 2 * MASKED)
+        return np.where(hidden, values.dtype.type(np.nan), values)
+
+    star = dataclasses.replace(star, flux=hide(star.days, star.flux))
+    curve, days, flat = prepared
+    flat = None if flat is None else hide(days, flat)
+    return star, OwnCurve(hide(days, curve), days, flat)
 
 
-def _describe(star, prepared, judgement, network, prevalence, always):
+def _describe_signal(star, judgement, network, prevalence, always):
     """The signal that a judgement is about, with all its numbers."""
     score = round(judgement.score, 6)  # `called` is that of the score as it is written
-    called = score >= network.threshold
+    called = bool(score >= network.threshold)
     probability = network.find_probability(score, prevalence)
     known = np.isfinite(probability) and prevalence is not None
+    repeats = called or judgement.transit_score >= network.threshold
     return Signal(
         score=score,
         probability=probability,
         prevalence=prevalence if known else np.nan,
-        called=bool(called),
+        called=called,
         threshold=network.threshold,
-        verdict=PLANET if called else NOTHING,
+        verdict=find_verdict(called, repeats, judgement.planet_score),
         transit_score=judgement.transit_score,
         planet_score=judgement.planet_score,
-        **(_measure_signal(star, *find_ephemeris(prepared, judgement)) if called or always else {}),
+        **(measure_signal(star, judgement.ephemeris) if repeats or always else {}),
     )
 
 
-def find_ephemeris(prepared, judgement):
-    """Period, epoch and duration of the dips, an `Ephemeris`, and their signal-to-noise ratio.
+def find_verdict(called, repeats, planet_score):
+    """What a signal is taken for, one of `result.VERDICTS`.
 
-    The network's best candidate; if the network names none, that of the box search.
+    `repeats` says whether the transit score reaches the threshold that the score has to reach.
     """
-    if np.isfinite(judgement.period):
-        epoch = prepared.days[0] + judgement.epoch
-        return Ephemeris(judgement.period, epoch, judgement.duration), np.nan
-    search = search_curve(prepared)
-    return Ephemeris(search.period, search.epoch, search.duration), search.snr
+    if called:
+        return PLANET
+    if not repeats:
+        return NOTHING
+    return BINARY if planet_score < MOST_OF_BINARY else UNCLEAR
 
 
-def search_curve(prepared):
-    """What the box search finds in a star: numbers, the epoch in days as the file counts them."""
-    known, near = np.isfinite(prepared.curve), None
-    days = prepared.days[known]
-    if len(known) > LONG:
-        events = find_events(np.nan_to_num(prepared.curve[np.newaxis]), known[np.newaxis])
-        found = find_ephemerides(events, known[np.newaxis], N_NEAR)[0]
-        near = np.outer(MULTIPLES, found.period * CADENCE_DAYS).ravel()
-    found = box.search_star(prepared.curve[known], days - days[0], near)
-    found = box.Search(*map(float, found))
-    return found._replace(epoch=found.epoch + days[0])
-
-
-def _measure_signal(star, ephemeris, snr):
-    """Numbers of a signal by name, those of the depths in the flux as read."""
-    if not np.isfinite(ephemeris.period):
+def measure_signal(star, ephemeris):
+    """Numbers of a signal by name, from a fit of the transit model to the flux as read."""
+    if ephemeris is None:
         return {}
-    depths = compare_depths(star, ephemeris)
-    transits, odd, even = (depths[name] for name in ("transits", "odd", "even"))
-    unit = 1.0 if star.level is not None else np.nan  # ppm of what?
-    between = depths["between"]
-    return {
-        "period_days": ephemeris.period,
-        "epoch_days": ephemeris.epoch,
-        "duration_hours": 24 * ephemeris.duration,
-        "depth_ppm": unit * transits.median,
-        "depth_error_ppm": unit * transits.error,
-        "n_transits": transits.n_dips,
-        "odd_even_sigma": _in_errors(
-            abs(odd.median - even.median), np.hypot(odd.error, even.error)
-        ),
-        "secondary_ppm": unit * between.median,
-        "secondary_sigma": _in_errors(between.median, between.error),
-        "secondary_phase": 0.5,
-        "snr": snr,
-        "transits": list_transits(star, ephemeris),
-    }
-
-
-def list_transits(star, ephemeris):
-    """Number, middle and error of the middle (days) of each transit that was measured.
-
-    Three ndarrays of shape (n_transits,). The middles are those of the ephemeris, whose errors are
-    not known.
-    """
-    days = find_days(star)[np.isfinite(star.flux)]
-    numbers = np.unique(ephemeris.count(days[ephemeris.in_transit(days)]))
-    return numbers, ephemeris.epoch + numbers * ephemeris.period, np.full(len(numbers), np.nan)
-
-
-def _in_errors(value, error):
-    """A value in units of its standard error, NaN without one."""
-    return value / error if error > 0 else np.nan
+    days, exposure = star.days, max(star.sampling, 1.0) * CADENCE_DAYS
+    fit = measure_transits(days, star.flux, ephemeris, level=star.level, exposure_days=exposure)
+    names = Signal.__dataclass_fields__.keys() & fit.__dataclass_fields__.keys()
+    return {name: getattr(fit, name) for name in names} | {"transits": tuple(fit.transit_times)}

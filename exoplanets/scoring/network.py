@@ -17,7 +17,7 @@ from exoplanets.files import DataError, quiet
 from exoplanets.lightcurves.campaign import Campaign
 from exoplanets.stars import describe
 
-LAYOUT = 6  # raised whenever the same network measures the same star otherwise
+LAYOUT = 7  # raised whenever the same network measures the same star otherwise
 LARGEST_TEXT = 1 << 20  # bytes of `scoring.json`, unpacked; ours has 4,000
 LARGEST_FILE = 1 << 28  # bytes of all that a model file holds, unpacked; ours has 4 million
 LARGEST_CALIBRATION = 1e6  # slope and offset
@@ -27,8 +27,8 @@ PLAIN_THRESHOLD = 0.5  # of a classifier that has none
 class Network(NamedTuple):
     """A trained transit network and what scoring needs."""
 
-    # From equalised light curves (n_stars, n_cadences), NaN in gaps, to scores (n_stars,) or a
-    # `measure.Judgement`.
+    # From equalised light curves (n_stars, n_cadences), NaN in gaps, to scores (n_stars,) or
+    # `transit.Dips`.
     score: Callable
     threshold: float  # a star is called a host if `score >= threshold`
     calibration: tuple | None  # slope and offset of the logit of the probability; `metrics`
@@ -36,6 +36,9 @@ class Network(NamedTuple):
     name: str  # see `name_file`
     trained_on: dict | None = None  # provenance of the light curves; None if not recorded
     campaign: Campaign | None = None  # of those light curves
+    # From features of orbits (n, N_FEATURES) to planet scores (n,); None if it does not tell
+    # planets from binaries.
+    judge: Callable | None = None
 
     def find_probability(self, score, prevalence):
         """Probability that a star of this score is a host, NaN where that is not calibrated.
@@ -132,7 +135,8 @@ def load_network(path):
     keras_tools.start()
     model, scoring = load_transit(path)
     campaign = scoring.get("campaign")
-    return Network(make_scorer(model), name=name_file(path), campaign=campaign, **checked)
+    find, judge = make_scorer(model)
+    return Network(find, name=name_file(path), campaign=campaign, judge=judge, **checked)
 
 
 def wrap_classifier(classifier):

@@ -31,7 +31,7 @@ from exoplanets.scoring.samples import (
     show_name,
     show_text,
 )
-from exoplanets.stars import SHORTEST
+from exoplanets.stars import CADENCE_DAYS, SHORTEST
 
 MOST_CHARACTERS = 240  # of a reason: one line
 MOST_REPEATS = 0.5  # share of cadences with the flux of the one before
@@ -59,6 +59,12 @@ class Star:
     cadence: np.ndarray | None = None  # the mission's number, int64, where the file has them
     target: str = ""  # number in an input catalogue, such as "KIC 757076"
     file: str = ""  # what messages call it: its file, or the first of several
+    sampling: float = 1.0  # cadences from one sample of the file to the next, if they are coarser
+
+    @property
+    def days(self):
+        """Times of all cadences as the file counts them, ndarray of shape (n_cadences,)."""
+        return np.arange(len(self.flux)) * CADENCE_DAYS if self.time is None else self.time
 
 
 class Target(NamedTuple):
@@ -311,4 +317,5 @@ def _make_star(name, parts, n_unusable=0):
         cadence=curve.cadence,
         target=samples.target or find_target(Path(file).name),
         file=file,
+        sampling=curve.sampling,
     )

@@ -24,7 +24,6 @@ from threadpoolctl import threadpool_limits
 from exoplanets.files import DataError, one_line
 from exoplanets.lightcurves import clock, equalise
 from exoplanets.scoring import own_stars
-from exoplanets.scoring.depths import find_days
 from exoplanets.scoring.measure import OwnCurve, ask_network, measure_star
 from exoplanets.scoring.network import load_network
 from exoplanets.scoring.own_campaign import OwnCampaign
@@ -90,18 +89,18 @@ def give_time(star, network):
     return dataclasses.replace(star, time=time, time_system=CAMPAIGN_TIME, notes=notes)
 
 
-def prepare_stars(stars, network, job):
+def prepare_stars(stars, network, job, whiten=True):
     """Equalise light curves of any lengths, as those were that taught the network.
 
     Rows of the table that taught it are put on the clock of their campaign, and what its stars
     share is taken out; of other stars, what those of `job.campaign` share. Returns an `OwnCurve` or
-    an `Unreadable` of each star; see `give_time`.
+    an `Unreadable` of each star; see `give_time`, and for `whiten` `equalise.equalise_table`.
     """
     prepared = [None] * len(stars)
     rows = [i for i, star in enumerate(stars) if star.time_system == CAMPAIGN_TIME]
     if rows:
         flux = np.stack([stars[i].flux for i in rows])
-        curves, kept, dropped = equalise.equalise_table(flux, network.campaign)
+        curves, kept, dropped = equalise.equalise_table(flux, network.campaign, None, whiten)
         days = np.arange(flux.shape[1]) * CADENCE_DAYS
         for k, curve in zip(kept, curves, strict=True):
             prepared[rows[k]] = OwnCurve(curve, days)
@@ -110,21 +109,22 @@ def prepare_stars(stars, network, job):
     others = sorted(set(range(len(stars))) - set(rows))
     campaign = job.campaign
     flux = [stars[i].flux if campaign is None else campaign.remove_shared(stars[i]) for i in others]
-    for i, curve in zip(others, equalise.equalise_stars(flux), strict=True):
+    for i, curve in zip(others, equalise.equalise_stars(flux, whiten), strict=True):
         if isinstance(curve, ValueError):  # too little is measured
             prepared[i] = Unreadable(stars[i].file, str(curve))
         else:
-            prepared[i] = OwnCurve(curve, find_days(stars[i]))
+            prepared[i] = OwnCurve(curve, stars[i].days)
     return prepared
 
 
-def judge_curves(network, curves):
-    """What a network says of equalised light curves of any lengths, a list of `Judgement`."""
-    judgements, lengths = [None] * len(curves), defaultdict(list)
-    for i, curve in enumerate(curves):
-        lengths[len(curve)].append(i)
+def judge_curves(network, prepared):
+    """What a network says of some `OwnCurve` of any lengths, a list of `Judgement`."""
+    judgements, lengths = [None] * len(prepared), defaultdict(list)
+    for i, each in enumerate(prepared):
+        lengths[len(each.curve)].append(i)
     for places in lengths.values():
-        answers = ask_network(network, np.stack([curves[i] for i in places]))
+        curves = np.stack([prepared[i].curve for i in places])
+        answers = ask_network(network, curves, [prepared[i].days[0] for i in places])
         for i, judgement in zip(places, answers, strict=True):
             judgements[i] = judgement
     return judgements
@@ -172,7 +172,14 @@ def _score_together(stars, network, job, known):
     for i in wanted:
         if isinstance(prepared[i], Unreadable):
             rows[i] = prepared.pop(i)
-    judgements = judge_curves(network, [each.curve for each in prepared.values()])
+    judgements = judge_curves(network, list(prepared.values()))
+    looked_at = [
+        i for i, each in zip(prepared, judgements, strict=True)
+        if network.judge is not None and each.is_worth_a_look
+    ]  # fmt: skip
+    flattened = prepare_stars([timed[i] for i in looked_at], network, job, whiten=False)
+    for i, each in zip(looked_at, flattened, strict=True):
+        prepared[i] = prepared[i]._replace(flat=each.curve)
     prevalence = network.prevalence if job.prevalence is None else job.prevalence
 
     def measure(i, judgement):

@@ -25,6 +25,7 @@ class Curve(NamedTuple):
     flux: np.ndarray  # NaN in gaps
     cadence: np.ndarray | None = None  # the mission's number of each long cadence, int64
     note: str = ""  # what was done
+    sampling: float = 1.0  # cadences from one sample to the next, if they are coarser
 
 
 def sort_samples(time, flux, flagged=None, cadence=None):
@@ -142,10 +143,11 @@ def _interpolate(time, flux, step):
     grid = time[0] + np.arange(int((time[-1] - time[0]) / CADENCE_DAYS) + 1) * CADENCE_DAYS
     time, flux = time[known], flux[known]
     if time.size < 2:
-        return Curve(grid, np.full(grid.size, np.nan), note=note)
+        return Curve(grid, np.full(grid.size, np.nan), None, note, step / CADENCE_DAYS)
     after = np.searchsorted(time, grid).clip(1, time.size - 1)
     gap = (np.diff(time) > BRIDGED * step)[after - 1] | (grid < time[0]) | (grid > time[-1])
-    return Curve(grid, np.where(gap, np.nan, np.interp(grid, time, flux)), note=note)
+    flux = np.where(gap, np.nan, np.interp(grid, time, flux))
+    return Curve(grid, flux, None, note, step / CADENCE_DAYS)
 
 
 def _bin(time, flux, step):
@@ -178,7 +180,7 @@ def join(curves):
     pieces, used, end = [], [], -np.inf
     # Of two parts that begin together the longer one is taken.
     for i in sorted(full, key=lambda i: (curves[i].time[0], -curves[i].time[-1])):
-        time, flux, cadence, _ = curves[i]
+        time, flux, cadence, *_ = curves[i]
         later = time > end + CADENCE_DAYS / 2
         if later.sum() > 1:
             flux = flux * (common / levels[i]) if have_ratio else flux - levels[i]
@@ -187,4 +189,4 @@ def join(curves):
             used.append(i)
             end = time[-1]
     joined = to_long_cadence(*map(np.concatenate, zip(*pieces, strict=True)))
-    return joined._replace(note=""), used
+    return joined._replace(note="", sampling=max(curves[i].sampling for i in used)), used

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import median_filter
 
-from exoplanets.scoring.depths import find_days
 from exoplanets.scoring.own_stars import Star
 from exoplanets.search.ephemeris import Ephemeris
 
@@ -137,7 +136,7 @@ class Result(Signal):
         detrended = remove_trend(self.star.flux, self.star.level)
         known = np.isfinite(detrended)
         ephemeris = self.signals[number - 1].ephemeris
-        days, ppm = ephemeris.fold(find_days(self.star)[known], detrended[known])
+        days, ppm = ephemeris.fold(self.star.days[known], detrended[known])
         return 24 * days, ppm
 
     def plot(self):

@@ -17,7 +17,6 @@ from exoplanets.figures.style import (
     title_figure,
 )
 from exoplanets.figures.vetting import describe_share
-from exoplanets.scoring.depths import find_days
 from exoplanets.scoring.result import NOTHING
 from exoplanets.search.ephemeris import Ephemeris
 
@@ -162,7 +161,7 @@ def _limit(axis, values, shown):
 def _draw_as_read(axis, examined):
     """The light curve as it was read; a missing cadence is a gap."""
     star, used_days = examined.star, examined.panel["days"]
-    days = find_days(star)
+    days = star.days
     flux = star.flux if star.level is None else 1e6 * (star.flux / star.level - 1)
     used = np.isin(days, used_days)
     size = np.clip(150 / np.sqrt(len(days)), 1.2, 2.6)
@@ -186,7 +185,7 @@ def _draw_occluded(axes, examined):
 
     Stretches that matter no more than an ordinary one have no colour.
     """
-    star, found, days = examined.star, examined.occlusion, find_days(examined.star)
+    star, found, days = examined.star, examined.occlusion, examined.star.days
     panel, ordinary = examined.panel, found["ordinary_fall"]
     falls = np.where(np.abs(panel["falls"]) > ordinary, panel["falls"], 0)
     top = max(np.abs(falls).max(), ordinary)
@@ -232,7 +231,7 @@ def _draw_fold(axis, examined, ephemeris, looks):
     flux of the cadences that are drawn, and the medians.
     """
     known = np.isfinite(examined.detrended)
-    days = ephemeris.since_transit(find_days(examined.star)[known])
+    days = ephemeris.since_transit(examined.star.days[known])
     own = examined.ephemeris
     reach = min(own.period / 2, REACH * own.duration)
     near = np.abs(days) < reach
@@ -277,7 +276,7 @@ def _draw_folds(axes, examined):
         axis.set_xlabel("time from the middle of a transit (hours)")
 
     known = np.isfinite(examined.detrended)
-    phase = (ephemeris.phase(find_days(examined.star)[known]) + 0.25) % 1 - 0.25
+    phase = (ephemeris.phase(examined.star.days[known]) + 0.25) % 1 - 0.25
     n_bins = int(np.clip(IN_TRANSIT * ephemeris.period / ephemeris.duration, *PHASE_BINS))
     edges = np.linspace(-0.25, 0.75, min(n_bins, max(len(phase) // PER_PHASE_BIN, 1)) + 1)
     points = {"ms": _find_size(len(phase)), "color": FAINT}

@@ -20,6 +20,8 @@ import numpy as np
 from exoplanets.search.ephemeris import Ephemeris
 from exoplanets.stars import CADENCE_DAYS
 
+LEAST_JUDGED = 0.02  # transit score below which there is nothing to judge
+UNKNOWN = 0.5  # planet score where nothing can be told
 BRIGHTEST, DEEPEST = 6.0, -1e4  # of the flux, its standard deviations: flares tell nothing here
 REACH = 2.0  # durations on either side of a transit within which it is sharpened
 SHORTEST = 0.06  # days that a duration counts as, at least, for that reach
@@ -98,7 +100,7 @@ def sharpen(times, flux, ephemeris):
     return found, float(INGRESSES[j])
 
 
-def _bin(place, flux, n_bins):
+def _average(place, flux, n_bins):
     """Mean of the flux in each bin, 0 where there is none, and how many values it has."""
     inside = (place >= 0) & (place < n_bins)
     place = place[inside].astype(int)
@@ -106,11 +108,11 @@ def _bin(place, flux, n_bins):
     return np.bincount(place, flux[inside], n_bins) / np.maximum(count, 1), count
 
 
-def _find_secondary(phase, flux, ephemeris):
+def _find_second_dip(phase, flux, ephemeris):
     """Depth of the deepest dip away from the transits, and that over its noise."""
     n_bins = max(round(2 * ephemeris.period / ephemeris.duration), 6)
     away = np.abs(phase) * ephemeris.period > ephemeris.duration
-    mean, count = _bin((phase[away] % 1) * n_bins, flux[away], n_bins)
+    mean, count = _average((phase[away] % 1) * n_bins, flux[away], n_bins)
     strength = -mean * np.sqrt(count)
     return -mean[strength.argmax()], strength.max()
 
@@ -147,11 +149,11 @@ def describe_orbit(times, flux, ephemeris, unit=np.nan, sampling=1.0):
 
     def fold(name, where, values):
         n_bins, reach = FOLDS[name]
-        return _bin((where + reach) / (2 * reach) * n_bins, values, n_bins)
+        return _average((where + reach) / (2 * reach) * n_bins, values, n_bins)
 
     n_orbit = FOLDS["orbit"][0]
     folds = [
-        _bin((phase + 0.25) % 1 * n_orbit, flux, n_orbit),
+        _average((phase + 0.25) % 1 * n_orbit, flux, n_orbit),
         fold("transit", away, flux),
         fold("half-way", half_way, flux),
     ]
@@ -163,7 +165,7 @@ def describe_orbit(times, flux, ephemeris, unit=np.nan, sampling=1.0):
     depth = max(ephemeris.depth, LEAST_DEPTH)
     n_inside = max(np.count_nonzero(np.abs(away) < 0.5), 1)
     n_transits = len(np.unique(number[np.abs(away) < 0.5]))
-    second, second_sigma = _find_secondary(phase, flux, ephemeris)
+    second, second_sigma = _find_second_dip(phase, flux, ephemeris)
     is_known = bool(np.isfinite(unit) and unit > 0)
     numbers = [
         np.clip(second / depth, -MOST_RELATIVE, MOST_RELATIVE),
