@@ -24,7 +24,7 @@ def sampled(step_minutes, days=30.0, **planet):
 @pytest.mark.parametrize("step_minutes", [20 / 60, 58.85 / 60, 2, 10, 20])
 def test_finer_sampling_is_averaged_where_it_belongs(step_minutes):
     fine_time, fine = sampled(step_minutes)
-    time, flux, cadence, note = to_long_cadence(
+    time, flux, cadence, note, _ = to_long_cadence(
         fine_time + 2454833, fine, np.arange(fine.size, dtype=float)
     )
     assert note == f"resampled from {step_minutes:.1f} min"
@@ -73,7 +73,7 @@ def test_long_cadence_is_kept_bit_for_bit_with_its_gaps_and_times(step_minutes, 
     kept[1000:2500] = False
     kept[[0, -1]] = True
     number = np.arange(4000.0)[kept] + 7000 if numbered else None
-    time, flux, cadence, note = to_long_cadence(whole[kept], values[kept], number)
+    time, flux, cadence, note, _ = to_long_cadence(whole[kept], values[kept], number)
     assert np.array_equal(flux, np.where(kept, values, np.nan), equal_nan=True)
     assert np.array_equal(time[kept], whole[kept])
     assert np.abs(time - whole).max() < 0.2 * CADENCE_DAYS
@@ -125,7 +125,7 @@ def test_coarser_sampling_is_interpolated_but_not_over_gaps(step_minutes):
     kept[[50, 100, 101]] = False  # bridged
     kept[150:153] = False  # not
     values[200:203] = np.nan  # nor this
-    time, flux, cadence, note = to_long_cadence(2000 + coarse_time[kept], values[kept])
+    time, flux, cadence, note, _ = to_long_cadence(2000 + coarse_time[kept], values[kept])
     assert cadence is None and note.startswith(f"sampled every {step_minutes:.1f} min")
     assert note.endswith("shapes of short transits are smeared") == (step_minutes > 45)
     assert np.allclose(np.diff(time), CADENCE_DAYS, rtol=0, atol=1e-8)
@@ -155,7 +155,7 @@ def test_rounded_times_are_the_same_clock_and_raise_no_note(digits):
     kept = np.random.default_rng(0).random(4000) > 0.1
     kept[[0, -1]] = True
     kept[1000:2500] = False
-    time, flux, _, note = to_long_cadence(np.round(whole[kept], digits), whole[kept])
+    time, flux, _, note, _ = to_long_cadence(np.round(whole[kept], digits), whole[kept])
     assert note == "" and np.array_equal(flux, np.where(kept, whole, np.nan), equal_nan=True)
     assert np.abs(time - whole).max() < 10.0**-digits
 
