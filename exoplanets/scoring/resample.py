@@ -10,7 +10,7 @@ from exoplanets.stars import CADENCE_DAYS
 
 SAME_CADENCE = 0.03  # relative: TESS's 30.0 min full frames count as long cadence
 COARSEST = 150  # minutes: beyond, most transits are a single point
-ROUNDED = 0.05  # relative: more than rounding to 0.01 d moves the mean of 29 min steps
+UNEVEN_STEPS = 0.1  # relative: unevenness moves the mean step no further from the median
 SMEARED = 45  # minutes: beyond, a note says so
 BRIDGED = 3.5  # samples: over a longer gap, of more than two of them, nothing is interpolated
 UNEVEN = 0.6  # of a step: steps that differ by more are gaps, or come from two clocks
@@ -109,7 +109,7 @@ def find_step(time):
     short = count < LONG_GAP
     mean = steps[short].sum() / count[short].sum()
     # Where many gaps are no whole number of steps, that mean is not one of steps any more.
-    return mean if abs(mean / median - 1) < ROUNDED else median
+    return mean if abs(mean / median - 1) < UNEVEN_STEPS else median
 
 
 def _count_long_cadences(number):
