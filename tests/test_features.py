@@ -6,6 +6,7 @@ import pytest
 from exoplanets.search import features, fold
 from exoplanets.search.events import DURATIONS, compress_events
 from exoplanets.search.features import NUMBERS, POINTS, VIEWS
+from exoplanets.stars import CADENCE_DAYS
 
 N, PERIOD, EPOCH = 3197, 200.0, 100.0
 
@@ -117,7 +118,7 @@ def test_features_are_finite_and_each_star_stands_for_itself():
     curves = rng.normal(size=(features.BLOCK // 700 + 3, 700)).astype(np.float32)
     curves[1] = 0  # a star without any noise
     curves[2, 300] = 1e6
-    numbers, views = features.find_features(curves, 3)
+    numbers, views, ephemerides = features.find_features(curves, 3)
     assert numbers.shape == (len(curves), 3, len(NUMBERS))
     assert views.shape == (len(curves), 3, POINTS, len(VIEWS))
     assert np.isfinite(numbers).all() and np.isfinite(views).all()
@@ -126,3 +127,14 @@ def test_features_are_finite_and_each_star_stands_for_itself():
         again = features.find_features(curves[some], 3)
         np.testing.assert_array_equal(numbers[some], again[0])
         np.testing.assert_array_equal(views[some], again[1])
+        np.testing.assert_array_equal(ephemerides[some], again[2])
+
+
+def test_ephemerides_are_in_days():
+    curves = np.random.default_rng(1).normal(size=(2, 1500))
+    days = np.arange(1500) * CADENCE_DAYS
+    curves[1, np.abs((days - 1.5 + 1) % 2.0 - 1) < 0.08] -= 6
+    period, epoch, duration = features.find_features(curves, 3)[2][1, 0]
+    assert period == pytest.approx(2.0, rel=1e-3)
+    assert epoch % period == pytest.approx(1.5, abs=0.03)
+    assert duration == pytest.approx(0.16, abs=0.08)

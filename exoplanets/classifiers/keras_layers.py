@@ -28,7 +28,7 @@ class FoldedCandidates(keras.layers.Layer):
     def call(self, curves):
         """Find and describe; see the class."""
         numbers, views = tf.numpy_function(
-            lambda x: find_features(x[:, :, 0], self.n_best), [curves], (tf.float32, tf.float32)
+            lambda x: find_features(x[:, :, 0], self.n_best)[:2], [curves], (tf.float32, tf.float32)
         )
         for_numbers, for_views = self.compute_output_shape(curves.shape)
         numbers.set_shape(for_numbers)

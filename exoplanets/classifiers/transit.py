@@ -170,7 +170,7 @@ def train_on_sample(sample, settings, seed):
 
 def find_pair_features(sample, n_best):
     """Numbers and views of all pairs of a sample, ndarrays of shape (n_pairs, 2, n_best, ...)."""
-    parts = [find_features(np.concatenate(pairs.curves), n_best) for pairs in sample]
+    parts = [find_features(np.concatenate(pairs.curves), n_best)[:2] for pairs in sample]
     numbers, views = map(np.concatenate, zip(*parts, strict=True))
     return [array.reshape(-1, 2, *array.shape[1:]) for array in (numbers, views)]
 
@@ -231,7 +231,7 @@ def make_scorer(model):
     weigh = tf.function(keras.Model(layer.output, model.output), reduce_retracing=True)
 
     def score(curves):
-        features, scores = find_features(curves, layer.n_best), []
+        features, scores = find_features(curves, layer.n_best)[:2], []
         for start in range(0, len(curves), AT_ONCE):
             some = [array[start : start + AT_ONCE] for array in features]
             n_more = AT_ONCE - len(some[0])

@@ -179,6 +179,8 @@ def find_features(curves, n_best):
     -------
     numbers : ndarray of shape (n_stars, n_best, len(NUMBERS)), float32
     views : ndarray of shape (n_stars, n_best, POINTS, len(VIEWS)), float32
+    ephemerides : ndarray of shape (n_stars, n_best, 3)
+        Period, epoch and duration, days; the epoch counts from the first cadence.
     """
     size = max(BLOCK // curves.shape[1], 1)
     blocks = [curves[start : start + size] for start in range(0, len(curves), size)]
@@ -194,5 +196,7 @@ def _find_block(curves, n_best):
     curves = np.nan_to_num(curves)
     events = find_events(curves, measured)
     candidates, noise = find_ephemerides(events, measured, n_best)
-    features = describe_candidates(curves, events, measured, candidates, noise)
+    _, period, epoch, duration, _ = candidates
+    ephemerides = np.stack([period, epoch, DURATIONS[duration]], axis=1) * CADENCE_DAYS
+    features = *describe_candidates(curves, events, measured, candidates, noise), ephemerides
     return [part.reshape(len(curves), n_best, *part.shape[1:]) for part in features]
