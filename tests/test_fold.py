@@ -75,7 +75,7 @@ def test_neither_a_lone_dip_nor_a_flare_makes_a_period():
     events[:, :, 200::600] = 3
     events[0, :, 1000] = 100
     events[1, :, 1500] = -100
-    period, epoch, noise = fold.search_periods(events, whole(events), 1)
+    period, epoch, noise = fold.search_periods(events, 1)
     np.testing.assert_allclose(period[:, 0], 600, rtol=0.003)
     np.testing.assert_allclose(epoch[:, 0] % period[:, 0], 200, atol=5)
     assert noise.shape == (2, 3) and (np.diff(noise, axis=1) >= 0).all()
@@ -184,9 +184,7 @@ def test_a_period_too_long_for_a_window_is_found_in_years(days):
     assert (np.abs(found.period[1:] / period - 1) > fold.APART).all()
     # A candidate is held against the noise of the search that found it.
     is_rare = found.period * CADENCE_DAYS > 1.1 * fold.RARE[0].shortest
-    np.testing.assert_array_equal(
-        noise[is_rare] - fold.search_periods(events, whole(curve), 4, fold.RARE)[2], 0
-    )
+    np.testing.assert_array_equal(noise[is_rare] - fold.search_periods(events, 4, fold.RARE)[2], 0)
 
 
 def test_a_star_measured_for_weeks_is_not_searched_for_months_beside_one_of_years():

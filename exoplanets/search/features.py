@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from exoplanets.search.events import DURATIONS, compress_events, find_events
+from exoplanets.search.events import DURATIONS, LEAST, compress_events, find_events, find_place
 from exoplanets.search.fold import SEARCHES, find_ephemerides
 from exoplanets.stars import CADENCE_DAYS
 
@@ -14,6 +14,8 @@ BLOCK = 820_000  # cadences at a time (256 stars of 65 days): more leave the pro
 POINTS, REACH = 24, 3  # of a view: points, and transit durations it reaches to either side
 DEEPEST, TALLEST = -12.0, 4.0  # of a light curve in a view, its standard deviations
 LEAST_PERIOD = 0.9  # of the shortest trial period: candidates were followed a little from there
+USUAL_DURATION = 5  # cadences, of `DURATIONS`, of the events that are counted
+MOST = 8.0  # scatters, of an event in `linear_snr`
 STRONG = 3.0  # scatters, of an event that is counted
 VIEWS = ("all", "even", "odd", "half")  # transits, every second, the others, and half-way between
 NUMBERS = (
@@ -30,15 +32,13 @@ NUMBERS = (
     "log_events",  # logarithm of the number of events
     "log_period",
     "log_duration",  # over the cube root of the period, as Kepler's third law has it
-    "snr_3",  # `snr` for each of `DURATIONS`
-    "snr_5",
-    "snr_8",
-    "snr_12",
+    *(f"snr_{duration}" for duration in DURATIONS),  # `snr` for each of them
     "noise_50",  # strength that half of the star's trial periods exceed ...
     "noise_10",  # ... a tenth ...
     "noise_1",  # ... a hundredth
     "other_dips",  # logarithm of the share of strong events that are not the candidate's ...
     "other_bumps",  # ... and of those that brighten
+    "linear_snr",  # `snr` of events that are cut at `MOST`, not compressed
 )
 
 
@@ -109,6 +109,7 @@ def describe_candidates(curves, events, measured, candidates, noise):
     used |= (middles < n) & ~used.any(axis=1, keepdims=True)  # a candidate of nothing but gaps
     n_events = used.sum(axis=1)
     each = events[star[:, None], duration[:, None], np.minimum(middles, n - 1)]
+    linear = np.where(used, np.clip(each, LEAST, MOST), 0)
     each = np.where(used, compress_events(each), 0)
     of_events = _describe_events(each, used, cycle % 2 == 1, middles < n / 2)
 
@@ -117,7 +118,7 @@ def describe_candidates(curves, events, measured, candidates, noise):
     beyond = REACH * max(DURATIONS) + int(period.max() / 2) + 2
     flux, plain = (
         np.pad(values, ((0, 0), (beyond, beyond)))
-        for values in (np.clip(curves, DEEPEST, TALLEST), events[:, 1])
+        for values in (np.clip(curves, DEEPEST, TALLEST), events[:, find_place(USUAL_DURATION)])
     )
     length = DURATIONS[duration]
     offsets = (np.arange(POINTS) - (POINTS - 1) / 2) * 2 * REACH / POINTS
@@ -161,6 +162,7 @@ def describe_candidates(curves, events, measured, candidates, noise):
         *noise.T,
         count_others(1),
         count_others(-1),
+        linear.sum(axis=1) / np.sqrt(n_events),
     ]
     return np.stack(numbers, axis=1).astype(np.float32), np.stack(views, axis=2).astype(np.float32)
 

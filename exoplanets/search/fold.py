@@ -15,30 +15,29 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from exoplanets.lightcurves.detrend import find_median
-from exoplanets.search.events import LEAST, compress_events
+from exoplanets.search.events import LEAST, compress_events, find_place
 from exoplanets.stars import CADENCE_DAYS
 
 
 class PeriodRange(NamedTuple):
     """A range of trial periods."""
 
-    step: int  # cadences between two trial epochs
+    step: int  # cadences between two trial epochs, over which events are averaged
     shortest: float  # trial period, days
     longest: float
-    durations: tuple  # places in `DURATIONS`: a transit lasts the longer, the longer its period
+    duration: int  # of `DURATIONS`: a transit lasts the longer, the longer its period
     fewest: int = 2  # transits in the light curve, at the longest trial period
 
 
 SEARCHES = (
-    PeriodRange(3, 0.55, 2.2, (0, 1)),
-    PeriodRange(4, 2.2, 8.0, (0, 1, 2)),
-    PeriodRange(5, 8.0, 33.0, (1, 2, 3)),
+    PeriodRange(2, 0.55, 2.2, 5),
+    PeriodRange(3, 2.2, 8.0, 7),
+    PeriodRange(4, 8.0, 33.0, 7),
 )
 # Periods too long for a window: for them, a light curve longer than `LONGEST` is searched whole.
-RARE = (PeriodRange(8, 33.0, np.inf, (2, 3), fewest=3),)
+RARE = (PeriodRange(6, 33.0, np.inf, 11, fewest=3),)
 N_RARE_DRIFTS = 5  # as `N_DRIFTS`, for these periods: their steps are longer
-DRIFT = 2.5  # steps by which two neighbouring trial periods differ over the light curve
+DRIFT = 3.0  # steps by which two neighbouring trial periods differ over the light curve
 MOST = 3.5  # of an event in the search: no lone dip makes a period
 APART = 0.012  # relative: candidates nearer than this in period are one
 AT_A_TIME = 2000  # transits that are followed at a time: about what a processor's cache holds
@@ -150,14 +149,13 @@ def _find_phase(series, plan, i):
     return np.argmax(series[plan.cycles[i], : len(scale)].sum(axis=0) * scale)
 
 
-def search_periods(events, measured, n_best, searches=SEARCHES):
+def search_periods(events, n_best, searches=SEARCHES):
     """Search the events of light curves for periods.
 
     Parameters
     ----------
     events : ndarray of shape (n_stars, len(DURATIONS), n_cadences)
         See `events.find_events`.
-    measured : ndarray of bool of shape (n_stars, n_cadences)
     n_best : int
         Candidates per star.
     searches : tuple of PeriodRange
@@ -170,25 +168,18 @@ def search_periods(events, measured, n_best, searches=SEARCHES):
         Strength that 50, 10 and 1 % of the trial periods exceed.
     """
     n_stars, _, n = events.shape
-    gappy = np.flatnonzero(~measured.all(axis=1))
     strengths, grids = [], []
-    for step, shortest, longest, durations, fewest in searches:
+    for step, shortest, longest, duration, fewest in searches:
         n_steps, unit = n // step, step * CADENCE_DAYS
         plan = _plan(n_steps, shortest / unit, longest / unit, fewest)
         if plan is None:
             continue
-        best = functools.reduce(np.maximum, [events[:, d, : n_steps * step] for d in durations])
-        best = functools.reduce(np.maximum, [best[:, k::step] for k in range(step)])
-        level = find_median(best)
-        known = [measured[i, : n_steps * step].reshape(-1, step).any(axis=1) for i in gappy]
-        for i, its_known in zip(gappy, known, strict=True):  # a gap is neither event nor noise
-            level[i] = np.median(best[i, its_known]) if its_known.any() else 0
-        best = np.clip(best - level, LEAST, MOST)
-        for i, its_known in zip(gappy, known, strict=True):
-            best[i, ~its_known] = 0
-        strengths.append(fold_series(np.ascontiguousarray(best.T), plan))
+        its_events = events[:, find_place(duration), : n_steps * step].clip(LEAST, MOST)
+        # The mean of a step: its maximum would make much of the noise beside a weak event.
+        series = functools.reduce(np.add, [its_events[:, k::step] for k in range(step)]) / step
+        strengths.append(fold_series(np.ascontiguousarray(series.T), plan))
         width = int(plan.periods[-1]) + 2
-        padded = np.pad(best, ((0, 0), (0, width)))
+        padded = np.pad(series, ((0, 0), (0, width)))
         grids.append((sliding_window_view(padded, width, axis=1), step, plan))
     strength = np.concatenate(strengths).T
     trial = np.concatenate([plan.periods * step for _, step, plan in grids])
@@ -328,7 +319,7 @@ def find_ephemerides(events, measured, n_best):
 def _search_rare(events, measured, laid, n_best):
     """Candidates of a period too long for a window, and the noise of their search."""
     n_stars, _, n = events.shape
-    period, epoch, noise = search_periods(events, measured, n_best, RARE)
+    period, epoch, noise = search_periods(events, n_best, RARE)
     star = np.repeat(np.arange(n_stars), n_best)
     first, last = np.zeros(len(star), int), np.full(len(star), n - 1)
     few = np.full(len(star), N_RARE_DRIFTS)
@@ -357,9 +348,7 @@ def _search_windows(events, measured, laid, n_best):
         np.stack([values[..., first : first + length] for first in firsts], axis=1)
         for values in (events, measured)
     )
-    period, epoch, noise = search_periods(
-        windows.reshape(-1, *windows.shape[2:]), seen.reshape(-1, length), n_best
-    )
+    period, epoch, noise = search_periods(windows.reshape(-1, *windows.shape[2:]), n_best)
     period = period.ravel()
     star = np.repeat(np.arange(n_stars), n_windows * n_best)
     first = np.tile(np.repeat(firsts, n_best), n_stars)
