@@ -115,6 +115,22 @@ def test_a_planet_too_weak_for_any_window_is_found_in_all_of_them():
     assert long.snr[:6][both_search].max() < 1.3 * short.snr[:6].max()
 
 
+def test_weak_planets_are_mostly_among_the_candidates():
+    """In the noise that the filters expect, a signal-to-noise ratio of about 6.5."""
+    rng = np.random.default_rng(12)
+    periods = np.exp(rng.uniform(np.log(40), np.log(900), 40))
+    curves = make_coloured(rng, 40, 3197)
+    for curve, period in zip(curves, periods, strict=True):
+        dip = dig(np.zeros(3197), period, 0.7 * period, duration=6, depth=1.0)
+        power = equalise.common_colour(np.abs(np.fft.fftfreq(3197)))
+        snr = np.sqrt(np.mean(np.abs(np.fft.fft(dip)) ** 2 / (power / power.mean())))
+        curve += 6.5 / snr * dip
+    candidates, _ = fold.find_ephemerides(find_events(curves), whole(curves), 6)
+    off = np.abs(candidates.period.reshape(40, 6) / periods[:, None] - 1)
+    assert np.sum(off.min(axis=1) < 0.003) >= 33
+    assert np.sum(off[:, 0] < 0.003) >= 27
+
+
 def test_candidates_of_a_star_differ_in_period():
     curves = make_coloured(np.random.default_rng(1), 4, 9000)
     dig(curves[0], 99.0, 20)

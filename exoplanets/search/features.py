@@ -153,11 +153,13 @@ def describe_candidates(curves, events, measured, candidates, noise):
             1e-3 + np.maximum(strong - own, 0) / np.maximum(measured.sum(axis=1), 1)[star]
         )
 
+    # Light curves of years have longer periods than any that taught the network.
+    as_taught = np.minimum(period, SEARCHES[-1].longest / CADENCE_DAYS)
     numbers = [
         *of_events,
         np.log(n_events),
-        np.log(period / 100),
-        np.log(length) - np.log(period) / 3,
+        np.log(as_taught / 100),
+        np.log(length) - np.log(as_taught) / 3,
         *snr.T,
         *noise.T,
         count_others(1),

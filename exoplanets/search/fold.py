@@ -45,7 +45,8 @@ AT_A_TIME = 2000  # transits that are followed at a time: about what a processor
 # gap, in proportion to how far it is followed; too many would make planets of noise.
 DRIFT_STEP = 2.0  # cadences, from first to last
 N_DRIFTS, MOST_DRIFTS, DRIFTS_PER_RATIO = 3, 60, 0.7
-USUAL = 2.52  # times as far a period is followed as it is known from, where there is no gap
+# Without gaps, each pass follows a period over 2.52 times the span of the pass before.
+GROWTH = 2.52
 SHIFTS = np.arange(-3, 4)  # cadences that a followed epoch may be off
 MARGIN = 7  # cadences beyond a light curve that these reach, and one more
 LONGEST = 4000  # cadences (82 d) searched at once; longer light curves are searched in windows
@@ -181,6 +182,7 @@ def search_periods(events, n_best, searches=SEARCHES):
         width = int(plan.periods[-1]) + 2
         padded = np.pad(series, ((0, 0), (0, width)))
         grids.append((sliding_window_view(padded, width, axis=1), step, plan))
+    # All ranges compete, each trial period with its best phase.
     strength = np.concatenate(strengths).T
     trial = np.concatenate([plan.periods * step for _, step, plan in grids])
     ends = np.cumsum([len(plan.periods) for *_, plan in grids])
@@ -196,6 +198,7 @@ def search_periods(events, n_best, searches=SEARCHES):
             series, step, plan = grids[grid]
             phase = _find_phase(series[star], plan, chosen[star] - ends[grid])  # from its end
             epoch[star, k] = (phase + 0.5) * step - 0.5
+        # The next candidate is another period, not the flank of this one's peak.
         strength[np.abs(log_trial - log_trial[chosen][:, None]) < APART] = -np.inf
     return period, epoch, noise
 
@@ -244,10 +247,12 @@ def follow(laid, star, period, epoch, first, last, middle, n_drifts):
     n_stars, _, n_values = laid.shape
     near = sliding_window_view(laid.reshape(n_stars, -1), len(SHIFTS) * n_values, axis=1)
     near = near[:, ::n_values]  # a row for each cadence at which the shifts may begin
+    # Cycles are counted from the given epoch: the first in the span, and how many there are.
     span = last - first
     cycle = np.ceil((first - epoch) / period).astype(int)
     n_cycles = np.floor((last - epoch) / period).astype(int) - cycle + 1
-    order = np.argsort(-n_cycles, kind="stable")  # those with many cycles first
+    # Those with many cycles first: what still has a cycle k is then a slice.
+    order = np.argsort(-n_cycles, kind="stable")
     # A row that needs fewer has its outermost several times.
     drifts = np.arange(-n_drifts.max(), n_drifts.max() + 1)
     drifts = DRIFT_STEP * np.clip(drifts, -n_drifts[:, None], n_drifts[:, None])
@@ -267,6 +272,7 @@ def follow(laid, star, period, epoch, first, last, middle, n_drifts):
         values = near[star[some, None, None], place]
         for cycle_values in values.swapaxes(0, 1):  # one by one: sums round as their order has it
             total[some] += cycle_values
+    # The last value of each shift counts its events.
     total = total.reshape(*drifts.shape, len(SHIFTS), n_values)
     total, n_events = total[..., :-1], total[..., -1:]
     snr = np.where(n_events > 1, total / np.sqrt(np.maximum(n_events, 1)), LEAST)
@@ -274,6 +280,7 @@ def follow(laid, star, period, epoch, first, last, middle, n_drifts):
     drift, shift, duration = np.unravel_index(best, snr.shape[1:])
     row = np.arange(len(star))
     late, snr = drifts[row, drift] / span, snr[row, drift, shift]
+    # A longer period moves the epoch away from the middle, about which it drifts.
     epoch = epoch + late * (epoch - middle) + SHIFTS[shift]
     back = np.argsort(order)
     return Candidates(
@@ -364,7 +371,7 @@ def _search_windows(events, measured, laid, n_best):
         # A candidate of nothing but gaps is known from nothing, and no drift makes it known.
         farther = (ends[1] - ends[0]) / np.where(latest > earliest, latest - earliest, np.inf)
         n_drifts = np.ceil(DRIFTS_PER_RATIO * farther).astype(int).clip(N_DRIFTS, MOST_DRIFTS)
-        middle = np.where(farther > USUAL, earliest + latest, first + last) / 2
+        middle = np.where(farther > GROWTH, earliest + latest, first + last) / 2
         followed = follow(laid, star, period, epoch, first, last, middle, n_drifts)
         strength = followed.snr.max(axis=1).reshape(n_stars, -1)
         n_kept = max(strength.shape[1] // 2, min(2 * n_best, strength.shape[1]))
