@@ -28,6 +28,7 @@ sys.path.insert(0, str(ROOT))
 from exoplanets.classifiers.transit import TransitSettings, make_scorer, train_transit
 from exoplanets.evaluation.completeness import draw_dips, find_false_positive_threshold
 from exoplanets.figures.style import house_style, save_figure
+from exoplanets.files import run
 from exoplanets.lightcurves.campaign import learn_campaign
 from exoplanets.lightcurves.clock import find_cadences
 from exoplanets.lightcurves.equalise import equalise_table
@@ -111,15 +112,15 @@ def measure(stars, n_curves, seed, with_tls):
         raw, planet_cadences, snr = make_planets(flux, cadences, n_curves, rng)
         tables = (flux, cadences), (raw, planet_cadences)
         curves = [equalise_table(flux, campaign, cadences) for flux, cadences in tables]
-        searches = make_searches(network, with_tls)
-        found = {name: [search(c.curves) for c in curves] for name, search in searches.items()}
+        found = {}
         if noise == "white":
             days = cadences[0] * CADENCE_DAYS
-            found["ideal"] = [search_ideally(flux, days) for flux, _ in tables]
+            without, planets = (search_ideally(flux, days) for flux, _ in tables)
+            found["ideal search"] = without, planets[curves[1].rows]
+        for name, search in make_searches(network, with_tls).items():
+            found[name] = [search(c.curves) for c in curves]
         bins = np.digitize(snr[curves[1].rows], SNR_EDGES[1:-1])
         for name, (without, planets) in found.items():
-            if name == "ideal":
-                planets = planets[curves[1].rows]
             recovered = planets >= find_false_positive_threshold(without)
             shares[noise, name] = [recovered[bins == i].mean() for i in range(len(SNR_EDGES) - 1)]
     return shares
@@ -162,4 +163,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    main()
+    run(main)
