@@ -52,6 +52,7 @@ def _describe_events(events, used, is_odd, is_early):
     """The first ten of `NUMBERS`, of events (n, n_cycles) of which only some are there."""
     n_events, total = used.sum(axis=1), events.sum(axis=1)
     mean = total / n_events
+    # Strongest first, so that sums of the strongest are at hand; what is not there comes last.
     falling = -np.sort(-np.where(used, events, -np.inf), axis=1)
     sums = np.cumsum(np.where(np.isfinite(falling), falling, 0), axis=1)
 
@@ -62,6 +63,7 @@ def _describe_events(events, used, is_odd, is_early):
     def leave_out(n_best):
         return (total - take(sums, n_best - 1)) / np.sqrt(np.maximum(n_events - n_best, 1))
 
+    # A planet's odd and even transits are alike; two unlike stars eclipse each other by turns.
     even, odd = used & ~is_odd, used & is_odd
     n_even, n_odd = (np.maximum(parity.sum(axis=1), 1) for parity in (even, odd))
     difference = np.sum(events * even, axis=1) / n_even - np.sum(events * odd, axis=1) / n_odd
@@ -108,6 +110,7 @@ def describe_candidates(curves, events, measured, candidates, noise):
     used = (middles < n) & measured[star[:, None], np.minimum(middles, n - 1)]
     used |= (middles < n) & ~used.any(axis=1, keepdims=True)  # a candidate of nothing but gaps
     n_events = used.sum(axis=1)
+    # The event at each transit, of the duration that fits this candidate best.
     each = events[star[:, None], duration[:, None], np.minimum(middles, n - 1)]
     linear = np.where(used, np.clip(each, LEAST, MOST), 0)
     each = np.where(used, compress_events(each), 0)
@@ -121,6 +124,7 @@ def describe_candidates(curves, events, measured, candidates, noise):
         for values in (np.clip(curves, DEEPEST, TALLEST), events[:, find_place(USUAL_DURATION)])
     )
     length = DURATIONS[duration]
+    # The points of a view, in durations from the middle; as indices into all light curves in a row.
     offsets = (np.arange(POINTS) - (POINTS - 1) / 2) * 2 * REACH / POINTS
     candidate, k = np.nonzero(used)
     first = np.cumsum(n_events) - n_events
@@ -131,6 +135,7 @@ def describe_candidates(curves, events, measured, candidates, noise):
     transits, between = flux.ravel()[around], flux.ravel()[around + half_way[:, None]]
 
     def add_up(rows, counted):
+        """Mean of those rows of each candidate that count, times the root of their number."""
         n_counted = np.maximum(np.add.reduceat(counted, first), 1)
         return np.add.reduceat(rows * counted[:, None], first) / np.sqrt(n_counted)[:, None]
 
@@ -143,6 +148,7 @@ def describe_candidates(curves, events, measured, candidates, noise):
         add_up(between, every),
     ]
 
+    # Strong events that the candidate does not explain: a star of many dips is no planet's.
     near = plain.ravel()[around[:, np.abs(offsets) < 2]]
 
     def count_others(sign):

@@ -131,10 +131,11 @@ def draw_limit(shares):
     """Share recovered against the signal-to-noise ratio; a panel per kind of noise."""
     figure, axes = plt.subplots(1, 2, figsize=(8, 3.2), sharey=True, layout="constrained")
     middles = [np.sqrt(low * high) for low, high in pairwise(SNR_EDGES)]
+    names = list(dict.fromkeys(name for _, name in shares))
     for axis, noise in zip(axes, ("white", "real"), strict=True):
         for (its_noise, name), values in shares.items():
             if its_noise == noise:
-                axis.plot(middles, values, "o-", label=name)
+                axis.plot(middles, values, "o-", color=f"C{names.index(name)}", label=name)
         axis.set(title=f"{noise} noise", xlabel="SNR of the planet (dimensionless)", ylim=(0, 1.02))
     axes[0].set_ylabel("share recovered at 1 % false alarms")
     axes[0].legend(fontsize=7)
