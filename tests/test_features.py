@@ -130,6 +130,39 @@ def test_features_are_finite_and_each_star_stands_for_itself():
         np.testing.assert_array_equal(ephemerides[some], again[2])
 
 
+@pytest.mark.parametrize("n", [500, 3197])
+def test_features_of_a_star_do_not_depend_on_its_company(n):
+    curves = np.random.default_rng(3).normal(size=(37, n)).astype(np.float32)
+    for n_best in (1, 6):
+        together = features.find_features(curves, n_best)
+        for some in (slice(1), slice(7, 9), slice(20, 37)):
+            alone = features.find_features(curves[some], n_best)
+            for part, again in zip(together, alone, strict=True):
+                assert (part[some] == again).all()
+
+
+def test_a_period_of_a_year_counts_as_the_longest_that_was_taught():
+    events = np.zeros((1, len(DURATIONS), 70_000), np.float32)
+    rows = []
+    for period in (1700.0, 20_000.0):
+        candidate = fold.Candidates(*(np.array([v]) for v in (0, period, 900.0, 3, np.zeros(4))))
+        numbers, _ = features.describe_candidates(
+            np.zeros((1, 70_000)), events, np.ones((1, 70_000), bool), candidate, np.zeros((1, 3))
+        )
+        rows.append(dict(zip(NUMBERS, numbers[0].tolist(), strict=True)))
+    longest = fold.SEARCHES[-1].longest / CADENCE_DAYS
+    for row in rows:
+        assert row["log_period"] == pytest.approx(np.log(longest / 100))
+        assert row["log_duration"] == pytest.approx(np.log(DURATIONS[3]) - np.log(longest) / 3)
+
+
+def test_linear_numbers_do_not_compress_the_events_of_few_transits():
+    three, _ = describe([6.0] + [0.0] * 15)
+    assert three["linear_snr"] == pytest.approx(6 / 4)
+    assert three["linear_snr"] > 1.5 * three["snr"]
+    assert describe([60.0] + [0.0] * 15)[0]["linear_snr"] == pytest.approx(features.MOST / 4)
+
+
 def test_ephemerides_are_in_days():
     curves = np.random.default_rng(1).normal(size=(2, 1500))
     days = np.arange(1500) * CADENCE_DAYS

@@ -7,6 +7,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from scipy.ndimage import correlate1d
 from threadpoolctl import threadpool_limits
 
 from exoplanets.lightcurves.gaps import fill_gaps
@@ -15,6 +16,7 @@ from exoplanets.stars import SHORTEST
 WINDOW = 96  # cadences (47 h), window of the trend's medians; neighbours overlap by half
 LONE = 5.0  # robust standard deviations of the differences; a lone cadence beyond is an outlier
 LONE_SHARE = 0.3  # of its height, what its neighbours may have of it
+NEIGHBOURS = (1, 2, 3, 4, 0, 4, 3, 2, 1)  # weights, of the cadences around one that is filled
 LEAST_RUNNING = 0.3  # of a light curve's spread, the least that its running spread counts as
 ABSURD = 1e6  # robust standard deviations of a star; no dip and no flare is as far from its median
 BLOCK = 128  # stars treated at a time: 128 x 3197 float64 = 3 MB, about a processor's cache
@@ -147,11 +149,17 @@ def detrend(curves):
 
 
 def replace_lone_outliers(curves, gaps):
-    """Replace lone outliers as gaps are: by the straight line between their neighbours.
+    """Replace lone outliers, and fill gaps anew, by a weighted mean of the neighbours.
 
-    The arguments are those of `find_lone_outliers`. A line that began at an outlier is drawn anew.
+    The arguments are those of `find_lone_outliers`. A line between the two neighbours would repeat
+    their noise, and a dip in it would be found too often. It is left where a gap is longer.
     """
-    return fill_gaps(np.where(gaps | find_lone_outliers(curves, gaps), np.nan, curves))
+    gone = gaps | find_lone_outliers(curves, gaps)
+    known = (~gone).astype(curves.dtype)
+    weight = correlate1d(known, NEIGHBOURS, axis=1, mode="constant")
+    near = correlate1d(curves * known, NEIGHBOURS, axis=1, mode="constant")
+    mean = np.divide(near, weight, out=np.full_like(curves, np.nan), where=weight > 0)
+    return fill_gaps(np.where(gone, mean, curves))
 
 
 def even_out(curves):

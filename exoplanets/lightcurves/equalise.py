@@ -58,7 +58,7 @@ LINE = 0.0012  # cycles per cadence, half width of a line: that of its smear
 CLIP = 4.0  # robust standard deviations; cuts only the copy that the noise is measured on
 NO_NOISE = 12.0  # robust standard deviations; what is deeper or higher is left out of that copy
 PASSES = 2  # times the noise is measured: the second clips what the first whitened
-REDNESS = 20.0  # red over white noise power of the common colour at frequency 0 ...
+REDNESS = 2.0  # red over white noise power of the common colour at frequency 0 ...
 CORNER = 0.05  # ... and the frequency, cycles per cadence, at which it has halved
 
 
@@ -73,8 +73,9 @@ class Equalised(NamedTuple):
 def common_colour(frequency):
     """Noise power that every equalised light curve has, at frequencies in cycles per cadence.
 
-    About the median spectrum of detrended K2 Campaign 3 stars, without the lines of the thrusters;
-    constant below one cycle per `WINDOW`, where the trend was taken out.
+    About the median spectrum of detrended K2 Campaign 3 stars, without the lines of the thrusters
+    and without what stars share: in most of them a transit stays nearly a box. It is constant below
+    one cycle per `WINDOW`, where the trend was taken out.
     """
     frequency = np.maximum(frequency, 1 / WINDOW)
     return 1 + REDNESS / (1 + (frequency / CORNER) ** 2)

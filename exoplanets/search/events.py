@@ -17,13 +17,19 @@ from scipy import fft
 from exoplanets.lightcurves.detrend import find_median, find_spread, join_lines
 from exoplanets.lightcurves.equalise import common_colour
 
-DURATIONS = np.array([3, 5, 8, 12])  # cadences, 1.5 to 6 h, of the dips that are looked for
+# Cadences (1.5 to 5.4 h) of the dips that are looked for; odd, so that each has one in its middle.
+DURATIONS = np.array([3, 5, 7, 11])
 REACH = 12  # cadences a matched filter reaches beyond its dip; the noise forgets within two
 TALLEST, DEEPEST = 3.0, -30.0  # a bump makes filters answer beside it; a dip may be a planet's
-QUIET = 240  # cadences (5 d), the stretches in which the scatter of events is measured
+QUIET = 480  # cadences (10 d), the stretches in which the scatter of events is measured
 FEWEST_EVENTS = 12  # in a stretch, from which its scatter is measured
 LEAST_SCATTER = 0.6  # of its median over the light curve: a quiet stretch is partly luck
 LEAST = -3.0  # scatters, of an event: no flare outweighs a planet's transits
+
+
+def find_place(duration):
+    """The place of a duration, cadences, in `DURATIONS`."""
+    return DURATIONS.tolist().index(duration)
 
 
 def find_matched_filter(duration):

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from exoplanets.search.events import DURATIONS, compress_events, find_events
+from exoplanets.search.events import DURATIONS, LEAST, compress_events, find_events, find_place
 from exoplanets.search.fold import SEARCHES, find_ephemerides
 from exoplanets.stars import CADENCE_DAYS
 
@@ -14,6 +14,8 @@ BLOCK = 820_000  # cadences at a time (256 stars of 65 days): more leave the pro
 POINTS, REACH = 24, 3  # of a view: points, and transit durations it reaches to either side
 DEEPEST, TALLEST = -12.0, 4.0  # of a light curve in a view, its standard deviations
 LEAST_PERIOD = 0.9  # of the shortest trial period: candidates were followed a little from there
+USUAL_DURATION = 5  # cadences, of `DURATIONS`, of the events that are counted
+MOST = 8.0  # scatters, of an event in `linear_snr`
 STRONG = 3.0  # scatters, of an event that is counted
 VIEWS = ("all", "even", "odd", "half")  # transits, every second, the others, and half-way between
 NUMBERS = (
@@ -30,15 +32,13 @@ NUMBERS = (
     "log_events",  # logarithm of the number of events
     "log_period",
     "log_duration",  # over the cube root of the period, as Kepler's third law has it
-    "snr_3",  # `snr` for each of `DURATIONS`
-    "snr_5",
-    "snr_8",
-    "snr_12",
+    *(f"snr_{duration}" for duration in DURATIONS),  # `snr` for each of them
     "noise_50",  # strength that half of the star's trial periods exceed ...
     "noise_10",  # ... a tenth ...
     "noise_1",  # ... a hundredth
     "other_dips",  # logarithm of the share of strong events that are not the candidate's ...
     "other_bumps",  # ... and of those that brighten
+    "linear_snr",  # `snr` of events that are cut at `MOST`, not compressed
 )
 
 
@@ -52,6 +52,7 @@ def _describe_events(events, used, is_odd, is_early):
     """The first ten of `NUMBERS`, of events (n, n_cycles) of which only some are there."""
     n_events, total = used.sum(axis=1), events.sum(axis=1)
     mean = total / n_events
+    # Strongest first, so that sums of the strongest are at hand; what is not there comes last.
     falling = -np.sort(-np.where(used, events, -np.inf), axis=1)
     sums = np.cumsum(np.where(np.isfinite(falling), falling, 0), axis=1)
 
@@ -62,6 +63,7 @@ def _describe_events(events, used, is_odd, is_early):
     def leave_out(n_best):
         return (total - take(sums, n_best - 1)) / np.sqrt(np.maximum(n_events - n_best, 1))
 
+    # A planet's odd and even transits are alike; two unlike stars eclipse each other by turns.
     even, odd = used & ~is_odd, used & is_odd
     n_even, n_odd = (np.maximum(parity.sum(axis=1), 1) for parity in (even, odd))
     difference = np.sum(events * even, axis=1) / n_even - np.sum(events * odd, axis=1) / n_odd
@@ -108,7 +110,9 @@ def describe_candidates(curves, events, measured, candidates, noise):
     used = (middles < n) & measured[star[:, None], np.minimum(middles, n - 1)]
     used |= (middles < n) & ~used.any(axis=1, keepdims=True)  # a candidate of nothing but gaps
     n_events = used.sum(axis=1)
+    # The event at each transit, of the duration that fits this candidate best.
     each = events[star[:, None], duration[:, None], np.minimum(middles, n - 1)]
+    linear = np.where(used, np.clip(each, LEAST, MOST), 0)
     each = np.where(used, compress_events(each), 0)
     of_events = _describe_events(each, used, cycle % 2 == 1, middles < n / 2)
 
@@ -117,9 +121,10 @@ def describe_candidates(curves, events, measured, candidates, noise):
     beyond = REACH * max(DURATIONS) + int(period.max() / 2) + 2
     flux, plain = (
         np.pad(values, ((0, 0), (beyond, beyond)))
-        for values in (np.clip(curves, DEEPEST, TALLEST), events[:, 1])
+        for values in (np.clip(curves, DEEPEST, TALLEST), events[:, find_place(USUAL_DURATION)])
     )
     length = DURATIONS[duration]
+    # The points of a view, in durations from the middle; as indices into all light curves in a row.
     offsets = (np.arange(POINTS) - (POINTS - 1) / 2) * 2 * REACH / POINTS
     candidate, k = np.nonzero(used)
     first = np.cumsum(n_events) - n_events
@@ -130,6 +135,7 @@ def describe_candidates(curves, events, measured, candidates, noise):
     transits, between = flux.ravel()[around], flux.ravel()[around + half_way[:, None]]
 
     def add_up(rows, counted):
+        """Mean of those rows of each candidate that count, times the root of their number."""
         n_counted = np.maximum(np.add.reduceat(counted, first), 1)
         return np.add.reduceat(rows * counted[:, None], first) / np.sqrt(n_counted)[:, None]
 
@@ -142,6 +148,7 @@ def describe_candidates(curves, events, measured, candidates, noise):
         add_up(between, every),
     ]
 
+    # Strong events that the candidate does not explain: a star of many dips is no planet's.
     near = plain.ravel()[around[:, np.abs(offsets) < 2]]
 
     def count_others(sign):
@@ -152,15 +159,18 @@ def describe_candidates(curves, events, measured, candidates, noise):
             1e-3 + np.maximum(strong - own, 0) / np.maximum(measured.sum(axis=1), 1)[star]
         )
 
+    # Light curves of years have longer periods than any that taught the network.
+    as_taught = np.minimum(period, SEARCHES[-1].longest / CADENCE_DAYS)
     numbers = [
         *of_events,
         np.log(n_events),
-        np.log(period / 100),
-        np.log(length) - np.log(period) / 3,
+        np.log(as_taught / 100),
+        np.log(length) - np.log(as_taught) / 3,
         *snr.T,
         *noise.T,
         count_others(1),
         count_others(-1),
+        linear.sum(axis=1) / np.sqrt(n_events),
     ]
     return np.stack(numbers, axis=1).astype(np.float32), np.stack(views, axis=2).astype(np.float32)
 

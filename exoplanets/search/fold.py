@@ -15,30 +15,29 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from exoplanets.lightcurves.detrend import find_median
-from exoplanets.search.events import LEAST, compress_events
+from exoplanets.search.events import LEAST, compress_events, find_place
 from exoplanets.stars import CADENCE_DAYS
 
 
 class PeriodRange(NamedTuple):
     """A range of trial periods."""
 
-    step: int  # cadences between two trial epochs
+    step: int  # cadences between two trial epochs, over which events are averaged
     shortest: float  # trial period, days
     longest: float
-    durations: tuple  # places in `DURATIONS`: a transit lasts the longer, the longer its period
+    duration: int  # of `DURATIONS`: a transit lasts the longer, the longer its period
     fewest: int = 2  # transits in the light curve, at the longest trial period
 
 
 SEARCHES = (
-    PeriodRange(3, 0.55, 2.2, (0, 1)),
-    PeriodRange(4, 2.2, 8.0, (0, 1, 2)),
-    PeriodRange(5, 8.0, 33.0, (1, 2, 3)),
+    PeriodRange(2, 0.55, 2.2, 5),
+    PeriodRange(3, 2.2, 8.0, 7),
+    PeriodRange(4, 8.0, 33.0, 7),
 )
 # Periods too long for a window: for them, a light curve longer than `LONGEST` is searched whole.
-RARE = (PeriodRange(8, 33.0, np.inf, (2, 3), fewest=3),)
+RARE = (PeriodRange(6, 33.0, np.inf, 11, fewest=3),)
 N_RARE_DRIFTS = 5  # as `N_DRIFTS`, for these periods: their steps are longer
-DRIFT = 2.5  # steps by which two neighbouring trial periods differ over the light curve
+DRIFT = 3.0  # steps by which two neighbouring trial periods differ over the light curve
 MOST = 3.5  # of an event in the search: no lone dip makes a period
 APART = 0.012  # relative: candidates nearer than this in period are one
 AT_A_TIME = 2000  # transits that are followed at a time: about what a processor's cache holds
@@ -46,7 +45,8 @@ AT_A_TIME = 2000  # transits that are followed at a time: about what a processor
 # gap, in proportion to how far it is followed; too many would make planets of noise.
 DRIFT_STEP = 2.0  # cadences, from first to last
 N_DRIFTS, MOST_DRIFTS, DRIFTS_PER_RATIO = 3, 60, 0.7
-USUAL = 2.52  # times as far a period is followed as it is known from, where there is no gap
+# Without gaps, each pass follows a period over 2.52 times the span of the pass before.
+GROWTH = 2.52
 SHIFTS = np.arange(-3, 4)  # cadences that a followed epoch may be off
 MARGIN = 7  # cadences beyond a light curve that these reach, and one more
 LONGEST = 4000  # cadences (82 d) searched at once; longer light curves are searched in windows
@@ -150,14 +150,13 @@ def _find_phase(series, plan, i):
     return np.argmax(series[plan.cycles[i], : len(scale)].sum(axis=0) * scale)
 
 
-def search_periods(events, measured, n_best, searches=SEARCHES):
+def search_periods(events, n_best, searches=SEARCHES):
     """Search the events of light curves for periods.
 
     Parameters
     ----------
     events : ndarray of shape (n_stars, len(DURATIONS), n_cadences)
         See `events.find_events`.
-    measured : ndarray of bool of shape (n_stars, n_cadences)
     n_best : int
         Candidates per star.
     searches : tuple of PeriodRange
@@ -170,26 +169,20 @@ def search_periods(events, measured, n_best, searches=SEARCHES):
         Strength that 50, 10 and 1 % of the trial periods exceed.
     """
     n_stars, _, n = events.shape
-    gappy = np.flatnonzero(~measured.all(axis=1))
     strengths, grids = [], []
-    for step, shortest, longest, durations, fewest in searches:
+    for step, shortest, longest, duration, fewest in searches:
         n_steps, unit = n // step, step * CADENCE_DAYS
         plan = _plan(n_steps, shortest / unit, longest / unit, fewest)
         if plan is None:
             continue
-        best = functools.reduce(np.maximum, [events[:, d, : n_steps * step] for d in durations])
-        best = functools.reduce(np.maximum, [best[:, k::step] for k in range(step)])
-        level = find_median(best)
-        known = [measured[i, : n_steps * step].reshape(-1, step).any(axis=1) for i in gappy]
-        for i, its_known in zip(gappy, known, strict=True):  # a gap is neither event nor noise
-            level[i] = np.median(best[i, its_known]) if its_known.any() else 0
-        best = np.clip(best - level, LEAST, MOST)
-        for i, its_known in zip(gappy, known, strict=True):
-            best[i, ~its_known] = 0
-        strengths.append(fold_series(np.ascontiguousarray(best.T), plan))
+        its_events = events[:, find_place(duration), : n_steps * step].clip(LEAST, MOST)
+        # The mean of a step: its maximum would make much of the noise beside a weak event.
+        series = functools.reduce(np.add, [its_events[:, k::step] for k in range(step)]) / step
+        strengths.append(fold_series(np.ascontiguousarray(series.T), plan))
         width = int(plan.periods[-1]) + 2
-        padded = np.pad(best, ((0, 0), (0, width)))
+        padded = np.pad(series, ((0, 0), (0, width)))
         grids.append((sliding_window_view(padded, width, axis=1), step, plan))
+    # All ranges compete, each trial period with its best phase.
     strength = np.concatenate(strengths).T
     trial = np.concatenate([plan.periods * step for _, step, plan in grids])
     ends = np.cumsum([len(plan.periods) for *_, plan in grids])
@@ -205,6 +198,7 @@ def search_periods(events, measured, n_best, searches=SEARCHES):
             series, step, plan = grids[grid]
             phase = _find_phase(series[star], plan, chosen[star] - ends[grid])  # from its end
             epoch[star, k] = (phase + 0.5) * step - 0.5
+        # The next candidate is another period, not the flank of this one's peak.
         strength[np.abs(log_trial - log_trial[chosen][:, None]) < APART] = -np.inf
     return period, epoch, noise
 
@@ -253,10 +247,12 @@ def follow(laid, star, period, epoch, first, last, middle, n_drifts):
     n_stars, _, n_values = laid.shape
     near = sliding_window_view(laid.reshape(n_stars, -1), len(SHIFTS) * n_values, axis=1)
     near = near[:, ::n_values]  # a row for each cadence at which the shifts may begin
+    # Cycles are counted from the given epoch: the first in the span, and how many there are.
     span = last - first
     cycle = np.ceil((first - epoch) / period).astype(int)
     n_cycles = np.floor((last - epoch) / period).astype(int) - cycle + 1
-    order = np.argsort(-n_cycles, kind="stable")  # those with many cycles first
+    # Those with many cycles first: what still has a cycle k is then a slice.
+    order = np.argsort(-n_cycles, kind="stable")
     # A row that needs fewer has its outermost several times.
     drifts = np.arange(-n_drifts.max(), n_drifts.max() + 1)
     drifts = DRIFT_STEP * np.clip(drifts, -n_drifts[:, None], n_drifts[:, None])
@@ -276,6 +272,7 @@ def follow(laid, star, period, epoch, first, last, middle, n_drifts):
         values = near[star[some, None, None], place]
         for cycle_values in values.swapaxes(0, 1):  # one by one: sums round as their order has it
             total[some] += cycle_values
+    # The last value of each shift counts its events.
     total = total.reshape(*drifts.shape, len(SHIFTS), n_values)
     total, n_events = total[..., :-1], total[..., -1:]
     snr = np.where(n_events > 1, total / np.sqrt(np.maximum(n_events, 1)), LEAST)
@@ -283,6 +280,7 @@ def follow(laid, star, period, epoch, first, last, middle, n_drifts):
     drift, shift, duration = np.unravel_index(best, snr.shape[1:])
     row = np.arange(len(star))
     late, snr = drifts[row, drift] / span, snr[row, drift, shift]
+    # A longer period moves the epoch away from the middle, about which it drifts.
     epoch = epoch + late * (epoch - middle) + SHIFTS[shift]
     back = np.argsort(order)
     return Candidates(
@@ -328,7 +326,7 @@ def find_ephemerides(events, measured, n_best):
 def _search_rare(events, measured, laid, n_best):
     """Candidates of a period too long for a window, and the noise of their search."""
     n_stars, _, n = events.shape
-    period, epoch, noise = search_periods(events, measured, n_best, RARE)
+    period, epoch, noise = search_periods(events, n_best, RARE)
     star = np.repeat(np.arange(n_stars), n_best)
     first, last = np.zeros(len(star), int), np.full(len(star), n - 1)
     few = np.full(len(star), N_RARE_DRIFTS)
@@ -357,9 +355,7 @@ def _search_windows(events, measured, laid, n_best):
         np.stack([values[..., first : first + length] for first in firsts], axis=1)
         for values in (events, measured)
     )
-    period, epoch, noise = search_periods(
-        windows.reshape(-1, *windows.shape[2:]), seen.reshape(-1, length), n_best
-    )
+    period, epoch, noise = search_periods(windows.reshape(-1, *windows.shape[2:]), n_best)
     period = period.ravel()
     star = np.repeat(np.arange(n_stars), n_windows * n_best)
     first = np.tile(np.repeat(firsts, n_best), n_stars)
@@ -375,7 +371,7 @@ def _search_windows(events, measured, laid, n_best):
         # A candidate of nothing but gaps is known from nothing, and no drift makes it known.
         farther = (ends[1] - ends[0]) / np.where(latest > earliest, latest - earliest, np.inf)
         n_drifts = np.ceil(DRIFTS_PER_RATIO * farther).astype(int).clip(N_DRIFTS, MOST_DRIFTS)
-        middle = np.where(farther > USUAL, earliest + latest, first + last) / 2
+        middle = np.where(farther > GROWTH, earliest + latest, first + last) / 2
         followed = follow(laid, star, period, epoch, first, last, middle, n_drifts)
         strength = followed.snr.max(axis=1).reshape(n_stars, -1)
         n_kept = max(strength.shape[1] // 2, min(2 * n_best, strength.shape[1]))
