@@ -10,7 +10,7 @@ from exoplanets.stars import CADENCE_DAYS
 
 SAME_CADENCE = 0.03  # relative: TESS's 30.0 min full frames count as long cadence
 COARSEST = 150  # minutes: beyond, most transits are a single point
-UNEVEN_STEPS = 0.1  # relative: unevenness moves the mean step no further from the median
+UNEVEN_STEPS = 0.12  # relative: unevenness moves the mean step no further from the median
 SMEARED = 45  # minutes: beyond, a note says so
 BRIDGED = 3.5  # samples: over a longer gap, of more than two of them, nothing is interpolated
 UNEVEN = 0.6  # of a step: steps that differ by more are gaps, or come from two clocks
