@@ -313,7 +313,6 @@ def main(argv=None):
     found = evaluate_all(
         compared,
         main=next(c for c in compared if c.classifier.name == registry.MAIN),
-        box=next(c for c in classifiers if c.name == registry.PERIODS),
         test_stars=views["distributed"].select(views["distributed"].split == "test"),
         seed=args.seed,
         folds=args.cross_validate,

@@ -62,6 +62,7 @@ class Classifier:
     light_curves = "equalised"  # the kind that it reads; or "distributed"
     settings_class = None  # its subclass of `Settings`; each setting becomes a flag
     learns_from_hosts = False  # if so, the vetting leaves out the hosts of the fit stars
+    columns = ("score",)  # of `judge`
     is_slow = False  # if a star takes so long that the vetting gives it fewer stars
     color = None  # in every figure; None takes one from a cycle
     file = None  # its name in the data directory; None if it is not saved
@@ -71,7 +72,8 @@ class Classifier:
         # A `campaign.Campaign`, clock and shared systematics of the stars: what a classifier needs
         # that injects transits into raw flux and equalises the result by itself.
         self.campaign = campaign
-        self.threshold = None  # set by `tune`
+        self.threshold = None  # set by `tune` ...
+        self.threshold_interval = None  # ... with the 95 % interval of what other stars would give
         self.history = None  # set by `fit`: a DataFrame, a row per epoch, with a column `epoch`
 
     @property
@@ -93,14 +95,76 @@ class Classifier:
         """Score `Stars`: ndarray of shape (n_stars,), float64, finite; the higher, the likelier."""
         raise NotImplementedError
 
-    def tune(self, y, score):
-        """Set the threshold that maximises F1 on these stars; see `tune_threshold`."""
-        self.threshold = tune_threshold(y, score)
+    def judge(self, stars):
+        """All that it says of `Stars`: ndarray of shape (n_stars, len(columns)), the score first."""
+        return self.score(stars)[:, np.newaxis]
+
+    def tune(self, y, score, weight_of_others=1.0):
+        """Set the threshold; a non-host among these stars stands for so many.
+
+        What learns from hosts takes the highest F1 (`tune_threshold`), as the study does; all else
+        a threshold that other stars would hardly change (`tune_stable_threshold`).
+        """
+        if self.learns_from_hosts:
+            self.threshold = tune_threshold(y, score)
+        else:
+            stable = tune_stable_threshold(y, score, weight_of_others)
+            self.threshold, self.threshold_interval = stable[0], list(stable[1:])
         return self
 
     def save(self, path, scoring):
         """Save it with what scoring needs, a JSON-ready dict; called only where `file` is given."""
         raise NotImplementedError
+
+
+N_RESAMPLES = 400  # of the stars, for a stable threshold
+NEARLY = 0.98  # of the highest F1: cuts that reach it are as good
+
+
+def tune_stable_threshold(y, score, weight_of_others=1.0):
+    """A threshold of high F1 that other stars would hardly change, and its 95 % interval.
+
+    Stars are drawn anew within their class, again and again; of all cuts between two scores those
+    do nearly as well as the best whose F1, mean over the draws, is at least `NEARLY` of the
+    highest. The threshold lies in their middle. The interval is that of the best cut of each draw.
+
+    Parameters
+    ----------
+    y, score : ndarray of shape (n_stars,)
+        1 for a host; finite.
+    weight_of_others : float
+        How many non-hosts each of these stands for.
+
+    Returns
+    -------
+    threshold, low, high : float
+    """
+    y, score = np.asarray(y) == 1, np.asarray(score, float)
+    if not y.any():
+        raise ValueError("a threshold cannot be tuned without a host")
+    if not np.isfinite(score).all():
+        raise ValueError(f"{np.sum(~np.isfinite(score))} of {len(score)} scores are not finite")
+    rng, order = np.random.default_rng(0), np.argsort(-score, kind="stable")
+    y, score = y[order], score[order]
+    # A cut lies below each run of equal scores; below the last there is nothing.
+    last = np.append(np.flatnonzero(np.diff(score)), len(score) - 1)
+    cuts = (score[last] + score[np.minimum(last + 1, len(score) - 1)]) / 2
+    weight = np.zeros((N_RESAMPLES, len(y)))
+    for mine in (y, ~y):
+        if n := np.count_nonzero(mine):
+            weight[:, mine] = rng.multinomial(n, np.full(n, 1 / n), N_RESAMPLES)
+    weight[:, ~y] *= weight_of_others
+    hits = np.cumsum(weight * y, axis=1)[:, last]
+    called = np.cumsum(weight, axis=1)[:, last]
+    f1 = 2 * hits / (called + y.sum())
+    mean = f1.mean(axis=0)
+    best = int(mean.argmax())
+    good = mean >= NEARLY * mean[best]
+    # The run of good cuts around the best one: a second peak elsewhere does not count.
+    first = best - int(np.argmin(np.append(good[best::-1], False))) + 1
+    end = best + int(np.argmin(np.append(good[best:], False))) - 1
+    interval = np.percentile(cuts[f1.argmax(axis=1)], [2.5, 97.5])
+    return float((cuts[first] + cuts[end]) / 2), *map(float, interval)
 
 
 def tune_threshold(y, score):

@@ -14,10 +14,11 @@ import numpy as np
 
 from exoplanets.classifiers.heads import dense
 from exoplanets.classifiers.keras_tools import keras, train
+from exoplanets.classifiers.verdict import LEAST_JUDGED, UNKNOWN
 from exoplanets.lightcurves.binaries import make_systems
 from exoplanets.search.ephemeris import Ephemeris
 from exoplanets.search.features import find_features
-from exoplanets.search.orbit import LEAST_JUDGED, N_FEATURES, UNKNOWN, describe_orbit
+from exoplanets.search.orbit import N_FEATURES, describe_orbit
 from exoplanets.stars import CADENCE_DAYS
 
 layers = keras.layers

@@ -1,8 +1,7 @@
 """The classifiers that are compared: one line each.
 
-Two have a part of their own, by name: `stars.csv`, the candidates and the occlusion are about the
-scores of `MAIN`, and `PERIODS` finds the periods for them. `cnn_classifier.py` adds the network of
-the published study, which is defined there.
+One has a part of its own, by name: `stars.csv`, the candidates and the occlusion are about what
+`MAIN` says. `cnn_classifier.py` adds the network of the published study, which is defined there.
 """
 
 from exoplanets.classifiers.box import BoxLeastSquares
@@ -14,4 +13,4 @@ CLASSIFIERS = [
     BoxLeastSquares,
     RepeatCount,
 ]
-MAIN, PERIODS = Transit.name, BoxLeastSquares.name
+MAIN = Transit.name

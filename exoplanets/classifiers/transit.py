@@ -50,13 +50,14 @@ from exoplanets.classifiers.keras_tools import (
     tf,
     train,
 )
+from exoplanets.classifiers.verdict import LEAST_JUDGED, UNKNOWN
 from exoplanets.files import DataError, one_line, say
 from exoplanets.lightcurves.campaign import Campaign
 from exoplanets.lightcurves.equalise import equalise_table
 from exoplanets.lightcurves.injection import make_training_sample
 from exoplanets.search.ephemeris import Ephemeris
 from exoplanets.search.features import NUMBERS, POINTS, VIEWS, find_features
-from exoplanets.search.orbit import LEAST_JUDGED, UNKNOWN, describe_orbit
+from exoplanets.search.orbit import describe_orbit
 from exoplanets.stars import CADENCE_DAYS
 
 layers = keras.layers
@@ -317,6 +318,7 @@ class Transit(Classifier):
     """The transit network; see the module. `fit` sets `model`."""
 
     name = "transit"
+    columns = ("score", "transit_score", "planet_score", "period", "epoch", "duration")
     settings_class = TransitSettings
     color = "#009E73"
     file = "transit.keras"
@@ -327,14 +329,21 @@ class Transit(Classifier):
         self.model, self.history = train_transit(flux, self.settings, seed, self.campaign)
         return self
 
-    def find_dips(self, stars):
-        """Best candidate of each star, `Dips`."""
-        return make_scorer(self.model).find(stars.curves)
+    def score_curves(self, curves):
+        """Transit score of equalised light curves, (n_stars, n_cadences): that dips repeat."""
+        return make_scorer(self.model).find(curves).transit_score
+
+    def judge(self, stars):
+        """All that it says of each star, a column each of `columns`; see `Dips`."""
+        dips = make_scorer(self.model).find(stars.curves)
+        planet_score = self.judge_dips(stars, dips)
+        return np.column_stack(
+            [dips.transit_score * planet_score, *dips[:1], planet_score, *dips[1:]]
+        )
 
     def score(self, stars):
         """Score of each star, between 0 and 1: the dips repeat, and a planet makes them."""
-        dips = self.find_dips(stars)
-        return dips.transit_score * self.judge_dips(stars, dips)
+        return self.judge(stars)[:, 0]
 
     def judge_dips(self, stars, dips):
         """Planet score of each star; `UNKNOWN` where no dips repeat."""

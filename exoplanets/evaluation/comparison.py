@@ -15,15 +15,20 @@ MOST_TUNED = 200  # non-hosts on which such a classifier is tuned
 
 
 class Compared(NamedTuple):
-    """A fitted classifier, the stars it is compared on, and its score of each.
+    """A fitted classifier, the stars it is compared on, and what it says of each.
 
-    The score is None if the classifier is too slow for so many stars; its threshold is tuned all
-    the same.
+    That is None if the classifier is too slow for so many stars; its threshold is tuned all the
+    same.
     """
 
     classifier: Classifier
     stars: Stars  # of all splits
-    score: np.ndarray | None
+    judged: np.ndarray | None  # (n_stars, n_columns); see `Classifier.judge`
+
+    @property
+    def score(self):
+        """The score of each star, ndarray of shape (n_stars,), or None."""
+        return None if self.judged is None else self.judged[:, 0]
 
     def at(self, stars):
         """Its scores of these stars, in their order; NaN for a star that it was not given."""
@@ -51,8 +56,22 @@ def wants_slow(choice, n_stars):
     return choice == "always" or (choice == "auto" and n_stars <= MOST_SLOW)
 
 
+def choose_tuning(classifier, stars):
+    """Stars that set the threshold and the calibration of a classifier, and the weight of a non-host.
+
+    All of the training table that taught it nothing by their label; not the test stars. Non-hosts
+    that taught are represented by the others. Returns rows, ndarray of int, and a float.
+    """
+    known = (stars.split != "test") & (stars.row >= 0)  # no host that SMOTE made
+    chosen = known & (stars.split == "validation")
+    if not classifier.learns_from_hosts:
+        chosen |= known & stars.is_host
+    n_others = [np.count_nonzero(mask & ~stars.is_host) for mask in (known, chosen)]
+    return np.flatnonzero(chosen), n_others[0] / max(n_others[1], 1)
+
+
 def fit_classifiers(classifiers, views, seed, slow="auto"):
-    """Fit, score and tune each classifier; thresholds maximise F1 on the validation stars.
+    """Fit, score and tune each classifier; see `choose_tuning` and `Classifier.tune`.
 
     `views` holds the stars of all splits, per kind of light curves; `slow` is as in `wants_slow`.
     Returns a list of `Compared`.
@@ -63,20 +82,22 @@ def fit_classifiers(classifiers, views, seed, slow="auto"):
         say(f"{' on '.join(classifier.key)} light curves ...")
         fit, validation = (stars.select(stars.split == name) for name in SPLITS[:2])
         classifier.fit(fit, validation, seed)
-        score = None
+        judged, (tuning, weight) = None, choose_tuning(classifier, stars)
         if not classifier.is_slow or wants_slow(slow, len(stars)):
-            score = classifier.score(stars)
-            tuned_on, its_score = validation, score[stars.split == "validation"]
+            judged = classifier.judge(stars)
+            score = judged[tuning, 0]
         else:
-            order = np.argsort(~validation.is_host, kind="stable")  # hosts first
-            tuned_on = validation.select(order[: validation.is_host.sum() + MOST_TUNED])
-            its_score = classifier.score(tuned_on)
+            order = np.argsort(~stars.is_host[tuning], kind="stable")  # hosts first
+            n_hosts, n_tuning = stars.is_host[tuning].sum(), len(tuning)
+            tuning = tuning[order[: n_hosts + MOST_TUNED]]
+            weight *= (n_tuning - n_hosts) / (len(tuning) - n_hosts)
+            score = classifier.score(stars.select(tuning))
             say(
                 f"{classifier.name} is too slow for {len(stars)} stars: it is vetted on some, and "
                 "has no row in the results"
             )
-        classifier.tune(tuned_on.y, its_score)
-        compared.append(Compared(classifier, stars, score))
+        classifier.tune(stars.y[tuning], score, weight)
+        compared.append(Compared(classifier, stars, judged))
     return compared
 
 

@@ -16,7 +16,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from exoplanets.evaluation.metrics import ratio, wilson
+from exoplanets.classifiers.verdict import VERDICTS, find_verdict
+from exoplanets.evaluation.metrics import find_roc_auc, ratio, wilson
+from exoplanets.lightcurves.binaries import make_system
 from exoplanets.lightcurves.equalise import equalise_table
 from exoplanets.lightcurves.injection import estimate_level, inject
 from exoplanets.stars import CADENCE_DAYS, Stars
@@ -29,6 +31,8 @@ HIGH_SNR = 20.0  # above it a survey has to find nine in ten
 PERIOD_EDGES = (0.7, 1.5, 3.0, 6.0, 12.0, 20.0)  # days
 RATIO_EDGES = (0.0, 0.01, 0.02, 0.04, 0.08, np.inf)  # planet-to-star radius, lower limits
 FALSE_POSITIVE_RATE = 0.01  # of the strict thresholds
+RATES = tuple(np.geomspace(1e-3, 0.1, 9))  # false-positive rates of the curve of recovery
+SYSTEM_SNR = (15.0, 600.0)  # of eclipses and transits of which a verdict is asked
 
 
 class Injections(NamedTuple):
@@ -85,6 +89,69 @@ def draw_injections(stars, n_injections, campaign, rng):
     return Injections(injected, star[kept], *truth[:, kept])
 
 
+class SimulatedSystems(NamedTuple):
+    """Non-hosts with a simulated planet or eclipsing binary each; a row per star."""
+
+    stars: Stars  # with the system in `flux` and in `curves`
+    is_planet: np.ndarray  # (n_stars,), bool
+    snr: np.ndarray  # (n_stars,)
+
+
+def draw_systems(stars, n_systems, campaign, rng):
+    """Planets and eclipsing binaries in raw light curves of non-hosts, by turns, and equalise them.
+
+    What draws them also drew those that taught the network (`lightcurves/binaries.py`), with other
+    random numbers; these stars taught nothing.
+    """
+    star = np.resize(rng.permutation(len(stars)), n_systems)
+    injected = stars.select(star)
+    flux, is_planet = injected.flux.astype(np.float64), np.arange(n_systems) % 2 == 0
+    snr = np.exp(rng.uniform(*np.log(SYSTEM_SNR), n_systems))
+    for i, cadence in enumerate(injected.cadence):
+        kind, ratio = ("planet" if is_planet[i] else "binary"), (snr[i], snr[i] * (1 + 1e-9))
+        flux[i], _ = make_system(flux[i], cadence, kind, rng, ratio)
+    curves, kept, _ = equalise_table(flux, campaign, injected.cadence)
+    injected = injected.select(kept).replace(flux=flux[kept].astype(np.float32), curves=curves)
+    return SimulatedSystems(injected, is_planet[kept], snr[kept])
+
+
+def count_verdicts(systems, judged, threshold):
+    """What simulated planets and binaries are taken for, or None if the classifier does not tell.
+
+    `judged` has the columns of `transit.Transit`. Returns a dict: `snr`, their range, and for
+    `planets` and `binaries` the number of each verdict and how many are `called`; and `roc_auc` of
+    the score, planets against binaries.
+    """
+    if judged.shape[1] < 3:
+        return None
+    score, transit_score, planet_score = judged[:, :3].T
+    called, repeats = score >= threshold, transit_score >= threshold
+    verdicts = np.array(
+        [find_verdict(*each) for each in zip(called, repeats, planet_score, strict=True)]
+    )
+    counts = {"snr": list(SYSTEM_SNR), "roc_auc": find_roc_auc(systems.is_planet, score)}
+    for name, mine in (("planets", systems.is_planet), ("binaries", ~systems.is_planet)):
+        numbers = {verdict: int(np.sum(verdicts[mine] == verdict)) for verdict in VERDICTS}
+        counts[name] = numbers | {"called": count_recovered(called[mine])}
+    return counts
+
+
+def trace_recovery(score, recovered_score):
+    """Share of injected planets recovered at each of `RATES` that so many non-hosts can show.
+
+    `score` is that of the non-hosts, `recovered_score` that of the injections. Returns a list of
+    dicts: `rate`, the share of non-hosts that is called, and `count_recovered`.
+    """
+    ranked, curve = np.sort(np.asarray(score, float))[::-1], []
+    numbers = sorted({round(rate * len(ranked)) for rate in RATES} - {0})
+    for n_called in numbers:
+        # Just above the next one: not one more is called.
+        cut = np.nextafter(ranked[n_called], np.inf) if n_called < len(ranked) else -np.inf
+        row = {"rate": n_called / len(ranked), "false_positives": n_called}
+        curve.append(row | count_recovered(recovered_score >= cut))
+    return curve
+
+
 def find_false_positive_threshold(score):
     """The lowest threshold at which at most 1 % of the non-hosts, or one of few, are called.
 
@@ -116,7 +183,8 @@ def measure_completeness(threshold, score, found, injections, suspect):
     (n_stars,), marks non-hosts whose label is suspect: a third threshold is set without them.
 
     Returns a dict per threshold: what it calls of the non-hosts, and `count_recovered` in bins of
-    SNR, of `all`, `above_20`, and in a `grid`, rows of cells of period and radius ratio.
+    SNR, of `all`, `above_20`, and in a `grid`, rows of cells of period and radius ratio; and
+    `curve`, see `trace_recovery`.
     """
     strict, trusted = "false_positives_1_percent", score[~suspect]
     cuts = {
@@ -127,7 +195,7 @@ def measure_completeness(threshold, score, found, injections, suspect):
     in_snr = split_by_edges(injections.snr, SNR_EDGES)
     in_period = split_by_edges(injections.period, PERIOD_EDGES)
     in_ratio = split_by_edges(injections.radius_ratio, RATIO_EDGES)
-    measured = {}
+    measured = {"curve": trace_recovery(score, found)}
     for name, (cut, others) in cuts.items():
         recovered = found >= cut
         measured[name] = {

@@ -4,8 +4,10 @@ import numpy as np
 from sklearn.model_selection import StratifiedKFold
 
 from exoplanets.evaluation import metrics
+from exoplanets.evaluation.comparison import choose_tuning
 from exoplanets.files import DataError, say
 from exoplanets.lightcurves.split import split_rows
+from exoplanets.stars import SPLITS
 
 METRICS = (*metrics.METRICS, f"recall_at_precision_{metrics.PRECISION}", "matched_auc")
 
@@ -25,9 +27,9 @@ def cross_validate(classifiers, stars, propensity, n_folds, seeds):
         with each fold's own threshold.
     summary : dict
         `metrics.json["cross_validation"]`; see `summarise`.
-    out_of_fold : dict of (ndarray, ndarray), each of shape (n_stars,)
-        Per classifier's key, the scores of the first repetition, and whether each reaches the
-        threshold of its fold.
+    out_of_fold : dict of (ndarray, ndarray)
+        Per classifier's key, what it says of each star in the first repetition (see
+        `Classifier.judge`), and the threshold of its fold, (n_stars,).
     """
     y = stars.y
     check_folds(y, n_folds)
@@ -36,22 +38,28 @@ def cross_validate(classifiers, stars, propensity, n_folds, seeds):
         scored = {}
         folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(y, y)
         for k, (others, held_out) in enumerate(folds):
-            fit, validation = (others[part] for part in split_rows(y[others] == 1, seed))
-            fit, validation, tested = map(stars.select, (fit, validation, held_out))
+            parts = [others[part] for part in split_rows(y[others] == 1, seed)]
+            fit, validation, tested = map(stars.select, (*parts, held_out))
+            split = np.repeat(SPLITS[:2], [len(part) for part in parts])
+            known = stars.select(np.concatenate(parts)).replace(split=split)
             for classifier in (original.copy() for original in classifiers):
                 name = " on ".join(classifier.key)
                 say(f"cross-validation, seed {seed}, fold {k + 1} of {n_folds}: {name}")
                 classifier.fit(fit, validation, seed)
-                classifier.tune(validation.y, classifier.score(validation))
-                none = np.zeros(len(y)), np.zeros(len(y), bool)
-                score, called = scored.setdefault(classifier.key, none)
-                score[held_out] = classifier.score(tested)
-                called[held_out] = score[held_out] >= classifier.threshold
-        for key, (score, called) in scored.items():
+                rows, weight = choose_tuning(classifier, known)
+                tuning = known.select(rows)
+                classifier.tune(tuning.y, classifier.score(tuning), weight)
+                none = np.zeros((len(y), len(classifier.columns))), np.zeros(len(y))
+                judged, threshold = scored.setdefault(classifier.key, none)
+                judged[held_out] = classifier.judge(tested)
+                threshold[held_out] = classifier.threshold
+        for key, (judged, threshold) in scored.items():
+            score = judged[:, 0]
+            called = score >= threshold
             row = metrics.evaluate(y, score, None, seed, called=called)
             row["matched_auc"] = metrics.matched_auc(y, score, propensity)
             pooled.setdefault(key, []).append(row)
-            out_of_fold.setdefault(key, (score, called))
+            out_of_fold.setdefault(key, (judged, threshold))
     rows, spread = [], []
     for (network, light_curves), repetitions in pooled.items():
         names = {"network": network, "light_curves": light_curves}

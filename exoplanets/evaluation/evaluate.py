@@ -8,8 +8,14 @@ import pandas as pd
 from exoplanets.evaluation import candidates
 from exoplanets.evaluation.adversary import score_alike
 from exoplanets.evaluation.calibration import measure_calibration
-from exoplanets.evaluation.comparison import Compared, evaluate_split, select_values
+from exoplanets.evaluation.comparison import (
+    Compared,
+    choose_tuning,
+    evaluate_split,
+    select_values,
+)
 from exoplanets.evaluation.crossvalidation import cross_validate
+from exoplanets.evaluation.metrics import calibrate
 from exoplanets.evaluation.vetting import vet
 from exoplanets.files import say
 from exoplanets.stars import SPLITS
@@ -26,16 +32,15 @@ class Evaluation(NamedTuple):
     drawn: dict | None  # arrays that the figures of the vetting need; see `vetting.vet`
 
 
-def evaluate_all(compared, main, box, test_stars, seed, folds, repetitions, level):
+def evaluate_all(compared, main, test_stars, seed, folds, repetitions, level):
     """Test, calibrate, cross-validate and vet some `Compared`: an `Evaluation`.
 
-    `main` is one of them, on stars that have both kinds of light curves; a `BoxLeastSquares` finds
-    the periods. The test stars are in the order of `test_predictions.csv`. Without folds there is
+    `main` is one of them, on stars that have both kinds of light curves. The test stars are in the order of `test_predictions.csv`. Without folds there is
     no cross-validation. The level of the vetting is "quick", "full" or "none".
     """
     scored = [c for c in compared if c.score is not None]
-    stars, score, unseen = main.stars, main.score, main.is_unseen()
-    called = score >= main.classifier.threshold
+    stars, judged, unseen = main.stars, main.judged, main.is_unseen()
+    threshold = np.full(len(stars), main.classifier.threshold)
     propensity = score_alike(stars.curves, stars.y, seed)
     if propensity is None:  # too few stars for an adversary to learn from
         propensity = np.full(len(stars), np.nan)
@@ -51,33 +56,42 @@ def evaluate_all(compared, main, box, test_stars, seed, folds, repetitions, leve
         validated = cross_validate(classifiers, stars, propensity, folds, seeds)
         pooled, cross_validation, out_of_fold = validated
         rows += pooled
-        (score, called), unseen = out_of_fold[main.classifier.key], np.ones(len(stars), bool)
+        (judged, threshold), unseen = out_of_fold[main.classifier.key], np.ones(len(stars), bool)
 
-    chosen = candidates.choose_stars(stars, main.score, main.classifier.threshold) | called
-    found = candidates.search_stars(box, stars, chosen)
-    listed = candidates.list_stars(stars, score, called, unseen, found)
+    chosen = candidates.choose_stars(stars, judged, threshold)
+    fits = candidates.measure_stars(stars, judged, chosen)
+    listed = candidates.list_stars(stars, judged, threshold, unseen, fits)
     suspect = listed["suspect_label"].to_numpy()
     calibration, predictions = {}, {"row": test_stars.row, "label": test_stars.y}
     for c in scored:
         name = "_".join(c.classifier.key)
         predictions[name] = c.at(test_stars)  # NaN for a star that it was not given
         if c.classifier.file:
-            known = c.stars.select(c.is_unseen())
+            # The same stars as set the threshold: the test stars are told by what others are.
+            known = c.stars.select(choose_tuning(c.classifier, c.stars)[0])
             prevalence = stars.is_host.mean()
-            measured, probability = measure_calibration(known.y, c.at(known), prevalence, seed)
+            measured = measure_calibration(known.y, c.at(known), prevalence, seed)[0]
             calibration[" on ".join(c.classifier.key)] = measured
-            predictions[f"{name}_probability"] = select_values(known, probability, test_stars)
+            numbers = measured["slope"], measured["offset"]
+            predictions[f"{name}_probability"] = calibrate(predictions[name], *numbers)
     vetted = drawn = None
     if level != "none":
         say(f"vetting ({level}) ...")
         others = [c for c in compared if c is not main]
-        vetted, drawn = vet([main, *others], found, suspect, seed, level)
+        vetted, drawn = vet([main, *others], fits, suspect, seed, level)
     content = {
         "results": rows,
         "suspects": {
             "rule": candidates.RULE,
             "test_rows": sorted(stars.row[suspect & (stars.split == "test")].tolist()),
             "results_without": [measure(c, "test", suspect) for c in scored],
+        },
+        "thresholds": {
+            " on ".join(c.classifier.key): {
+                "threshold": c.classifier.threshold,
+                "interval": c.classifier.threshold_interval,
+            }
+            for c in compared
         },
         "calibration": calibration,
         "cross_validation": cross_validation,

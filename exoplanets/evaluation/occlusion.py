@@ -9,8 +9,8 @@ References
 
 import numpy as np
 
+from exoplanets.evaluation.candidates import CLEAR_SNR
 from exoplanets.evaluation.metrics import logit, ratio
-from exoplanets.search.box import VISIBLE_STATISTIC
 from exoplanets.stars import CADENCE_DAYS
 
 HIDDEN = 13  # cadences, 6.4 h: a whole transit of most planets
@@ -29,21 +29,20 @@ def hide_stretches(curve, centres, width=HIDDEN):
     return curve * kept
 
 
-def find_transits(times, period, epoch, duration):
+def find_transits(times, ephemeris):
     """Indices of the cadences nearest to the middle of each transit, ndarray of int.
 
     A transit that overlaps with no cadence is left out. Without a period (NaN) there is none. The
-    arguments are in days, and `times` increase.
+    `times`, days, increase.
     """
-    if not np.isfinite(period):
+    if not np.isfinite(ephemeris.period):
         return np.zeros(0, int)
-    first = epoch - np.floor((epoch - times[0]) / period) * period
-    middles = np.arange(first, times[-1], period)
+    middles = ephemeris.transit_times(times[0], times[-1])
     nearest = np.searchsorted((times[1:] + times[:-1]) / 2, middles)
-    return nearest[np.abs(times[nearest] - middles) <= (duration + CADENCE_DAYS) / 2]
+    return nearest[np.abs(times[nearest] - middles) <= (ephemeris.duration + CADENCE_DAYS) / 2]
 
 
-def measure_occlusion(score, curve, times, search, step=4, width=HIDDEN):
+def measure_occlusion(score, curve, times, ephemeris, step=4, width=HIDDEN):
     """How far the log-odds fall when each stretch of a light curve is hidden, and where.
 
     Hiding any stretch changes a score a little, up or down, and the sum of many small falls is
@@ -59,9 +58,9 @@ def measure_occlusion(score, curve, times, search, step=4, width=HIDDEN):
         From light curves, ndarray of shape (n, n_cadences), to scores between 0 and 1.
     curve, times : ndarray of shape (n_cadences,)
         Dimensionless, and days.
-    search : box.Search
-        The box search of this one star; NaN if it has no period. A stretch is in transit if any of
-        its hidden cadences is.
+    ephemeris : Ephemeris
+        Of its transits; NaN if it has none. A stretch is in transit if any of its hidden cadences
+        is.
     step, width : int
         Cadences from one stretch to the next, and cadences that are hidden at a time: an odd
         number, so that a stretch has a middle.
@@ -74,12 +73,12 @@ def measure_occlusion(score, curve, times, search, step=4, width=HIDDEN):
         What is drawn: `curve`, the `days` of its cadences, `centres` (cadences) and `falls`
         (log-odds) of the stretches, and `middles` of the transits (cadences).
     """
-    middles = find_transits(times, search.period, search.epoch, search.duration)
+    middles = find_transits(times, ephemeris)
     centres = np.arange(width // 2, len(curve) - width // 2, step)
     hidden = hide_stretches(curve, centres, width)
     scored = np.asarray(score(np.concatenate([curve[None], hidden])), np.float64)
     falls = logit(scored[0]) - logit(scored[1:])
-    reach = (width - 1) / 2 + TAPER + search.duration / CADENCE_DAYS / 2
+    reach = (width - 1) / 2 + TAPER + ephemeris.duration / CADENCE_DAYS / 2
     in_transit = np.abs(centres[:, None] - middles).min(axis=1, initial=len(curve)) <= reach
     median = np.median(falls)
     below = falls[falls < median]
@@ -98,30 +97,32 @@ def measure_occlusion(score, curve, times, search, step=4, width=HIDDEN):
     return result, {"curve": curve, "days": times} | where
 
 
-def occlude_clearest(classifier, stars, score, search, n_hosts, n_others, step):
+def occlude_clearest(classifier, stars, score, fits, n_hosts, n_others, step):
     """`measure_occlusion` of the clearest hosts and of the highest-scored non-hosts.
 
-    A host is clear if a box search sees its transits too: its statistic is at least
-    `VISIBLE_STATISTIC`. The highest-scored of them come first. The classifier's scores lie between
-    0 and 1; `search` is a `box.Search` of all stars, NaN for a star that was not searched. Returns
-    two lists: the results, with `star`, `label` and the numbers of the box search, and the panels.
+    A host is clear if the SNR of its fit is at least `CLEAR_SNR`. The highest-scored come first.
+    The scores lie between 0 and 1; `fits` is a list of `TransitFit`, None for a star that was not
+    measured. Hidden is the light curve in which dips are looked for. Returns two lists: the
+    results, with `star`, `label`, and the period and SNR of the fit, and the panels.
     """
     kind = classifier.light_curves
     rows, drawn = [], []
     order = np.argsort(-score, kind="stable")
-    hosts = order[(stars.y[order] == 1) & (search.statistic[order] >= VISIBLE_STATISTIC)]
-    others = order[(stars.y[order] == 0) & np.isfinite(search.period[order])]
-    for star in np.concatenate([hosts[:n_hosts], others[:n_others]]):
+    hosts = [i for i in order if stars.is_host[i] and fits[i] and fits[i].snr >= CLEAR_SNR]
+    others = [i for i in order if not stars.is_host[i] and fits[i]]
+    for star in hosts[:n_hosts] + others[:n_others]:
 
         def ask(curves, star=star):
+            if hasattr(classifier, "score_curves"):
+                return classifier.score_curves(curves)
             given = {"curves": curves} if kind == "equalised" else {"flux": curves}
             return classifier.score(stars.select(np.full(len(curves), star)).replace(**given))
 
-        curve = stars.light_curves(kind)[star]
+        curve, fit = stars.light_curves(kind)[star], fits[star]
         cadence = np.arange(len(curve)) if kind == "equalised" else stars.cadence[star]
-        ephemeris = search.select(star)
-        row, panel = measure_occlusion(ask, curve, cadence * CADENCE_DAYS, ephemeris, step)
-        numbers = {name: float(value) for name, value in ephemeris._asdict().items()}
+        row, panel = measure_occlusion(ask, curve, cadence * CADENCE_DAYS, fit.ephemeris, step)
+        numbers = {"period": fit.period_days, "snr": fit.snr}
+        numbers = {name: value if np.isfinite(value) else None for name, value in numbers.items()}
         rows.append({"star": stars.names[star], "label": int(stars.y[star])} | row | numbers)
         drawn.append(panel)
     return rows, drawn

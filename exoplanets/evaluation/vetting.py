@@ -11,7 +11,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from exoplanets.evaluation.completeness import HIGH_SNR, draw_injections, measure_completeness
+from exoplanets.evaluation.completeness import (
+    HIGH_SNR,
+    count_verdicts,
+    draw_injections,
+    draw_systems,
+    measure_completeness,
+)
 from exoplanets.evaluation.occlusion import occlude_clearest
 from exoplanets.evaluation.reliability import TREATMENTS, measure_reliability, treat_stars
 
@@ -26,6 +32,7 @@ class Level(NamedTuple):
 
     n_others: int  # held-out non-hosts at most
     n_injections: int
+    n_systems: int  # simulated planets and binaries, of which a verdict is asked
     n_slow: int  # injections, and non-hosts, that a slow classifier is given
     slow_reliability: bool  # whether a slow classifier's reliability is measured too
     n_clear: int  # hosts that are occluded
@@ -35,17 +42,17 @@ class Level(NamedTuple):
 
 
 LEVELS = {
-    "quick": Level(400, 600, 200, False, 4, 2, 8, 1000),
-    "full": Level(100_000, 4000, 1000, True, 10, 5, 4, 1000),
+    "quick": Level(400, 600, 300, 200, False, 4, 2, 8, 1000),
+    "full": Level(100_000, 4000, 2000, 1000, True, 10, 5, 4, 1000),
 }
 
 
-def vet(compared, found, suspect, seed=0, level="quick"):
+def vet(compared, fits, suspect, seed=0, level="quick"):
     """Vet some `Compared`; the first of them also by occlusion.
 
     The first one's scores lie between 0 and 1, and its stars have both kinds of light curves: all
-    are vetted with these. Of those stars, `found` is a `box.Search`, NaN where none was searched,
-    and `suspect`, ndarray of bool of shape (n_stars,), marks non-hosts whose label is suspect.
+    are vetted with these. Of those stars, `fits` are the `TransitFit`, None where none was made, and
+    `suspect`, ndarray of bool of shape (n_stars,), marks non-hosts whose label is suspect.
 
     Returns `metrics.json["vetting"]`, a dict, and a dict of arrays that the figures need beside it.
     """
@@ -54,7 +61,7 @@ def vet(compared, found, suspect, seed=0, level="quick"):
     others = np.flatnonzero(~main.stars.is_host & (main.stars.split != "train"))
     others = np.random.default_rng([seed, 0]).permutation(others)[: settings.n_others]
     chosen = np.append(np.flatnonzero(main.stars.is_host), others)
-    stars, found, suspect = main.stars.select(chosen), found.select(chosen), suspect[chosen]
+    stars, fits, suspect = main.stars.select(chosen), [fits[i] for i in chosen], suspect[chosen]
     quiet, is_suspect = stars.select(~stars.is_host), suspect[~stars.is_host]
     treated = treat_stars(stars, seed)
     rng = np.random.default_rng([seed, 1])
@@ -78,9 +85,12 @@ def vet(compared, found, suspect, seed=0, level="quick"):
 
     unseen, drawn = main.is_unseen()[chosen], drawn[main.classifier.key]
     occlusion, drawn["occluded"] = occlude_clearest(
-        main.classifier, stars.select(unseen), main.score[chosen][unseen], found.select(unseen),
+        main.classifier, stars.select(unseen), main.score[chosen][unseen],
+        [fits[i] for i in np.flatnonzero(unseen)],
         settings.n_clear, settings.n_false, settings.step,
     )  # fmt: skip
+    systems = draw_systems(quiet, settings.n_systems, main.classifier.campaign, rng)
+    judged = main.classifier.judge(systems.stars)
     content = {
         "level": level,
         "seed": seed,
@@ -89,6 +99,7 @@ def vet(compared, found, suspect, seed=0, level="quick"):
         "held_out_non_hosts": len(quiet),
         "suspects": sorted(np.array(stars.names)[suspect].tolist()),
         "completeness": completeness,
+        "systems": count_verdicts(systems, judged, main.classifier.threshold),
         "reliability": reliability,
         "occlusion": occlusion,
     }

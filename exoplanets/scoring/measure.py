@@ -9,15 +9,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from exoplanets.classifiers.verdict import LEAST_JUDGED, UNKNOWN, find_verdict
 from exoplanets.files import DataError
 from exoplanets.lightcurves.equalise import find_unit
-from exoplanets.scoring.result import BINARY, NOTHING, PLANET, UNCLEAR, Signal
+from exoplanets.scoring.result import Signal
 from exoplanets.search.ephemeris import Ephemeris
 from exoplanets.search.fit import measure_transits
-from exoplanets.search.orbit import LEAST_JUDGED, UNKNOWN, describe_orbit
+from exoplanets.search.orbit import describe_orbit
 from exoplanets.stars import CADENCE_DAYS, SHORTEST
 
-MOST_OF_BINARY = 0.3  # planet score, below which dips are taken for those of two stars
 MASKED = 1.5  # durations around the middle of a transit that are hidden from the next search
 
 
@@ -153,18 +153,6 @@ def _describe_signal(star, judgement, network, prevalence, always):
         planet_score=judgement.planet_score,
         **(measure_signal(star, judgement.ephemeris) if repeats or always else {}),
     )
-
-
-def find_verdict(called, repeats, planet_score):
-    """What a signal is taken for, one of `result.VERDICTS`.
-
-    `repeats` says whether the transit score reaches the threshold that the score has to reach.
-    """
-    if called:
-        return PLANET
-    if not repeats:
-        return NOTHING
-    return BINARY if planet_score < MOST_OF_BINARY else UNCLEAR
 
 
 def measure_signal(star, ephemeris):

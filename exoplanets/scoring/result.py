@@ -16,12 +16,6 @@ from exoplanets.scoring.own_stars import Star
 from exoplanets.search.ephemeris import Ephemeris
 
 NAN = float("nan")
-PLANET, BINARY, UNCLEAR, NOTHING = VERDICTS = (
-    "planet candidate",
-    "eclipsing binary",
-    "unclear",
-    "nothing",
-)
 DIGITS = {  # of a number, as Python's `format` takes them; "" keeps all
     "score": ".6f", "probability": ".6f", "prevalence": ".6g", "threshold": "",
     "transit_score": ".6f", "planet_score": ".6f", "period_days": ".6f",
@@ -42,7 +36,7 @@ class Signal:
     prevalence: float = NAN
     called: bool  # whether `score >= threshold`
     threshold: float
-    verdict: str  # one of `VERDICTS`
+    verdict: str  # one of `verdict.VERDICTS`
     transit_score: float = NAN  # that the dips repeat, 0 to 1
     planet_score: float = NAN  # planet rather than eclipsing binary, given dips, 0 to 1
     period_days: float = NAN

@@ -20,8 +20,6 @@ import numpy as np
 from exoplanets.search.ephemeris import Ephemeris
 from exoplanets.stars import CADENCE_DAYS
 
-LEAST_JUDGED = 0.02  # transit score below which there is nothing to judge
-UNKNOWN = 0.5  # planet score where nothing can be told
 BRIGHTEST, DEEPEST = 6.0, -1e4  # of the flux, its standard deviations: flares tell nothing here
 REACH = 2.0  # durations on either side of a transit within which it is sharpened
 SHORTEST = 0.06  # days that a duration counts as, at least, for that reach
