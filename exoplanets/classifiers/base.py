@@ -96,7 +96,7 @@ class Classifier:
         raise NotImplementedError
 
     def judge(self, stars):
-        """All that it says of `Stars`: ndarray of shape (n_stars, len(columns)), the score first."""
+        """All that it says of `Stars`, a column each of `columns`: (n_stars, n_columns)."""
         return self.score(stars)[:, np.newaxis]
 
     def tune(self, y, score, weight_of_others=1.0):

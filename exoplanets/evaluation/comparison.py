@@ -57,7 +57,7 @@ def wants_slow(choice, n_stars):
 
 
 def choose_tuning(classifier, stars):
-    """Stars that set the threshold and the calibration of a classifier, and the weight of a non-host.
+    """Stars that set the threshold and the calibration of a classifier, and a non-host's weight.
 
     All of the training table that taught it nothing by their label; not the test stars. Non-hosts
     that taught are represented by the others. Returns rows, ndarray of int, and a float.

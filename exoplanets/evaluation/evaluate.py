@@ -35,8 +35,9 @@ class Evaluation(NamedTuple):
 def evaluate_all(compared, main, test_stars, seed, folds, repetitions, level):
     """Test, calibrate, cross-validate and vet some `Compared`: an `Evaluation`.
 
-    `main` is one of them, on stars that have both kinds of light curves. The test stars are in the order of `test_predictions.csv`. Without folds there is
-    no cross-validation. The level of the vetting is "quick", "full" or "none".
+    `main` is one of them, on stars that have both kinds of light curves. The test stars are in the
+    order of `test_predictions.csv`. Without folds there is no cross-validation. The level of the
+    vetting is "quick", "full" or "none".
     """
     scored = [c for c in compared if c.score is not None]
     stars, judged, unseen = main.stars, main.judged, main.is_unseen()

@@ -51,8 +51,8 @@ def vet(compared, fits, suspect, seed=0, level="quick"):
     """Vet some `Compared`; the first of them also by occlusion.
 
     The first one's scores lie between 0 and 1, and its stars have both kinds of light curves: all
-    are vetted with these. Of those stars, `fits` are the `TransitFit`, None where none was made, and
-    `suspect`, ndarray of bool of shape (n_stars,), marks non-hosts whose label is suspect.
+    are vetted with these. Of those stars, `fits` are the `TransitFit`, None where none was made,
+    and `suspect`, ndarray of bool of shape (n_stars,), marks non-hosts whose label is suspect.
 
     Returns `metrics.json["vetting"]`, a dict, and a dict of arrays that the figures need beside it.
     """
