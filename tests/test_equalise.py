@@ -319,6 +319,9 @@ def test_too_little_of_one_star_is_refused_with_both_numbers():
     error = equalise_star(star)  # not raised: the other stars go on
     assert isinstance(error, ValueError)
     assert re.match(r"has 460 cadences .*: 500 are needed", str(error))
+    star = red_noise(np.random.default_rng(11), 1, 900)[0]
+    star[::2] = np.nan  # they span enough, and half of them are used
+    assert re.match(r"has 450 cadences .*: 500 are needed", str(equalise_star(star)))
     assert str(equalise_star(np.full(600, np.nan))).startswith("has 0 cadences")
 
 

@@ -540,6 +540,7 @@ BAD = {  # name: how it is made, and what must be said
         lambda p: write_star(p, TIME, 1 + 0.001 * (np.arange(N) % 100 < 9)), "give it with more"
     ),
     "magnitude.txt": (lambda p: write_star(p, TIME, MAGNITUDE, ""), "--magnitudes"),
+    "differential.txt": (lambda p: write_star(p, TIME, MAGNITUDE - 12, ""), "--magnitudes"),
     "daily.csv": (lambda p: write_star(p, np.arange(N)), "1440.0 min if they are in days"),
     "cut.csv.gz": (lambda p: (packed(write_star(p)), cut(p, 500)), "is damaged or truncated"),
     "cut.npz": (lambda p: (np.savez(p, flux=FLUX), cut(p, 3000)), "is damaged or truncated"),

@@ -1,4 +1,4 @@
-"""sources/table.py and formats.py: one reader for training and for scoring; bad rows in place."""
+"""sources/table.py: one reader for training and for scoring; bad rows in place."""
 
 import contextlib
 import gzip

@@ -90,7 +90,9 @@ def test_every_layout_is_read_back_exactly(tmp_path, layout):
     assert np.array_equal(samples.flux, FLUX) and np.array_equal(samples.time, TIME)
     assert samples.flux.dtype == samples.time.dtype == np.float64
     assert samples.time_system == system
-    assert samples.kind == ("flux" if layout in ("mission", "case", "preferred") else "")
+    kinds = dict.fromkeys(("mission", "case", "preferred"), "flux")
+    bare = ("no names", "no names, comment", "errors", "blanks, no names", "bare mark")
+    assert samples.kind == (kinds | dict.fromkeys(bare, "unnamed")).get(layout, "")
 
 
 def test_decimal_commas(tmp_path):
@@ -284,3 +286,11 @@ def test_an_ipac_table_as_the_archive_has_them(tmp_path):
     table.write(tmp_path / "a.tbl", format="ascii.ipac", overwrite=True)
     samples = read(tmp_path / "a.tbl")
     assert np.allclose(samples.time, TIME, rtol=1e-14) and samples.notes == ("time given in hours",)
+
+
+def test_cdips_as_text_is_read_as_magnitudes(tmp_path):
+    rows = "".join(f"{2458000 + k / 48} 9 {12 + k % 7 / 1000} 9 9\n" for k in range(600))
+    (tmp_path / "a.txt").write_text("# TMID_BJD IRM1 TFA2 TFA1 BGV\n" + rows)
+    samples = read(tmp_path / "a.txt")
+    assert np.allclose(samples.flux, 12 + np.arange(600) % 7 / 1000)
+    assert (samples.kind, samples.time_system) == ("magnitudes", "BJD")

@@ -9,7 +9,7 @@ from exoplanets.files import DataError
 from exoplanets.stars import CADENCE_DAYS
 
 SAME_CADENCE = 0.03  # relative: TESS's 30.0 min full frames count as long cadence
-COARSEST = 150  # minutes: beyond, most transits are a single point
+COARSEST = 180  # minutes: beyond, most transits are a single point
 UNEVEN_STEPS = 0.12  # relative: unevenness moves the mean step no further from the median
 SMEARED = 45  # minutes: beyond, a note says so
 BRIDGED = 3.5  # samples: over a longer gap, of more than two of them, nothing is interpolated
@@ -59,7 +59,7 @@ def to_long_cadence(time, flux, cadence=None):
     in the cell of its cadence number or, without numbers, in the cell that counting its steps
     gives, so no beat between two clocks makes gaps; uneven sampling goes to the nearest cell.
     Coarser sampling is interpolated linearly, but not over gaps. Of 192 Kepler stars with dips,
-    sampled every 72 or 144 minutes, 92 are called so, 94 with a cubic spline, which overshoots
+    sampled every 72 to 177 minutes, 93 are called, 94 with a cubic spline, which overshoots
     beside deep dips, and 74 to 77 with splines that conserve the mean of every sample.
 
     Arrays are those of `sort_samples`: times in days, finite and increasing. Returns a `Curve`;

@@ -117,7 +117,7 @@ def _find_layout(stream):
                 f"has rows of {len(cells)} values and no names of columns: name them in its first "
                 "line, as in time,flux"
             )
-        columns = Columns(0, 1)
+        columns = Columns(0, 1, kind="unnamed")
     elif columns.missing():
         raise DataError(
             f"has no column of {columns.missing()}: its first line begins {above[0][:40]!a}; name "
