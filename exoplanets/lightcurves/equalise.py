@@ -256,7 +256,8 @@ def equalise_table(flux, campaign=None, cadences=None):
         curves, n_measured = place(flux[rows], campaign, times)
         return equalise(curves[n_measured >= least], campaign), n_measured
 
-    curves, n_measured = map(np.concatenate, zip(*map_blocks(treat, n_stars), strict=True))
+    blocks = map_blocks(treat, n_stars, what="blocks of stars equalised")
+    curves, n_measured = map(np.concatenate, zip(*blocks, strict=True))
     dropped = [
         (int(i), f"only {n_measured[i]} of {n_known} cadences were measured")
         for i in np.flatnonzero(n_measured < least)
