@@ -32,7 +32,7 @@ def say(message):
 
 def track(items, what, n_items=None):
     """Yield some items; how many are done is said every `SILENCE` seconds, on standard error."""
-    n_items = n_items or len(items)
+    n_items = len(items) if n_items is None else n_items
     last = time.monotonic()
     for number, item in enumerate(items):
         yield item
