@@ -29,7 +29,14 @@ METRICS := $(DATA_DIR)/metrics.json
 .PHONY: all setup test test-lowest benchmark clean FORCE
 .DELETE_ON_ERROR:
 
+ifneq ($(filter all,$(or $(MAKECMDGOALS),all)),)
+CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+$(info All four steps take about $(shell echo $$((2 + 8 / $(CORES)))) minutes on the $(CORES) cores here; what did not change is not run again.)
+endif
+START := $(shell date +%s)
+
 all: $(METRICS)
+	@echo "done after $$(( $$(date +%s) - $(START) )) seconds: the results are in $(DATA_DIR) and $(PLOTS_DIR)"
 
 $(FIGURES): $(call code,data_visualization.py) $(INPUTS) | setup
 # The first script fetches the light curves, so the others wait for it; its figure does not matter.

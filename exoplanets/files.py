@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 _console = 2  # descriptor by which the user is reached; another one while `quiet`
+SILENCE = 5.0  # seconds; what takes longer says how far it is
 ABANDONED = 10.0  # seconds; an unfinished file that nobody wrote to for longer may be removed
 
 
@@ -27,6 +28,17 @@ def one_line(error, most=100):
 def say(message):
     """Print progress or a warning on standard error; results go to standard output."""
     print(message, file=sys.stderr, flush=True)
+
+
+def track(items, what, n_items=None):
+    """Yield some items; how many are done is said every `SILENCE` seconds, on standard error."""
+    n_items = len(items) if n_items is None else n_items
+    last = time.monotonic()
+    for number, item in enumerate(items):
+        yield item
+        if time.monotonic() - last > SILENCE:
+            last = time.monotonic()
+            say(f"  {what}: {number + 1} of {n_items}")
 
 
 @contextlib.contextmanager

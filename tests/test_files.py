@@ -10,7 +10,16 @@ import time
 import pytest
 from conftest import ROOT
 
-from exoplanets.files import DataError, atomic_write, check_writable, read_json, run, write_text
+from exoplanets import files
+from exoplanets.files import (
+    DataError,
+    atomic_write,
+    check_writable,
+    read_json,
+    run,
+    track,
+    write_text,
+)
 
 
 def ending(main, capsys):
@@ -332,6 +341,16 @@ def test_json_that_is_nested_too_deeply_is_damaged(tmp_path):
 def test_writing_a_file_leaves_the_umask_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "umask", None)
     write_text(tmp_path / "a.json", "{}")
+
+
+def test_what_takes_long_says_how_far_it_is(capsys, monkeypatch):
+    assert list(track("abc", "letters")) == ["a", "b", "c"]
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(files, "SILENCE", -1.0)
+    assert list(track(iter("abc"), "letters", 3)) == ["a", "b", "c"]
+    said = capsys.readouterr()
+    assert said.err == "  letters: 1 of 3\n  letters: 2 of 3\n  letters: 3 of 3\n"
+    assert said.out == ""
 
 
 def test_a_results_file_says_where_it_is(tmp_path, capsys):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
+from exoplanets import files
 from exoplanets.classifiers.keras_tools import keras, make_batches, train
 
 N_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
@@ -125,3 +126,13 @@ def test_a_training_traces_its_step_once():
     model.compile("adam", "mse", metrics=[keras.metrics.AUC()])
     train(model, np.zeros((12, 5)), np.arange(12) % 2, 4, epochs=2, seed=0)
     assert len(traced) == 1
+
+
+def test_a_training_that_takes_long_counts_its_epochs(capsys, monkeypatch):
+    monkeypatch.setattr(files, "SILENCE", -1.0)
+    inputs = keras.Input((5,))
+    model = keras.Model(inputs, keras.layers.Dense(1)(inputs), name="toy")
+    model.compile("adam", "mse")
+    train(model, np.zeros((12, 5)), np.arange(12) % 2, 4, epochs=3, seed=0)
+    said = capsys.readouterr().err.splitlines()
+    assert said == [f"  epochs of the toy network: {k} of 3" for k in (1, 2, 3)]

@@ -1,6 +1,7 @@
 """The Makefile: which stages run again after a change, a kill or another option."""
 
 import os
+import re
 import shutil
 import subprocess
 
@@ -43,6 +44,8 @@ def run_make(clone, *options):
     command = ["make", "RUN=./python", "-o", ".venv/.ready", *options]
     done = subprocess.run(command, cwd=clone, capture_output=True, text=True, check=True)
     lines = done.stdout.splitlines()
+    assert re.match(r"All four steps take about \d+ minutes on the \d+ cores here", lines[0])
+    assert re.match(r"done after \d+ seconds: the results are in ", lines[-1])
     return [line.split()[1].removesuffix(".py") for line in lines if line.startswith("ran ")]
 
 

@@ -12,14 +12,13 @@ import zipfile
 import numpy as np
 import pandas as pd
 
-from exoplanets.files import DataError, atomic_write, quiet
+from exoplanets.files import DataError, atomic_write, quiet, track
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow is imported
 
 
 import keras
 import tensorflow as tf
-from tqdm.keras import TqdmCallback
 
 # The number of an operation's threads decides how its sums round: it is the same on every machine.
 N_THREADS = 2
@@ -69,12 +68,14 @@ def make_batches(x, y, batch_size, seed=None):
 
 
 def train(model, x, y, batch_size, epochs, seed, callbacks=(), **options):
-    """Fit a compiled network to shuffled stars; epochs are shown on a terminal, not in a file.
+    """Fit a compiled network to shuffled stars; if it takes long, the epochs are counted aloud.
 
     For `x`, `y` and `seed` see `make_batches`; `options` are more of those of `keras.Model.fit`.
     Returns a DataFrame, a row per epoch: `epoch`, the loss and the metrics.
     """
-    progress = TqdmCallback(verbose=0, desc=model.name, leave=False, disable=None)
+    counted = track(range(epochs), f"epochs of the {model.name} network", epochs)
+    next(counted)
+    progress = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: next(counted, None))
     # Made before the first step: TensorFlow traces a step that makes variables a second time.
     model.optimizer.build(model.trainable_variables)
     fitted = model.fit(

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.ndimage import correlate1d
 from threadpoolctl import threadpool_limits
 
+from exoplanets.files import track
 from exoplanets.lightcurves.gaps import fill_gaps
 from exoplanets.stars import SHORTEST
 
@@ -31,13 +32,16 @@ def check_length(n_cadences):
         )
 
 
-def map_blocks(function, n_stars, block=BLOCK):
-    """Call a function on slices of neighbouring rows, side by side, and list what it returns."""
+def map_blocks(function, n_stars, block=BLOCK, what="blocks of light curves"):
+    """Call a function on slices of neighbouring rows, side by side, and list what it returns.
+
+    `what` names the blocks to the user, if it takes long.
+    """
     blocks = [slice(start, start + block) for start in range(0, n_stars, block)]
     # NumPy and SciPy release the interpreter while they work. Threads of matrix products within
     # threads would wait for each other, busily.
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(function, blocks))
+        return list(track(pool.map(function, blocks), what, len(blocks)))
 
 
 def map_rows(function, curves):

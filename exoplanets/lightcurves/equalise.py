@@ -273,7 +273,8 @@ def equalise_table(flux, campaign=None, cadences=None, whiten=True):
             return recolour(flat), n_measured
         return np.where(np.isnan(curves), np.float32(np.nan), flat), n_measured
 
-    curves, n_measured = map(np.concatenate, zip(*map_blocks(treat, n_stars), strict=True))
+    blocks = map_blocks(treat, n_stars, what="blocks of stars equalised")
+    curves, n_measured = map(np.concatenate, zip(*blocks, strict=True))
     dropped = [
         (int(i), f"only {n_measured[i]} of {n_known} cadences were measured")
         for i in np.flatnonzero(n_measured < least)
