@@ -59,10 +59,10 @@ class Signal:
     transits: tuple = ((), (), ())
 
     def __post_init__(self):
-        for name in self.__dataclass_fields__.keys() & DIGITS.keys():
-            rounded = float(format(float(getattr(self, name)), DIGITS[name]))
-            whole = self.__dataclass_fields__[name].type is int
-            object.__setattr__(self, name, int(rounded) if whole else rounded)
+        for name, digits in DIGITS.items():
+            value = getattr(self, name, NAN)  # a signal has no `n_cadences`
+            if value == value and name != "n_cadences":
+                object.__setattr__(self, name, float(format(float(value), digits)))
 
     @property
     def ephemeris(self):

@@ -42,6 +42,8 @@ def read_cell(name, text):
     """The value of a cell; ValueError if its text is none."""
     if name == "called":
         return bool(int(text))
+    if name == "n_cadences":
+        return int(text)
     return float(text or "nan") if name in DIGITS else text
 
 
@@ -54,13 +56,13 @@ def format_line(cells):
 
 def format_result(result):
     """The line of a star, bytes."""
-    cells = [write_cell(name, getattr(result, name)) for name in results.COLUMNS]
-    return format_line([*cells, _digest(cells)])
+    line = format_line(write_cell(name, getattr(result, name)) for name in results.COLUMNS)
+    return line[:-1] + f",{_digest(line)}\n".encode()
 
 
-def _digest(cells):
-    """First digits of the SHA-256 of some cells, as they are written."""
-    return hashlib.sha256(format_line(cells)).hexdigest()[:12]
+def _digest(line):
+    """First digits of the SHA-256 of a line without its digest."""
+    return hashlib.sha256(line).hexdigest()[:12]
 
 
 HEADER = format_line(COLUMNS)
@@ -84,7 +86,7 @@ def read_results(stream):
 
 def _read_row(cells):
     """The result of a row, or None if it is not as it was written."""
-    if len(cells) != len(COLUMNS) or cells[-1] != _digest(cells[:-1]):
+    if len(cells) != len(COLUMNS) or cells[-1] != _digest(format_line(cells[:-1])):
         return None
     pairs = zip(results.COLUMNS, cells, strict=False)
     with contextlib.suppress(ValueError):  # of another version

@@ -98,9 +98,7 @@ def describe_call(examined, network):
     call = "called a host" if result.called else "not called a host"
     text = f"{call}: score {result.score:.3f} (threshold {network.threshold:.3f})"
     if np.isfinite(examined.masked_score):
-        n = len(examined.panel["middles"])
-        which = "its transit" if n == 1 else f"all {n} transits"
-        text += f", {examined.masked_score:.3f} with {which} hidden"
+        text += f", {examined.masked_score:.3f} with its transits hidden"
     if np.isnan(result.probability):
         return f"{text}; not calibrated"
     text += f"; probability {result.probability:.2g}"
@@ -261,7 +259,7 @@ def _draw_folds(axes, examined):
     """All transits on one another, odd against even ones, and the whole orbit."""
     result, ephemeris = examined.result, examined.ephemeris
     _draw_transits(axes[0], examined)
-    n_transits = len(examined.panel["middles"])
+    n_transits = with_error(result.n_transits, np.nan, 0) or "all"
     snr = with_error(result.snr, np.nan, 1) or "not measured"
     axes[0].set_title(f"Fold of {n_transits} transits\nSNR {snr}", fontsize=9)
     axes[0].set_ylabel(f"flux less its trend ({_unit(examined.star)})")

@@ -109,9 +109,9 @@ def print_rates_of_arrays(rng):
     ]
     prepared = [prediction.prepare_stars(block, network, job) for block in blocks]
     curves = [[each.curve for each in block] for block in prepared]
-    prediction.score_curves(network, curves[0])
+    prediction.judge_curves(network, curves[0])
     ways = {
-        "network alone, equalised arrays in memory": (prediction.score_curves, curves),
+        "network alone, equalised arrays in memory": (prediction.judge_curves, curves),
         "equalised and scored, arrays in memory": (
             lambda network, block: prediction.score_block(block, network, job, {}),
             blocks,
@@ -173,7 +173,8 @@ def print_skill(folder):
         given = [prediction.give_time(Star("", sign * flux), network) for flux in stars.flux]
         prepared = prediction.prepare_stars(given, network, job)
         kept = [i for i, each in enumerate(prepared) if hasattr(each, "curve")]
-        score = prediction.score_curves(network, [prepared[i].curve for i in kept])
+        judged = prediction.judge_curves(network, [prepared[i].curve for i in kept])
+        score = [judgement.score for judgement in judged]
         print(
             f"{name}: ROC AUC {roc_auc_score(stars.y[kept], score):.2f}, "
             f"average precision {average_precision_score(stars.y[kept], score):.2f}"
