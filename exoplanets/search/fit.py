@@ -277,7 +277,7 @@ def _find_other_period(curve, signal, dips):
             depths = _measure_depths(signal, _cut_elsewhere(curve, signal, middles))
             mean, count = average_dips(depths, dips.spread)
             between.append((mean, dips.excess * dips.spread / np.sqrt(max(count, 1))))
-        if period > 2 * multiple * duration and all(
+        if period > multiple * max(2 * duration, SHORTEST) and all(
             mean > max(DEEP_ENOUGH * depth, STANDS_OUT * e)
             and abs(mean - depth) < max(ALIKE * np.hypot(e, error), 0.05 * depth)
             for mean, e in between
