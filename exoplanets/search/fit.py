@@ -41,7 +41,7 @@ STANDS_OUT = 4.0  # standard errors, of a dip that is there
 ALIKE = 3.0  # standard errors between depths that are the same
 LEAST_NOISE = 1e-7  # of the greatest flux less its median; without noise there are no errors
 SHORTEST, LONGEST = 0.05, 10.0  # period: days, and times the length of the light curve
-MOST_PLACES = 1_000_000  # single depths that are measured away from the transits
+MOST_PLACES = 100_000  # single depths that are measured away from the transits
 PHASE_STEP = 0.25  # of the duration, between the phases at which a secondary is looked for
 
 
@@ -277,7 +277,7 @@ def _find_other_period(curve, signal, dips):
             depths = _measure_depths(signal, _cut_elsewhere(curve, signal, middles))
             mean, count = average_dips(depths, dips.spread)
             between.append((mean, dips.excess * dips.spread / np.sqrt(max(count, 1))))
-        if period > 2 * multiple * duration and all(
+        if period > multiple * max(2 * duration, SHORTEST) and all(
             mean > max(DEEP_ENOUGH * depth, STANDS_OUT * e)
             and abs(mean - depth) < max(ALIKE * np.hypot(e, error), 0.05 * depth)
             for mean, e in between

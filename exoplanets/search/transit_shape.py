@@ -102,6 +102,8 @@ def fit_signal(curve, guess):
             raise ValueError("no depth is left")
         drawn, slope = (days, lost / peak), (days, np.gradient(lost / peak, days))
         ephemeris, line = _fit_line(ephemeris, windows, numbers, drawn, slope, peak)
+        if not 0.8 < ephemeris.period / guess.period < 1.25:
+            raise ValueError("no period near the first guess fits")
     windows, numbers = _cut_transits(curve, ephemeris)
     return Signal(ephemeris, shape, errors, windows, numbers, line, drawn, slope, peak)
 
