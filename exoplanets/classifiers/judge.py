@@ -10,19 +10,27 @@ the answer one half, and weak signals of both kinds, in which no shape is seen, 
 `score` is the product of both judgements: the dips repeat, and it is a planet that makes them.
 """
 
+import itertools
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
+from scipy.special import expit
 
 from exoplanets.classifiers.heads import dense
 from exoplanets.classifiers.keras_tools import keras, train
 from exoplanets.classifiers.verdict import LEAST_JUDGED, UNKNOWN
 from exoplanets.lightcurves.binaries import make_systems
+from exoplanets.lightcurves.equalise import find_unit
 from exoplanets.search.ephemeris import Ephemeris
 from exoplanets.search.features import find_features
-from exoplanets.search.orbit import N_FEATURES, describe_orbit
+from exoplanets.search.orbit import N_FEATURES, NUMBERS, describe_orbit
 from exoplanets.stars import CADENCE_DAYS
 
 layers = keras.layers
 ANSWERS = {"planet": 1.0, "binary": 0.0, "nothing": UNKNOWN}
+AT_ONCE = 8  # blocks of simulated systems
+TELLING_SNR = 12.0  # of a signal whose shape may change the odds by a factor of e
 FARTHEST = 4.0  # standard deviations; a number farther from its mean counts as if it were there
 
 
@@ -44,18 +52,29 @@ def make_orbits(flux, settings, rng, campaign, choose):
     `choose` gives of numbers and views of candidates (see `features.find_features`) the transit
     score of each star and the place of its best candidate.
     """
-    orbits, answers = [], []
-    snr_range = (settings.snr_low, settings.snr_high)
-    for systems in make_systems(flux, settings.systems, rng, snr_range, campaign):
-        numbers, views, ephemerides = find_features(systems.curves, settings.candidates)
+
+    def describe(systems):
+        flat, curves = systems.flatten()
+        numbers, views, ephemerides = find_features(curves, settings.candidates)
         score, best = choose(numbers, views)
-        times = np.arange(systems.flat.shape[1]) * CADENCE_DAYS
-        for i in np.flatnonzero((score >= LEAST_JUDGED) | (systems.kinds == "nothing")):
+        times = np.arange(flat.shape[1]) * CADENCE_DAYS
+        rows = np.flatnonzero((score >= LEAST_JUDGED) | (systems.kinds == "nothing"))
+        orbits = []
+        for i in rows:
+            unit = find_unit(systems.flux[i], flat[i], systems.level[i])
             candidate = Ephemeris(*ephemerides[i, best[i]])
-            about = systems.unit[i], systems.sampling[i]
-            orbits.append(describe_orbit(times, systems.flat[i], candidate, *about)[0])
-            answers.append(ANSWERS[systems.kinds[i]])
-    return np.array(orbits), np.array(answers, np.float32)
+            orbits.append(describe_orbit(times, flat[i], candidate, unit, systems.sampling[i])[0])
+        answers = [ANSWERS[kind] for kind in systems.kinds[rows]]
+        return np.reshape(orbits, (-1, N_FEATURES)), np.array(answers, np.float32)
+
+    snr_range = (settings.snr_low, settings.snr_high)
+    blocks = make_systems(flux, settings.systems, rng, snr_range, campaign)
+    # Drawn one after the other, described side by side; a few at a time, so that memory stays flat.
+    done = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        while some := list(itertools.islice(blocks, AT_ONCE)):
+            done += pool.map(describe, some)
+    return tuple(map(np.concatenate, zip(*done, strict=True)))
 
 
 def train_judge(judge, orbits, answers, settings, seed):
@@ -71,3 +90,15 @@ def train_judge(judge, orbits, answers, settings, seed):
     judge.compile(keras.optimizers.AdamW(rate, weight_decay=1e-3), loss)
     batches = settings.transit_batch_size, settings.judge_epochs
     return train(judge, orbits, answers, *batches, seed)
+
+
+def find_planet_score(odds, orbits):
+    """Planet score of each star, (n,), from the log-odds per head and the features of its orbit.
+
+    What a shape tells grows as the square of the signal-to-noise ratio: no weak signal is surely
+    two stars, whatever noise makes it look like. A depth that is known tells of itself.
+    """
+    numbers = dict(zip(NUMBERS, orbits[:, -len(NUMBERS) :].T.astype(float), strict=True))
+    most = (np.exp(numbers["log_snr"]) / TELLING_SNR) ** 2
+    most = np.where(numbers["depth_is_known"] == 1, np.inf, most)
+    return expit(np.clip(odds.astype(float).mean(axis=1), -most, most))

@@ -311,7 +311,7 @@ def make_scorer(model):
         best = odds.mean(axis=2).argmax(axis=1)
         return Dips(find_score(odds), *ephemerides[np.arange(len(best)), best].T)
 
-    return Judge(find, lambda orbits: expit(tell(orbits).astype(float).mean(axis=1)))
+    return Judge(find, lambda orbits: judge.find_planet_score(tell(orbits), orbits))
 
 
 class Transit(Classifier):

@@ -19,8 +19,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.ndimage import uniform_filter1d
 
-from exoplanets.lightcurves.clock import find_cadences
-from exoplanets.lightcurves.equalise import equalise_table, find_unit
+from exoplanets.lightcurves.clock import find_cadences, place
+from exoplanets.lightcurves.equalise import flatten, recolour
 from exoplanets.lightcurves.gaps import fill_gaps
 from exoplanets.lightcurves.injection import count_dips, draw_snr, find_scatter
 from exoplanets.stars import CADENCE_DAYS, SHORTEST
@@ -33,7 +33,7 @@ CONTACT_SHARE, TWIN_SHARE = 0.12, 0.15  # of all pairs; twins are found at half 
 ECCENTRIC_SHARE = 0.4  # of pairs with a period above `CIRCULAR`
 CIRCULAR = 3.0  # days: tides make shorter orbits circular
 LEAST_SEPARATION = 1.1  # of two stars that do not touch, over the sum of their radii
-PLANET_PERIODS, PLANET_RATIOS = (0.6, 25.0), (0.008, 0.17)
+PLANET_PERIODS, PLANET_RATIOS = (0.4, 25.0), (0.008, 0.17)
 HOT = 5.0  # days; planets inside it may be seen to vanish behind their star
 DAYSIDE = (0.002, 0.06)  # depth of that over the transit's
 DILUTED_SHARE, DILUTION = 0.5, (0.005, 1.0)  # of pairs with a third star; their share of the light
@@ -141,11 +141,21 @@ def _draw_contact(rng, times):
 class Systems(NamedTuple):
     """Simulated planets and binaries in real light curves; a row per light curve."""
 
-    curves: np.ndarray  # (n, n_cadences), float32: equalised
-    flat: np.ndarray  # (n, n_cadences), float32: flattened, NaN where nothing was measured
+    flux: np.ndarray  # (n, n_cadences), e-/s: raw
+    cadences: np.ndarray  # (n, n_cadences), int: the true ones, from 0
+    campaign: object  # the `Campaign` whose shared light curves are to be taken out, or None
     kinds: np.ndarray  # (n,), str: one of `KINDS`
-    unit: np.ndarray  # (n,): see `equalise.find_unit`; NaN if the light of the star is not known
+    level: np.ndarray  # (n,): the light of each star, e-/s; NaN if it is not to be known
     sampling: np.ndarray  # (n,): cadences from one sample to the next, of `SAMPLINGS`
+
+    def flatten(self):
+        """Light curves without trends and what stars share, (n, n_cadences), and equalised ones.
+
+        The former are NaN where nothing was measured.
+        """
+        placed, _ = place(self.flux, self.campaign, self.cadences)
+        flat = flatten(placed, self.campaign)
+        return np.where(np.isnan(placed), np.float32(np.nan), flat), recolour(flat)
 
 
 def coarsen(flux, cadences, sampling):
