@@ -213,9 +213,4 @@ def make_systems(flux, n_curves, rng, snr_range, campaign=None):
             raw[i], level[i] = make_system(raw[i], times[i], kind, rng, snr_range)
             sampling[i] = rng.choice(SAMPLINGS, p=SAMPLING_SHARES)
             raw[i] = coarsen(raw[i], times[i], sampling[i])
-        curves, rows, _ = equalise_table(raw, used, times)
-        flat = equalise_table(raw, used, times, whiten=False).curves
-        unit = np.array(
-            [find_unit(raw[i], one, level[i]) for i, one in zip(rows, flat, strict=True)]
-        )
-        yield Systems(curves, flat, kinds[rows], unit, sampling[rows])
+        yield Systems(raw, times, used, kinds, level, sampling)
