@@ -156,13 +156,6 @@ def test_a_period_of_a_year_counts_as_the_longest_that_was_taught():
         assert row["log_duration"] == pytest.approx(np.log(DURATIONS[3]) - np.log(longest) / 3)
 
 
-def test_linear_numbers_do_not_compress_the_events_of_few_transits():
-    three, _ = describe([6.0] + [0.0] * 15)
-    assert three["linear_snr"] == pytest.approx(6 / 4)
-    assert three["linear_snr"] > 1.5 * three["snr"]
-    assert describe([60.0] + [0.0] * 15)[0]["linear_snr"] == pytest.approx(features.MOST / 4)
-
-
 def test_ephemerides_are_in_days():
     curves = np.random.default_rng(1).normal(size=(2, 1500))
     days = np.arange(1500) * CADENCE_DAYS

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from exoplanets.search.events import DURATIONS, LEAST, compress_events, find_events, find_place
+from exoplanets.search.events import DURATIONS, compress_events, find_events, find_place
 from exoplanets.search.fold import SEARCHES, find_ephemerides
 from exoplanets.stars import CADENCE_DAYS
 
@@ -15,7 +15,6 @@ POINTS, REACH = 24, 3  # of a view: points, and transit durations it reaches to 
 DEEPEST, TALLEST = -12.0, 4.0  # of a light curve in a view, its standard deviations
 LEAST_PERIOD = 0.9  # of the shortest trial period: candidates were followed a little from there
 USUAL_DURATION = 5  # cadences, of `DURATIONS`, of the events that are counted
-MOST = 8.0  # scatters, of an event in `linear_snr`
 STRONG = 3.0  # scatters, of an event that is counted
 VIEWS = ("all", "even", "odd", "half")  # transits, every second, the others, and half-way between
 NUMBERS = (
@@ -38,7 +37,6 @@ NUMBERS = (
     "noise_1",  # ... a hundredth
     "other_dips",  # logarithm of the share of strong events that are not the candidate's ...
     "other_bumps",  # ... and of those that brighten
-    "linear_snr",  # `snr` of events that are cut at `MOST`, not compressed
 )
 
 
@@ -112,7 +110,6 @@ def describe_candidates(curves, events, measured, candidates, noise):
     n_events = used.sum(axis=1)
     # The event at each transit, of the duration that fits this candidate best.
     each = events[star[:, None], duration[:, None], np.minimum(middles, n - 1)]
-    linear = np.where(used, np.clip(each, LEAST, MOST), 0)
     each = np.where(used, compress_events(each), 0)
     of_events = _describe_events(each, used, cycle % 2 == 1, middles < n / 2)
 
@@ -170,7 +167,6 @@ def describe_candidates(curves, events, measured, candidates, noise):
         *noise.T,
         count_others(1),
         count_others(-1),
-        linear.sum(axis=1) / np.sqrt(n_events),
     ]
     return np.stack(numbers, axis=1).astype(np.float32), np.stack(views, axis=2).astype(np.float32)
 
