@@ -31,6 +31,7 @@ References
 import dataclasses
 import functools
 import json
+import warnings
 import zipfile
 from pathlib import Path
 from typing import NamedTuple
@@ -275,7 +276,9 @@ def load_transit(path):
         )
     try:
         model = make_transit_network(TransitSettings(**scoring["settings"]))
-        model.load_weights(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what Keras misses is said by its error, in one line
+            model.load_weights(path)
         scoring["campaign"] = Campaign.from_arrays(arrays) if arrays else None
     except Exception as error:  # whatever a damaged archive of weights makes Keras raise
         raise DataError(f"'{path}' holds other weights ({one_line(error)}): {again}") from error

@@ -23,11 +23,12 @@ from exoplanets.files import DataError, atomic_write, run, say
 SHIPPED_MODEL = Path(__file__).parents[1] / "classifiers" / "pretrained" / "transit.keras"
 CAMPAIGN_FILE = "campaign.npz"  # in --data-dir, what `--campaign learn` keeps
 N_PRINTED = 20  # stars, the highest-scored first
-LONGEST_NAME = 44  # characters of a name in the table that is printed
+LONGEST_NAME = 40  # characters of a name in the table that is printed
 PRINTED = {  # column: its width and its digits
     "score": (8, 3),
     "probability": (11, 3),
     "called": (6, 0),
+    "verdict": (16, 0),
     "period_days": (11, 4),
     "depth_ppm": (9, 0),
     "snr": (7, 1),
@@ -150,6 +151,8 @@ def _show_number(result, column):
     value = getattr(result, column)
     if column == "called":
         return "host" if value else "no"
+    if column == "verdict":
+        return value
     return "-" if value != value else f"{value:.{PRINTED[column][1]}f}"
 
 
