@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib import font_manager
 from matplotlib.colors import LinearSegmentedColormap
 
+from exoplanets.classifiers.verdict import NOTHING
 from exoplanets.figures.light_curves import draw_medians, draw_occluded
 from exoplanets.figures.style import (
     COLORS,
@@ -17,7 +18,6 @@ from exoplanets.figures.style import (
     title_figure,
 )
 from exoplanets.figures.vetting import describe_share
-from exoplanets.scoring.result import NOTHING
 from exoplanets.search.ephemeris import Ephemeris
 
 WIDTH, HEIGHT = 11.69, 8.27  # inches: A4, landscape; taller where the light curve has several rows
