@@ -15,6 +15,8 @@ References
 .. [2] Shallue & Vanderburg 2018, AJ 155, 94 (global and local views).
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from exoplanets.search.ephemeris import Ephemeris
@@ -28,6 +30,8 @@ SHIFTS = np.linspace(-1.0, 1.0, 7)  # cadences
 FINE = 48  # bins of the fold, from mid-transit to `REACH`, that a trapezium is fitted to
 WIDTHS = np.geomspace(0.35, 2.4, 18)  # of the trapezium at half depth, over the duration
 INGRESSES = np.array([0.1, 0.3, 0.6, 1.0])  # share of the width in which it deepens; 1 for a V
+DIVISORS = (3, 2)  # of a period that may be a multiple of the true one
+ALIKE, SEEN = 0.7, 5.0  # dips that are the same: depth over the deepest, and over its error
 LEAST_DEPTH = 0.05  # standard deviations
 FOLDS = {  # name: bins, and how far it reaches from its middle, in durations (None: whole orbit)
     "orbit": (48, None),
@@ -98,6 +102,25 @@ def sharpen(times, flux, ephemeris):
     return found, float(INGRESSES[j])
 
 
+def divide_period(times, flux, ephemeris):
+    """The ephemeris at a half or a third of its period, if equal dips lie between its transits.
+
+    A search prefers a multiple of the true period where a dip or two are spoilt. Returns None if
+    none of the shorter periods fits. The arguments are those of `sharpen`.
+    """
+    for part in DIVISORS:
+        shorter = replace(ephemeris, period=ephemeris.period / part)
+        inside = shorter.in_transit(times, 0.8)
+        group = shorter.count(times[inside]) % part
+        count = np.bincount(group, minlength=part)
+        depth = -np.bincount(group, flux[inside], part) / np.maximum(count, 1)
+        weakest = depth.argmin()
+        alike = depth[weakest] > ALIKE * depth.max()
+        if alike and depth[weakest] * np.sqrt(count[weakest]) > SEEN:
+            return shorter
+    return None
+
+
 def _average(place, flux, n_bins):
     """Mean of the flux in each bin, 0 where there is none, and how many values it has."""
     inside = (place >= 0) & (place < n_bins)
@@ -140,6 +163,8 @@ def describe_orbit(times, flux, ephemeris, unit=np.nan, sampling=1.0):
     known = np.isfinite(flux)
     times, flux = times[known], flux[known].clip(DEEPEST, BRIGHTEST).astype(np.float64)
     ephemeris, ingress = sharpen(times, flux, ephemeris)
+    while (shorter := divide_period(times, flux, ephemeris)) is not None:
+        ephemeris, ingress = sharpen(times, flux, shorter)
     phase, number = ephemeris.phase(times), ephemeris.count(times)
     away = phase * ephemeris.period / ephemeris.duration
     half_way = (phase % 1 - 0.5) * ephemeris.period / ephemeris.duration
