@@ -120,10 +120,15 @@ def is_simulated(trained_on):
     return bool(trained_on) and trained_on.get("source") == "simulated"
 
 
-@functools.lru_cache(maxsize=4)
 def load_network(path):
     """The network of a model file; see `transit.load_transit`. DataError if it cannot be used."""
     checked = read_scoring(path)
+    return _load_model(Path(path), name_file(path))._replace(**checked)
+
+
+@functools.lru_cache(maxsize=4)
+def _load_model(path, name):
+    """The network of a model file, loaded once as long as its bytes, and so its name, are those."""
     # Here, for it starts TensorFlow, which takes seconds.
     from exoplanets.classifiers import keras_tools
     from exoplanets.classifiers.transit import load_transit, make_scorer
@@ -131,7 +136,7 @@ def load_network(path):
     keras_tools.start()
     model, scoring = load_transit(path)
     campaign = scoring.get("campaign")
-    return Network(make_scorer(model), name=name_file(path), campaign=campaign, **checked)
+    return Network(make_scorer(model), np.nan, None, None, name, campaign=campaign)
 
 
 def wrap_classifier(classifier):
