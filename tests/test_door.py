@@ -3,9 +3,12 @@
 import ast
 import doctest
 import functools
+import json
+import pickle
 import subprocess
 import sys
 import tomllib
+import zipfile
 from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
@@ -175,6 +178,30 @@ def test_a_plot_is_an_open_figure(scored):
     figure = scored.plot()
     assert figure.get_suptitle().startswith("star: planet candidate")
     assert figure.number in plt.get_fignums()
+
+
+def test_a_result_can_be_sent_to_another_process(scored):
+    again = pickle.loads(pickle.dumps(scored))
+    assert as_row(again) == as_row(scored)
+    np.testing.assert_array_equal(again.fold(), scored.fold())
+    with pytest.raises(ValueError, match="score it again"):
+        again.plot()
+
+
+def test_a_model_file_that_was_replaced_is_loaded_anew(tmp_path):
+    path, other = tmp_path / "m.keras", tmp_path / "other.keras"
+    path.write_bytes(command.SHIPPED_MODEL.read_bytes())
+    first = exoplanets.score(*make_arrays(), model=path)
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(other, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name == "scoring.json":
+                content = json.dumps(json.loads(content) | {"threshold": 0.999})
+            new.writestr(name, content)
+    other.replace(path)
+    second = exoplanets.score(*make_arrays(), model=path)
+    assert (first.called, second.called, second.threshold) == (True, False, 0.999)
+    assert first.network != second.network and first.score == second.score
 
 
 def test_the_users_backend_of_matplotlib_stays():

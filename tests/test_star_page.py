@@ -173,8 +173,8 @@ def test_page_shows_the_numbers_of_the_row_and_its_verdict():
     written = texts(star_page.draw_star(examined, network))
     period = examined.result.period_days
     for text in (
-        "Fold of 12 transits", "12 transits   ", "depths 8.2 σ apart", "SNR 123.4",
-        "at phase 0.37 (dotted): -321 ppm, -2.5 σ",
+        "Fold of 12 transits", "12 transits   ", "depths 8.2 σ apart",
+        "at phase 0.37 (dotted): -321 ppm, -2.5 σ", "SNR 123.4",
         "depth 9876 ± 12 ppm", f"period {period:.5f} ± 0.00042 d", "radius ratio 0.0987",
         "impact parameter 0.31", "duration 2.6 h",
     ):  # fmt: skip

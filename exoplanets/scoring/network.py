@@ -123,10 +123,15 @@ def is_simulated(trained_on):
     return bool(trained_on) and trained_on.get("source") == "simulated"
 
 
-@functools.lru_cache(maxsize=4)
 def load_network(path):
     """The network of a model file; see `transit.load_transit`. DataError if it cannot be used."""
     checked = read_scoring(path)
+    return _load_model(Path(path), name_file(path))._replace(**checked)
+
+
+@functools.lru_cache(maxsize=4)
+def _load_model(path, name):
+    """The network of a model file, loaded once as long as its bytes, and so its name, are those."""
     # Here, for it starts TensorFlow, which takes seconds.
     with quiet():
         from exoplanets.classifiers import keras_tools
@@ -136,7 +141,7 @@ def load_network(path):
     model, scoring = load_transit(path)
     campaign = scoring.get("campaign")
     find, judge = make_scorer(model)
-    return Network(find, name=name_file(path), campaign=campaign, judge=judge, **checked)
+    return Network(find, np.nan, None, None, name, campaign=campaign, judge=judge)
 
 
 def wrap_classifier(classifier):

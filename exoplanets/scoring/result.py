@@ -6,6 +6,7 @@ that goes on from the file hold the same numbers.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -90,6 +91,11 @@ class Result(Signal):
     more: tuple = ()  # of `Signal`: further ones, the clearest first
     star: Star | None = None  # kept for folds
     page: Callable | None = None  # draws the star's page: from a `Result` to a Figure
+
+    def __reduce__(self):
+        # What draws the page holds a network, which cannot be sent to another process.
+        names = [name for name in self.__dataclass_fields__ if name != "page"]
+        return functools.partial(Result, **{name: getattr(self, name) for name in names}), ()
 
     @property
     def signals(self):
