@@ -7,10 +7,11 @@ import numpy as np
 
 from exoplanets.evaluation import occlusion
 from exoplanets.scoring import own_stars, prediction
-from exoplanets.scoring.measure import ask_network
+from exoplanets.scoring.measure import ask_network, fit_signal
 from exoplanets.scoring.own_stars import Unreadable
-from exoplanets.scoring.result import Result, remove_trend
+from exoplanets.scoring.result import Result
 from exoplanets.search.ephemeris import Ephemeris
+from exoplanets.search.fit import TransitFit
 from exoplanets.stars import CADENCE_DAYS
 
 FINEST_STEP = 8  # cadences from one hidden stretch to the next, at least
@@ -26,7 +27,8 @@ class Examined(NamedTuple):
     result: Result
     ephemeris: Ephemeris | None  # of its clearest signal; None without a period
     masked_score: float  # with all transits hidden; NaN if there are none
-    detrended: np.ndarray  # (n_cadences,); flux as read less its trend, see `remove_trend`
+    fit: TransitFit | None  # of the clearest signal; None without a period
+    detrended: np.ndarray  # (n_cadences,); flux as read less its trend, ppm or the unit of the file
     occlusion: dict  # the result of `occlusion.measure_occlusion` ...
     panel: dict  # ... and what is drawn of it, with the equalised light curve
     hidden_days: float  # length of a hidden stretch
@@ -42,6 +44,7 @@ def hide_transits(curve, days, ephemeris):
 def examine_star(star, result, prepared, network):
     """Hide the stretches of a star in turn, and all its transits at once.
 
+    What is asked for is the transit score: whether dips repeat.
     `prepared` is its `measure.OwnCurve`, `network` the one that gave its `Result`.
     """
     known = np.isfinite(prepared.curve)
@@ -57,19 +60,24 @@ def examine_star(star, result, prepared, network):
             some = curves[start : start + n_at_once]
             whole = np.full((len(some), len(known)), np.nan, np.float32)
             whole[:, known] = some
-            scores += [judgement.score for judgement in ask_network(network, whole)]
+            judged = ask_network(network, whole, np.zeros(len(some)))
+            scores += [judgement.transit_score for judgement in judged]
         return np.array(scores)
 
-    ephemeris, masked_score = result.ephemeris, np.nan
+    ephemeris, masked_score, fit = result.ephemeris, np.nan, None
+    detrended = np.full(len(star.flux), np.nan)
     measured, panel = occlusion.measure_occlusion(ask, curve, days, ephemeris, step, width)
     if result.has_period:
         masked_score = float(ask(hide_transits(curve, days, ephemeris)[None])[0])
+        fit = result.fit or fit_signal(star, ephemeris)
+        detrended = fit.detrended * (1 if star.level is None else 1e6)
     return Examined(
         star=star,
         result=result,
         ephemeris=ephemeris if result.has_period else None,
         masked_score=masked_score,
-        detrended=remove_trend(star.flux, star.level),
+        fit=fit,
+        detrended=np.where(np.isfinite(star.flux), detrended, np.nan),
         occlusion=measured,
         panel=panel,
         hidden_days=width * CADENCE_DAYS,

@@ -230,6 +230,7 @@ def complete_result(result, star, network, job):
         prevalence=prevalence if known else np.nan,
         notes="; ".join(notes),
         star=star if job.keep_star else None,
+        fit=result.fit if job.keep_star else None,
     )
 
 

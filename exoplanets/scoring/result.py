@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import median_filter
 
 from exoplanets.scoring.own_stars import Star
 from exoplanets.search.ephemeris import Ephemeris
+from exoplanets.search.fit import TransitFit
 
 NAN = float("nan")
 DIGITS = {  # of a number, as Python's `format` takes them; "" keeps all
@@ -25,7 +25,6 @@ DIGITS = {  # of a number, as Python's `format` takes them; "" keeps all
     "impact": ".4g", "n_transits": ".0f", "odd_even_sigma": ".4g", "secondary_ppm": ".6g",
     "secondary_sigma": ".4g", "secondary_phase": ".4f", "snr": ".6g", "n_cadences": ".0f",
 }  # fmt: skip
-TREND = 97  # cadences (2 d) of the running median that is taken out of the flux before it is folded
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -55,9 +54,7 @@ class Signal:
     secondary_sigma: float = NAN  # ... in standard errors
     secondary_phase: float = NAN  # ... and where it is, 0 to 1
     snr: float = NAN  # signal-to-noise ratio of the transits
-    # No column: number (0 at the epoch), middle and its error (days) of each transit that was
-    # measured, three ndarrays of shape (n_transits,).
-    transits: tuple = ((), (), ())
+    fit: TransitFit | None = None  # no column: all that was measured, kept for folds and pages
 
     def __post_init__(self):
         for name, digits in DIGITS.items():
@@ -119,7 +116,7 @@ class Result(Signal):
         hours : ndarray of shape (n_measured,)
             Time from the middle of the nearest transit, increasing.
         ppm : ndarray of shape (n_measured,)
-            Flux as read less its running median of two days, in parts per million of the star's
+            Flux as read less its trend around the transits, in parts per million of the star's
             level; in the unit of the flux where it has no level.
 
         Raises
@@ -133,10 +130,9 @@ class Result(Signal):
             raise ValueError(f"'{self.name}' has {len(self.signals)} signals: there is no {number}")
         if not self.signals[number - 1].has_period:
             raise ValueError(f"'{self.name}' cannot be folded: no period of it is known")
-        detrended = remove_trend(self.star.flux, self.star.level)
-        known = np.isfinite(detrended)
-        ephemeris = self.signals[number - 1].ephemeris
-        days, ppm = ephemeris.fold(self.star.days[known], detrended[known])
+        known, signal = np.isfinite(self.star.flux), self.signals[number - 1]
+        flux = signal.fit.detrended[known] * (1 if self.star.level is None else 1e6)
+        days, ppm = signal.ephemeris.fold(self.star.days[known], flux)
         return 24 * days, ppm
 
     def plot(self):
@@ -157,17 +153,7 @@ class Result(Signal):
         return self.page(self)
 
 
-SIGNAL_COLUMNS = tuple(
-    field.name for field in dataclasses.fields(Signal) if field.name != "transits"
-)
+SIGNAL_COLUMNS = tuple(field.name for field in dataclasses.fields(Signal) if field.name != "fit")
 COLUMNS = (
     "name", *SIGNAL_COLUMNS, "n_cadences", "network", "campaign", "light_curve", "notes",
 )  # fmt: skip
-
-
-def remove_trend(flux, level):
-    """Flux less its running median, in ppm of the level if there is one; NaN stays NaN."""
-    detrended = np.full(len(flux), np.nan)
-    known = np.isfinite(flux)
-    detrended[known] = flux[known] - median_filter(flux[known], TREND, mode="nearest")
-    return detrended if level is None else 1e6 * detrended / level

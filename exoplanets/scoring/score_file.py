@@ -134,7 +134,7 @@ class Scores:
 
     def remember(self, result):
         """Add a result that was written to what is known: what the file holds of it."""
-        kept = {"star": None, "more": (), "transits": ((), (), ())}
+        kept = {"star": None, "more": (), "fit": None}
         self.known[result.light_curve] = dataclasses.replace(result, **kept)
 
     def write(self, rows):

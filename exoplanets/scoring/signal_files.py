@@ -79,6 +79,7 @@ def _write_signal(streams, result, number, signal):
     head = write_cell("name", result.name), number
     cells = (write_cell(name, getattr(signal, name)) for name in SIGNAL_COLUMNS)
     streams[0].write(format_line([*head, *cells]))
-    for transit, *times in zip(*signal.transits, strict=True):
+    transits = signal.fit.transit_times[:3] if signal.fit else ((), (), ())
+    for number, *times in zip(*transits, strict=True):
         time, error = ("" if np.isnan(days) else format(days, ".6f") for days in times)
-        streams[1].write(format_line([*head, transit, time, error]))
+        streams[1].write(format_line([*head, number, time, error]))

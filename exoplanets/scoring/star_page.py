@@ -252,6 +252,9 @@ def _draw_transits(axis, examined):
     flux, medians = _draw_fold(axis, examined, examined.ephemeris, looks)
     if len(flux):
         _limit(axis, flux, [np.nanmin(medians)])
+    hours = np.linspace(*axis.get_xlim(), 400)
+    model = examined.fit.model(hours) * (1 if examined.star.level is None else 1e6)
+    axis.plot(hours, model, color="#CC79A7", lw=1.6, zorder=4)
     axis.ticklabel_format(axis="y", style="sci", scilimits=(-3, 6))
 
 
