@@ -30,6 +30,7 @@ SHIFTS = np.linspace(-1.0, 1.0, 7)  # cadences
 FINE = 48  # bins of the fold, from mid-transit to `REACH`, that a trapezium is fitted to
 WIDTHS = np.geomspace(0.35, 2.4, 18)  # of the trapezium at half depth, over the duration
 INGRESSES = np.array([0.1, 0.3, 0.6, 1.0])  # share of the width in which it deepens; 1 for a V
+LEAST_PERIOD = 0.2  # days, and two durations: nothing with a shorter one is a planet
 DIVISORS = (3, 2)  # of a period that may be a multiple of the true one
 ALIKE, SEEN = 0.7, 5.0  # dips that are the same: depth over the deepest, and over its error
 LEAST_DEPTH = 0.05  # standard deviations
@@ -110,6 +111,8 @@ def divide_period(times, flux, ephemeris):
     """
     for part in DIVISORS:
         shorter = replace(ephemeris, period=ephemeris.period / part)
+        if shorter.period < max(LEAST_PERIOD, 2 * shorter.duration):
+            continue
         inside = shorter.in_transit(times, 0.8)
         group = shorter.count(times[inside]) % part
         count = np.bincount(group, minlength=part)
