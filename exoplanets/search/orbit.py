@@ -33,6 +33,7 @@ INGRESSES = np.array([0.1, 0.3, 0.6, 1.0])  # share of the width in which it dee
 LEAST_PERIOD = 0.2  # days, and two durations: nothing with a shorter one is a planet
 DIVISORS = (3, 2)  # of a period that may be a multiple of the true one
 ALIKE, SEEN = 0.7, 5.0  # dips that are the same: depth over the deepest, and over its error
+LONGEST_TAUGHT = 25.0  # days
 LEAST_DEPTH = 0.05  # standard deviations
 FOLDS = {  # name: bins, and how far it reaches from its middle, in durations (None: whole orbit)
     "orbit": (48, None),
@@ -199,7 +200,8 @@ def describe_orbit(times, flux, ephemeris, unit=np.nan, sampling=1.0):
         ingress,
         np.log(depth),
         np.log(depth * np.sqrt(n_inside)),
-        np.log(ephemeris.period),
+        # Light curves of years have longer periods than any that taught the network.
+        np.log(min(ephemeris.period, LONGEST_TAUGHT)),
         # A star's density, as Kepler's third law has it: long transits of short periods are rare.
         np.log(ephemeris.duration) - np.log(ephemeris.period) / 3,
         np.log(max(n_transits, 1)),
