@@ -1,8 +1,8 @@
 """Cut the 255 real stars that the README's table is measured on out of your copy of Kaggle's files.
 
     python tests/benchmarks/cut_stars.py --data-dir data --output-dir stars_255
-    python tests/benchmarks/cut_stars.py --list tests/benchmarks/stars_heldout.csv --data-dir data \\
-        --output-dir stars_heldout
+    python tests/benchmarks/cut_stars.py --list tests/benchmarks/stars_heldout.csv \\
+        --data-dir data --output-dir stars_heldout
 
 `stars_255.csv` beside this file lists them: all 37 hosts of `exoTrain.csv` and 218 non-hosts of
 both files. 30 hosts and 148 non-hosts make the new `exoTrain.csv`, 7 hosts and 70 non-hosts the new
