@@ -84,7 +84,7 @@ class Classifier:
     def copy(self):
         """Another one with the same settings, to be fitted to other stars."""
         other = copy.copy(self)
-        other.threshold = other.history = None
+        other.threshold = other.threshold_interval = other.history = None
         return other
 
     def fit(self, stars, validation, seed):
