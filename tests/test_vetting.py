@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from toys import Deepest, Leaky, Memory, make_stars
 
-from exoplanets.classifiers.box import BoxLeastSquares
+from exoplanets.classifiers.verdict import PLANET, VERDICTS
 from exoplanets.evaluation import candidates, reliability, vetting
 from exoplanets.evaluation.calibration import measure_calibration
 from exoplanets.evaluation.comparison import fit_classifiers
 from exoplanets.figures import vetting as vetting_figures
 from exoplanets.figures.style import find_colors
 
-SMALL = vetting.Level(60, 60, 20, True, 2, 1, 12, 100)
+SMALL = vetting.Level(60, 60, 16, 20, True, 2, 1, 12, 100)
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +24,17 @@ def stars():
     flux = stars.flux.copy()
     flux[:, 0] = 20 + stars.is_host
     return stars.replace(flux=flux)
+
+
+class TwoJudgements(Deepest):
+    """Depth as both scores; a candidate of the ephemeris of `make_stars`' shortest planets."""
+
+    columns = ("score", "transit_score", "planet_score", "period", "epoch", "duration")
+
+    def judge(self, stars):
+        score = self.score(stars)
+        ephemeris = np.tile([2.0, 1.0, 0.1], (len(stars), 1))
+        return np.column_stack([score, score, np.where(score > 0.5, 0.9, 0.1), ephemeris])
 
 
 class SlowDeepest(Deepest):
@@ -39,21 +50,24 @@ class SlowDeepest(Deepest):
 @pytest.fixture(scope="module")
 def compared(stars):
     views = dict.fromkeys(("equalised", "distributed"), stars)
-    return fit_classifiers([Deepest(), Leaky(), Memory(), SlowDeepest()], views, 0)
+    return fit_classifiers([TwoJudgements(), Leaky(), Memory(), SlowDeepest()], views, 0)
 
 
 @pytest.fixture(scope="module")
 def vetted(compared, stars):
-    chosen = candidates.choose_stars(stars, compared[0].score, 0.9)
-    found = candidates.search_stars(BoxLeastSquares(), stars, chosen)
+    chosen = candidates.choose_stars(stars, compared[0].judged, np.full(len(stars), 0.9))
+    fits = candidates.measure_stars(stars, compared[0].judged, chosen)
     suspect = np.zeros(len(stars), bool)
     suspect[np.flatnonzero(~stars.is_host & (stars.split == "test"))[:2]] = True
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(vetting.LEVELS, "quick", SMALL)
-        content, drawn = vetting.vet(compared, found, suspect, seed=3)
-        again, _ = vetting.vet(compared, found, suspect, seed=3)
+        content, drawn = vetting.vet(compared, fits, suspect, seed=3)
+        again, _ = vetting.vet(compared, fits, suspect, seed=3)
     assert json.dumps(again, allow_nan=False) == json.dumps(content, allow_nan=False)
     return content, drawn, np.array(stars.names)[suspect]
+
+
+PAIR = np.array([0, 1]), np.array([0.1, 0.9])
 
 
 def verdicts(content, network):
@@ -102,6 +116,22 @@ def test_a_slow_classifier_is_given_fewer(vetted):
     assert SlowDeepest.sizes[:3] == [120, 20, 20]  # to be tuned, then vetted
     other = next(r for r in content["completeness"] if r["network"] == "deepest")
     assert other["tuned"]["non_hosts"] == other["tuned"]["all"]["n"] == 60
+
+
+def test_simulated_systems_are_judged_by_the_first_classifier(vetted, compared):
+    systems = vetted[0]["systems"]
+    for name in ("planets", "binaries"):
+        counted = systems[name]
+        assert sum(counted[verdict] for verdict in VERDICTS) == counted["called"]["n"] == 8
+        # What is called is a planet candidate, and this classifier is never unclear.
+        assert counted[PLANET] == counted["called"]["recovered"]
+    assert systems["planets"][PLANET] > 4
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(vetting.LEVELS, "quick", SMALL._replace(n_clear=0, n_false=0))
+        plain = [compared[1]._replace(classifier=Deepest().tune(*PAIR)), *compared[:1]]
+        none = np.zeros(len(compared[0].stars), bool)
+        content, _ = vetting.vet(plain, [None] * len(none), none, seed=3)
+    assert content["systems"] is None  # one score tells nothing of two kinds
 
 
 def test_every_verdict_is_a_sentence_and_follows_its_limit(vetted):

@@ -84,7 +84,7 @@ class Classifier:
     def copy(self):
         """Another one with the same settings, to be fitted to other stars."""
         other = copy.copy(self)
-        other.threshold = other.history = None
+        other.threshold = other.threshold_interval = other.history = None
         return other
 
     def fit(self, stars, validation, seed):
@@ -126,7 +126,8 @@ def tune_stable_threshold(y, score, weight_of_others=1.0):
 
     Stars are drawn anew within their class, again and again; of all cuts between two scores those
     do nearly as well as the best whose F1, mean over the draws, is at least `NEARLY` of the
-    highest. The threshold lies in their middle. The interval is that of the best cut of each draw.
+    highest. The threshold lies in their middle. The interval is that of the best cut of each draw,
+    widened to hold the threshold where it does not.
 
     Parameters
     ----------
@@ -163,8 +164,9 @@ def tune_stable_threshold(y, score, weight_of_others=1.0):
     # The run of good cuts around the best one: a second peak elsewhere does not count.
     first = best - int(np.argmin(np.append(good[best::-1], False))) + 1
     end = best + int(np.argmin(np.append(good[best:], False))) - 1
-    interval = np.percentile(cuts[f1.argmax(axis=1)], [2.5, 97.5])
-    return float((cuts[first] + cuts[end]) / 2), *map(float, interval)
+    threshold = (cuts[first] + cuts[end]) / 2
+    low, high = np.percentile(cuts[f1.argmax(axis=1)], [2.5, 97.5])
+    return float(threshold), float(min(low, threshold)), float(max(high, threshold))
 
 
 def tune_threshold(y, score):

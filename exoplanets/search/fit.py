@@ -241,7 +241,7 @@ def _find_own_spread(depths, numbers):
 
 
 def _settle(curve, guess):
-    """The `Signal` and its `_Dips`, at the period that the depths of its dips ask for.
+    """The `FittedSignal` and its `_Dips`, at the period that the depths of its dips ask for.
 
     Two stars nearly alike, found at half their period, cannot be told from a planet by depths.
     """

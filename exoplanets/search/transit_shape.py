@@ -73,7 +73,7 @@ class ScaledCurve(NamedTuple):
     beside: float  # days on either side of a transit that its trend is drawn through
 
 
-class Signal(NamedTuple):
+class FittedSignal(NamedTuple):
     """Shape and ephemeris of a signal, and its dips; in the unit of `ScaledCurve`."""
 
     ephemeris: Ephemeris  # its duration is from first to last contact
@@ -88,7 +88,7 @@ class Signal(NamedTuple):
 
 
 def fit_signal(curve, guess):
-    """The `Signal` near an `Ephemeris`; ValueError if there is none to be fitted."""
+    """The `FittedSignal` near an `Ephemeris`; ValueError if there is none to be fitted."""
     ephemeris = _align(curve, guess)
     for _ in range(ROUNDS):
         windows, numbers = _cut_transits(curve, ephemeris)
@@ -105,7 +105,7 @@ def fit_signal(curve, guess):
         if not 0.8 < ephemeris.period / guess.period < 1.25:
             raise ValueError("no period near the first guess fits")
     windows, numbers = _cut_transits(curve, ephemeris)
-    return Signal(ephemeris, shape, errors, windows, numbers, line, drawn, slope, peak)
+    return FittedSignal(ephemeris, shape, errors, windows, numbers, line, drawn, slope, peak)
 
 
 def find_hidden(curve, duration, period):
