@@ -32,12 +32,12 @@ MODEL_CARD = (
     "Not for: announcing planets. A high score says that dips repeat and look like a planet's.",
     "Simulation alone taught `transit` to tell planets from eclipsing binaries. It cannot tell a "
     "blend, whose eclipses another star in the aperture dilutes: that takes pixels. Of two stars "
-    "nearly alike, found at half their period, only the shape tells. Weak signals show no shape, "
-    "and the planet score stays near one half.",
+    "nearly alike, found at half their period, only the shape tells. Of a weak signal no shape is "
+    "seen: its planet score says little.",
     "The `distributed` rows and `repeat_count` show the leak: do not cite them as skill.",
     "`transit` was trained without any host label, on injected planets and eclipsing binaries; "
-    "labels tuned its threshold and its calibration. About half of the set's hosts show no transit in this "
-    "photometry.",
+    "labels tuned its threshold and its calibration. About half of the set's hosts show no transit "
+    "in this photometry.",
 )
 
 
@@ -71,7 +71,8 @@ def make_verdicts(content):
         n = max(called["n"], 1)
         row = [f"simulated {kind}", str(called["n"])]
         row += [f"{counts[verdict]} ({counts[verdict] / n:.1%})" for verdict in VERDICTS]
-        rows.append([*row, format_metric(called, "fraction")])
+        share = {"share": called["fraction"], "share_interval": called["interval"]}
+        rows.append([*row, format_metric(share, "share")])
     return ["truth", "number", *VERDICTS, "share called"], rows
 
 
@@ -145,10 +146,11 @@ def make_caption(content, data, provenance):
     text = (
         f"Data: {data}, {counts}. Seed {provenance['seed']}, run {provenance['run']}. A star is "
         "called a host if score >= threshold. Thresholds are tuned for F1 on stars of the training "
-        f"table that taught nothing: {describe_thresholds(content['thresholds'])}. In brackets "
-        "95 % intervals: Wilson for precision and recall, stratified bootstrap for the others, and "
-        "of a threshold what resampled stars give. Matched AUC: each host is ranked among ten non-hosts, to which an adversary that "
-        "sees no dips gives the most similar probability (Rosenbaum & Rubin 1983)."
+        f"table whose label taught nothing: {describe_thresholds(content['thresholds'])}. In "
+        "brackets 95 % intervals: Wilson for precision and recall, resampled stars for thresholds, "
+        "stratified bootstrap for the others. Matched AUC: each host is ranked among ten "
+        "non-hosts, to which an adversary that sees no dips gives the most similar probability "
+        "(Rosenbaum & Rubin 1983)."
     )
     if content["cross_validation"]:
         folds = describe_folds(content["cross_validation"])
