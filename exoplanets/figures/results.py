@@ -129,9 +129,9 @@ def draw_verdicts(systems, network):
         for j, verdict in enumerate(VERDICTS[:2]):  # the other two commit to nothing
             colors[i, j] = RIGHT if verdict == right else WRONG
     rows = [f"{kind}\n({size})" for kind, size in zip(kinds, sizes, strict=True)]
-    columns = [verdict.replace(" ", "\n") for verdict in VERDICTS]
-    figure, axis = plt.subplots(figsize=(6.0, 3.9))
-    _draw_counts(axis, counts, colors, rows, columns)
+    figure, axis = plt.subplots(figsize=(6.4, 3.8))
+    _draw_counts(axis, counts, colors, rows, VERDICTS)
+    axis.set_aspect("auto")
     for (i, j), count in np.ndenumerate(counts):
         share = f"{count / max(sizes[i], 1):.1%}"
         axis.text(j + 0.5, i + 0.77, share, ha="center", va="center", fontsize=9)

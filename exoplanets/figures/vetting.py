@@ -47,19 +47,17 @@ def draw_injection_recovery(content, colors):
     left, right = axes["left"], axes["right"]
     for row in rows:
         color, line = colors[row["network"]], "-" if row["light_curves"] == "equalised" else "--"
-        rate, fraction, low, high = np.array(
-            [(r["rate"], r["fraction"], *r["interval"]) for r in row["curve"]]
-        ).T
-        left.fill_between(rate, low, high, color=color, alpha=0.15, lw=0)
         name = name_classifier(row["network"], row["light_curves"])
-        label = f"{name}: {_count(row, AT_RATE)}"
-        left.plot(rate, fraction, "o", ls=line, ms=3, color=color, label=label)
+        looks = {"ls": line, "ms": 3, "label": f"{name}: {_count(row, AT_RATE)}"}
+        rates = [point["rate"] for point in row["curve"]]  # none where the non-hosts are too few
+        _draw_recovery(left, rates, row["curve"], color, **looks)
         if row["light_curves"] == main["light_curves"]:
-            _draw_recovery(right, row[AT_RATE], color, ":", "white")
+            _draw_by_snr(right, row[AT_RATE], color, ls=":", mfc="white")
+    # The threshold of the network itself, which others need not share.
     tuned, color = main["tuned"], colors[main["network"]]
-    _draw_recovery(right, tuned, color, "-", color)
+    _draw_by_snr(right, tuned, color, ls="-")
     # As far down as so many non-hosts tell.
-    lowest = min(point["rate"] for row in rows for point in row["curve"])
+    lowest = min((p["rate"] for row in rows for p in row["curve"]), default=completeness.RATES[0])
     left.plot(
         max(tuned["false_positives"] / tuned["non_hosts"], lowest), tuned["all"]["fraction"], "D",
         ms=7, color=color, mec="black", zorder=4, clip_on=False,
@@ -70,7 +68,8 @@ def draw_injection_recovery(content, colors):
     left.set_xticks(rates, [f"{100 * rate:g} %" for rate in rates])
     left.set_xlabel("false alarms: share of non-hosts called")
     left.set_ylabel("planets recovered (bands: 95 % Wilson intervals)")
-    left.set_title(f"All injected planets; diamond: {_name(main['network'])}, tuned", fontsize=9)
+    cost = f"{tuned['false_positives']} of {tuned['non_hosts']} called"
+    left.set_title(f"All planets; diamond: tuned threshold, {cost}", fontsize=9)
     edges = completeness.SNR_EDGES
     right.axhline(vetting.LEAST_RECOVERED, color="#888888", lw=0.8, ls="--")
     right.text(edges[0], 0.905, "nine in ten", fontsize=8, color="#666666", va="bottom")
@@ -107,14 +106,18 @@ def _count(row, cut):
     )
 
 
-def _draw_recovery(axis, cut, color, ls, face):
-    """Recovery at one threshold with its intervals, at the geometric middle of each bin of SNR."""
+def _draw_recovery(axis, x, counted, color, **looks):
+    """A curve of shares recovered, each of `count_recovered`, and the band of its intervals."""
+    low, high = np.array([c["interval"] for c in counted], float).reshape(-1, 2).T
+    axis.fill_between(x, low, high, color=color, alpha=0.15, lw=0)
+    axis.plot(x, [c["fraction"] for c in counted], "o", color=color, **looks)
+
+
+def _draw_by_snr(axis, cut, color, **looks):
+    """Recovery at one threshold, at the geometric middle of each bin of SNR."""
     bins = [b for b in cut["bins"] if b["n"]]
     middle = [np.sqrt(b["snr"][0] * b["snr"][1]) for b in bins]
-    fraction = np.array([b["fraction"] for b in bins])
-    low, high = np.array([b["interval"] for b in bins]).T
-    axis.fill_between(middle, low, high, color=color, alpha=0.15, lw=0)
-    axis.plot(middle, fraction, "o", ls=ls, ms=5, color=color, mfc=face)
+    _draw_recovery(axis, middle, bins, color, ms=5, **looks)
 
 
 @house_style()
