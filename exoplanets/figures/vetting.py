@@ -69,7 +69,7 @@ def draw_injection_recovery(content, colors):
     left.set_xlabel("false alarms: share of non-hosts called")
     left.set_ylabel("planets recovered (bands: 95 % Wilson intervals)")
     cost = f"{tuned['false_positives']} of {tuned['non_hosts']} called"
-    left.set_title(f"All planets; diamond: tuned threshold, {cost}", fontsize=9)
+    left.set_title(f"All planets; diamond: tuned, {cost}", fontsize=9)
     edges = completeness.SNR_EDGES
     right.axhline(vetting.LEAST_RECOVERED, color="#888888", lw=0.8, ls="--")
     right.text(edges[0], 0.905, "nine in ten", fontsize=8, color="#666666", va="bottom")
