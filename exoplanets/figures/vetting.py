@@ -287,7 +287,7 @@ def draw_calibration(measured, network, color):
     axes[1].set_xlabel("calibrated probability of a host")
     axes[0].set_ylabel("fraction of hosts")
     before, after = measured["brier_before"], measured["brier_after"]
-    how = "could not be measured on so few stars: no Brier score"
+    how = "could not be measured on so few stars"
     if after is not None:
         how = "lowers" if after < before else "does not lower"
         how += f" the Brier score: {_format(before)} before, {_format(after)} after"
