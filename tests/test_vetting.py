@@ -186,6 +186,7 @@ def figures(vetted, compared, stars):
     content, drawn, _ = vetted
     colors = find_colors([c.classifier for c in compared])
     calibration, _ = measure_calibration(stars.y, compared[0].score, 0.1, 0)
+    assert content["systems"] is None  # it does not tell planets from binaries
     return {
         "recovery": vetting_figures.draw_injection_recovery(content, colors),
         "reliability": vetting_figures.draw_reliability(content, drawn, colors),
@@ -196,21 +197,41 @@ def figures(vetted, compared, stars):
 
 def test_recovery_is_drawn_as_it_was_counted(vetted, figures):
     left, right = figures[0]["recovery"].axes[:2]
-    row = vetted[0]["completeness"][0]["false_positives_1_percent"]
-    drawn = left.containers[0].lines[0].get_ydata()
-    np.testing.assert_array_equal(drawn, [b["fraction"] for b in row["bins"] if b["n"]])
-    counts = [text.get_text() for text in right.texts]
-    cells = [cell for line in row["grid"] for cell in line]
-    expected = [f"{c['recovered']}/{c['n']}" if c["n"] else "none" for c in cells]
-    assert counts == expected
+    rows = vetted[0]["completeness"]
+    *curves, diamond = left.lines
+    for row, line, band in zip(rows, curves, left.collections, strict=True):
+        points = [(p["rate"], p["fraction"]) for p in row["curve"]]
+        np.testing.assert_allclose(line.get_xydata(), points)
+        edges = band.get_paths()[0].vertices[:, 1]
+        assert edges.min() == min(p["interval"][0] for p in row["curve"])
+        assert edges.max() == max(p["interval"][1] for p in row["curve"])
+        cut = row["false_positives_1_percent"]
+        kind = "flux as distributed" if row["network"] == "leaky" else "equalised flux"
+        assert line.get_label() == (
+            f"{row['network']}, {kind}: {cut['all']['recovered']} of {cut['all']['n']} planets "
+            f"where {cut['false_positives']} of {cut['non_hosts']} non-hosts are called"
+        )
+    cut, tuned = rows[0]["false_positives_1_percent"], rows[0]["tuned"]
+    assert diamond.get_ydata() == tuned["all"]["fraction"]
+    low, high = left.get_xlim()
+    assert low < diamond.get_xdata() < high and left.get_xscale() == "log"
+    for which, line in ((cut, right.lines[0]), (tuned, right.lines[-2])):
+        drawn = [b["fraction"] for b in which["bins"] if b["n"]]
+        np.testing.assert_array_equal(line.get_ydata(), drawn)
+    # The leaky one has other light curves: it stands on the left alone.
+    assert len(right.lines) == len(rows) - 1 + 2
     title = figures[0]["recovery"].get_suptitle()
-    assert f"recovers {row['all']['recovered']} of 60 planets" in title
-    assert {c.get_label() for c in left.containers} >= {
-        f"leaky, flux as distributed: {r['false_positives_1_percent']['all']['recovered']} of 60 "
-        "planets where 0 of 60 non-hosts are called"
-        for r in vetted[0]["completeness"]
-        if r["network"] == "leaky" and r["false_positives_1_percent"]["false_positives"] == 0
-    }
+    assert title.startswith(f"The deepest network recovers {cut['all']['recovered']} of 60 planets")
+    assert "the best other on the same light curves, slow, " in title
+
+
+def test_recovery_is_drawn_of_too_few_non_hosts_for_a_curve(vetted):
+    content = vetted[0]
+    row = content["completeness"][0] | {"curve": []}
+    colors = {"deepest": "#000000"}
+    figure = vetting_figures.draw_injection_recovery(content | {"completeness": [row]}, colors)
+    figure.draw_without_rendering()
+    assert "the best other" not in figure.get_suptitle()
 
 
 def test_reliability_is_drawn_for_every_classifier_and_treatment(vetted, figures):
@@ -227,10 +248,15 @@ def test_reliability_is_drawn_for_every_classifier_and_treatment(vetted, figures
 
 def test_occlusion_is_drawn_star_by_star(vetted, figures):
     titles = [axis.get_title(loc="left") for axis in figures[0]["occlusion"].axes]
-    for row in vetted[0]["occlusion"]:
+    rows = vetted[0]["occlusion"]
+    for row in rows:
         share = row["share_in_transit"]
         told = "no stretch" if share is None else f"{share:.0%} of the fall in transit"
         assert any(title.startswith(f"{row['star']}, ") and told in title for title in titles)
+        assert any(f"{row['period']:.2f} d, SNR {row['snr']:.0f}: " in title for title in titles)
+    unknown = vetted[0] | {"occlusion": [rows[0] | {"period": None, "snr": None}]}
+    figure = vetting_figures.draw_occlusion(unknown, vetted[1])
+    assert "no period, SNR not measured" in figure.axes[0].get_title(loc="left")
 
 
 def test_calibration_is_drawn_bin_by_bin(figures):
@@ -242,9 +268,24 @@ def test_calibration_is_drawn_bin_by_bin(figures):
         assert sum(counts) == calibration["hosts"] + calibration["non_hosts"]
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (0.08, 0.05, "calibration lowers the Brier score: 0.0800 before, 0.0500 after"),
+        (0.05, 0.08, "calibration does not lower the Brier score: 0.0500 before, 0.0800 after"),
+        (0.05, None, "calibration could not be measured on so few stars"),
+    ],
+)
+def test_the_title_of_the_calibration_claims_only_what_is_so(figures, before, after, said):
+    measured = figures[1] | {"brier_before": before, "brier_after": after}
+    title = vetting_figures.draw_calibration(measured, "deepest", "#000000").get_suptitle()
+    assert f"deepest network: {said}" in title
+
+
 def test_figures_have_units_and_can_be_drawn(figures):
     labels = [axis.get_xlabel() for figure in figures[0].values() for axis in figure.axes]
-    assert {"period (days)", "time since the first cadence (days)"} <= set(labels)
+    false_alarms = "false alarms: share of non-hosts called"
+    assert {false_alarms, "time since the first cadence (days)"} <= set(labels)
     for figure in figures[0].values():
         figure.draw_without_rendering()
 
