@@ -724,23 +724,23 @@ def test_blocks_are_read_one_by_one_and_scored_in_their_order(model, flux):
     assert list(map(to_lines, found)) == list(map(to_lines, expected))
 
 
-def test_stars_are_searched_side_by_side(model, flux, monkeypatch):
+def test_stars_are_measured_side_by_side(model, flux, monkeypatch):
     """The first waits for the second: one after the other they would never end."""
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    search = measure.search_curve
+    measure_signal = measure.measure_signal
     net, second, asked = load_network(model), threading.Event(), []
 
-    def wait(prepared):
-        asked.append(prepared)
+    def wait(star, ephemeris):
+        asked.append(star)
         if len(asked) == 1:
             assert second.wait(60)
         second.set()
-        return search(prepared)
+        return measure_signal(star, ephemeris)
 
     stars = [Star(f"star {i}", star, None, ()) for i, star in enumerate(flux[:3])]
     job = prediction.Job(search_all=True)
     expected = prediction.score_block(stars, net, job, {})
-    monkeypatch.setattr(measure, "search_curve", wait)
+    monkeypatch.setattr(measure, "measure_signal", wait)
     assert to_lines(prediction.score_block(stars, net, job, {})) == to_lines(expected)
 
 

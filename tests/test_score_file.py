@@ -12,9 +12,10 @@ import pandas as pd
 import pytest
 from conftest import ROOT
 
+from exoplanets.classifiers.verdict import PLANET
 from exoplanets.files import DataError
 from exoplanets.scoring import score_file
-from exoplanets.scoring.result import DIGITS, PLANET, Result
+from exoplanets.scoring.result import DIGITS, Result
 from exoplanets.scoring.score_file import COLUMNS, open_scores
 
 

@@ -9,6 +9,8 @@ import dataclasses
 import numpy as np
 
 from exoplanets.files import DataError
+from exoplanets.lightcurves.detrend import find_spread, find_trend
+from exoplanets.lightcurves.gaps import fill_gaps
 
 # A value is impossible if it is farther from the median than both. A flare of 10 times the flux is
 # possible, also in a star that scatters by 1e-5 and whose median was subtracted.
@@ -17,6 +19,11 @@ FARTHEST_LEVEL = 100.0  # median fluxes
 # A flux that is this many times its scatter above 0 is never exactly 0.
 LEAST_LEVEL = 5.0
 SMALLEST, LARGEST = 1e-12, 1e12  # of a light curve's greatest flux; its square has to fit float32
+
+# Robust standard deviations above the trend. No transit needs such cadences, and whitening would
+# smear them over all others.
+FLARE = 30.0
+MOST_FLARES = 0.02  # of all cadences; with more, it is what the star always does
 
 STRAY_GAP = 5.0  # days without a sample on both sides ...
 MOST_TOGETHER = 10  # ... of so few samples: they are strays
@@ -68,6 +75,18 @@ def clean_flux(flux):
         return flux, int(impossible.sum()), ""
     power = -int(np.frexp(greatest)[1])  # a power of 2: no digit changes
     return np.ldexp(flux, power), int(impossible.sum()), f"flux multiplied by 2^{power}"
+
+
+def find_flares(flux):
+    """True for cadences of flares, which are far above the trend; see `FLARE`.
+
+    Flux (n_cadences,) has a value every 29.4 minutes, and NaN in gaps; at least `SHORTEST` values.
+    """
+    known = np.isfinite(flux)
+    curve = fill_gaps((flux - flux[known].mean()).astype(np.float32)[np.newaxis])
+    rest = (curve - find_trend(curve))[0]
+    flares = known & (rest > FLARE * find_spread(rest[known]))
+    return flares if flares.mean() <= MOST_FLARES else np.zeros(flux.size, bool)
 
 
 def find_stray(time):

@@ -20,10 +20,11 @@ from typing import NamedTuple
 import numpy as np
 
 from exoplanets.files import DataError, one_line
-from exoplanets.scoring.cleaning import clean_flux, find_stray, to_flux
+from exoplanets.scoring.cleaning import clean_flux, find_flares, find_stray, to_flux
 from exoplanets.scoring.formats import FORMATS, find_suffix
 from exoplanets.scoring.resample import Curve, join, sort_samples, to_long_cadence
 from exoplanets.scoring.samples import (
+    COLUMNS_ONLY,
     UNKNOWN_SYSTEM,
     Samples,
     Unreadable,
@@ -284,13 +285,6 @@ def _make_star(name, parts, n_unusable=0):
     if len(parts) > 1:
         file = f"{file} and {len(parts) - 1} more"
         curve, parts, joined = _join_parts(parts)
-    counts = sum((part.counts for part in parts), Counter())
-    notes = [note for part in parts for note in part.notes]
-    notes += [
-        f"{count} {what}"
-        for what, count in (counts | joined | {"files unusable": n_unusable}).items()
-        if count
-    ]
     values = curve.flux[~np.isnan(curve.flux)]
     if values.size < SHORTEST:
         raise DataError(
@@ -307,9 +301,17 @@ def _make_star(name, parts, n_unusable=0):
     level = np.median(values)
     positive = (values > 0).mean() >= LEAST_POSITIVE
     has_level = positive and level > np.median(np.abs(values - level))
+    flux = curve.flux
+    if samples.time_system != COLUMNS_ONLY:  # rows of a table are scored as in training
+        flux = np.where(flares := find_flares(flux), np.nan, flux)
+        joined["cadences of flares left out"] = np.count_nonzero(flares)
+    counts = sum((part.counts for part in parts), Counter()) | joined
+    counts["files unusable"] = n_unusable
+    notes = [note for part in parts for note in part.notes]
+    notes += [f"{count} {what}" for what, count in counts.items() if count]
     return Star(
         name=name,
-        flux=curve.flux,
+        flux=flux,
         time=curve.time,
         notes=tuple(dict.fromkeys(notes)),  # each note once
         time_system=samples.time_system,
