@@ -4,8 +4,8 @@
     >>> import exoplanets
     >>> time, flux = np.loadtxt(exoplanets.EXAMPLE_STAR, delimiter=",", skiprows=1).T
     >>> result = exoplanets.score(time, flux)
-    >>> result.called, result.score > 0.9, round(result.period_days, 2)
-    (True, True, 3.35)
+    >>> result.called, result.verdict, round(result.period_days, 1)
+    (True, 'planet candidate', 3.3)
 
 Nothing slow is imported before it is used. The layers of the library import downwards only.
 """

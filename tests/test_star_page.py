@@ -109,7 +109,9 @@ def test_a_page_shows_what_the_score_rests_on(n_cadences):
     assert written.startswith("KIC 1: planet candidate\ncalled a host: score ")
     assert f"{examined.masked_score:.3f} with its transits hidden" in written
     assert "if 1 star in 100 is a host" in written
-    assert f"period {examined.ephemeris.period:.5f} d" in written
+    result = examined.result
+    number = star_page.with_error(result.period_days, result.period_error_days, 5)
+    assert f"period {number} d" in written and "±" in number
     assert "time (BKJD = BJD − 2454833, days)" in written
     assert "flux as read\n(ppm)" in written
     assert re.search(r"depth \d{4,5} ± \d+ ppm", written)

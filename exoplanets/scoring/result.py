@@ -130,7 +130,8 @@ class Result(Signal):
             raise ValueError(f"'{self.name}' has {len(self.signals)} signals: there is no {number}")
         if not self.signals[number - 1].has_period:
             raise ValueError(f"'{self.name}' cannot be folded: no period of it is known")
-        known, signal = np.isfinite(self.star.flux), self.signals[number - 1]
+        signal = self.signals[number - 1]
+        known = np.isfinite(signal.fit.detrended)  # also without the transits of signals before it
         flux = signal.fit.detrended[known] * (1 if self.star.level is None else 1e6)
         days, ppm = signal.ephemeris.fold(self.star.days[known], flux)
         return 24 * days, ppm
