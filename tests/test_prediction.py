@@ -170,7 +170,8 @@ def test_a_row_says_what_an_astronomer_asks_for(tmp_path):
     """Period, epoch, duration and depth in units of the sky, of a planet that is known."""
     middles = np.arange(60, 1400, 110)
     path = write_star(tmp_path / "star.csv", make_dips(1400, middles), start=2144.1)
-    _, rows = score(path, model=predict.SHIPPED_MODEL, output=tmp_path / "s.csv", options=["--search-all"])
+    options = ["--search-all"]
+    _, rows = score(path, model=predict.SHIPPED_MODEL, output=tmp_path / "s.csv", options=options)
     (row,) = rows.values()
     period = 110 * CADENCE_DAYS
     assert float(row["period_days"]) == pytest.approx(period, rel=1e-4)

@@ -101,7 +101,7 @@ class Classifier:
         return self.score(stars)[:, np.newaxis]
 
     def tune(self, y, score, weight_of_others=1.0):
-        """Set the threshold; a non-host among these stars stands for so many (a float each, or one).
+        """Set the threshold; a non-host stands for so many stars (a number, or one of each star).
 
         What learns from hosts takes the highest F1 (`tune_threshold`), as the study does; all else
         a threshold that other stars would hardly change (`tune_stable_threshold`).
