@@ -45,7 +45,7 @@ N_BINS = sum(n for n, _ in FOLDS.values())
 MOST_RELATIVE = 3.0  # of the depth: what a fold holds beyond counts as this
 NUMBERS = (
     "secondary", "secondary_sigma", "ingress", "log_depth", "log_snr", "log_period",
-    "log_duration", "log_transits", "log_relative_depth", "depth_is_known", "log_sampling",
+    "log_duration", "log_whole_duration", "log_transits", "log_relative_depth", "depth_is_known", "log_sampling",
 )  # fmt: skip
 N_FEATURES = 2 * N_BINS + len(NUMBERS)
 
@@ -204,6 +204,8 @@ def describe_orbit(times, flux, ephemeris, unit=np.nan, sampling=1.0):
         np.log(min(ephemeris.period, LONGEST_TAUGHT)),
         # A star's density, as Kepler's third law has it: long transits of short periods are rare.
         np.log(ephemeris.duration) - np.log(ephemeris.period) / 3,
+        # From first to last contact: of a V that is twice as long as from half depth to half depth.
+        np.log(ephemeris.duration * (1 + ingress)) - np.log(ephemeris.period) / 3,
         np.log(max(n_transits, 1)),
         np.log(depth * unit) if is_known else 0.0,
         is_known,
