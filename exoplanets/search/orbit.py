@@ -45,7 +45,8 @@ N_BINS = sum(n for n, _ in FOLDS.values())
 MOST_RELATIVE = 3.0  # of the depth: what a fold holds beyond counts as this
 NUMBERS = (
     "secondary", "secondary_sigma", "ingress", "log_depth", "log_snr", "log_period",
-    "log_duration", "log_whole_duration", "log_transits", "log_relative_depth", "depth_is_known", "log_sampling",
+    "log_duration", "log_whole_duration", "log_transits", "log_relative_depth",
+    "depth_is_known", "log_sampling",
 )  # fmt: skip
 N_FEATURES = 2 * N_BINS + len(NUMBERS)
 
