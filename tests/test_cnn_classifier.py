@@ -16,7 +16,8 @@ from exoplanets.classifiers.repeats import RepeatCount
 from exoplanets.classifiers.transit import Transit
 from exoplanets.evaluation import evaluate, runs, vetting
 from exoplanets.evaluation.calibration import measure_calibration
-from exoplanets.evaluation.comparison import Compared, select_values
+from exoplanets.evaluation.comparison import choose_tuning
+from exoplanets.evaluation.metrics import calibrate
 from exoplanets.figures import style
 from exoplanets.files import DataError
 from exoplanets.lightcurves.campaign import learn_campaign
@@ -29,7 +30,7 @@ from exoplanets.lightcurves.split import (
     to_stars,
 )
 from exoplanets.search.box import search
-from exoplanets.stars import SPLITS, Stars
+from exoplanets.stars import SPLITS
 
 
 @pytest.mark.parametrize(
@@ -194,19 +195,13 @@ def test_the_calibration_that_is_saved_is_the_one_that_is_drawn_and_used(with_to
     assert saved["calibration"] == [measured["slope"], measured["offset"]]
     assert saved["prevalence"] == measured["prevalence"] == pytest.approx(20 / 120)
     predicted = pd.read_csv(with_toy / "test_predictions.csv")
-    # In the table each star is calibrated by the others of those that were held out.
+    # Stars of the training table set it, those that set the threshold; no test star does.
     stars = to_stars(load_split(with_toy / SPLIT_FILE), "equalised")
-    compared = Compared(Main(), stars, Main().score(stars))
-    known = compared.is_unseen()
-    again, probability = measure_calibration(
-        stars.y[known], compared.score[known], stars.is_host.mean(), seed=3
-    )
+    known = stars.select(choose_tuning(Main(), stars)[0])
+    assert set(known.table) == {"train"}
+    again, _ = measure_calibration(known.y, Main().score(known), stars.is_host.mean(), seed=3)
     assert saved["calibration"] == [again["slope"], again["offset"]]
-    table = Stars(
-        np.full(len(predicted), "test"), predicted["row"].to_numpy(),
-        predicted["label"].to_numpy() == 1, np.zeros((len(predicted), 1)),
-    )  # fmt: skip
-    expected = select_values(stars.select(known), probability, table)
+    expected = calibrate(predicted["main_equalised"], *saved["calibration"])
     np.testing.assert_allclose(predicted["main_equalised_probability"], expected)
     thresholds = [r["threshold"] for r in content["results"] if r["network"] == "main"]
     assert thresholds[:3] == [saved["threshold"]] * 3
