@@ -72,7 +72,7 @@ def separation_of(period, density=1.41):
 def test_a_planet_dims_its_star_in_transit_and_a_hot_one_glows(seed):
     loss, transits = binaries.draw_planet_loss(np.random.default_rng(seed), TIMES)
     # Of a darkened disk no more than 1 / (1 - u1 / 3 - u2 / 6) of its mean is in the middle.
-    assert transits.min() >= 0 and transits.max() <= 1.4 * binaries.PLANET_RATIOS[1] ** 2
+    assert transits.min() > -1e-12 and transits.max() <= 1.4 * binaries.PLANET_RATIOS[1] ** 2
     glow = transits - loss
     limit = binaries.DAYSIDE[1] * binaries.PLANET_RATIOS[1] ** 2
     assert glow.min() > -0.01 * limit and glow.max() <= limit + 1e-12
@@ -95,8 +95,8 @@ def test_only_hot_planets_are_seen_to_vanish_behind_their_star(monkeypatch):
                 continue
             seen += 1
             phase = (FINE - 1) / 2 % 1
-            behind = np.abs(phase - 0.5) < 0.01
-            assert np.abs(glow[behind]).max() < 0.2 * glow.max()  # the planet is hidden
+            behind = np.abs(phase - 0.5) < 0.001  # grazing orbits too
+            assert np.abs(glow[behind]).max() < 0.1 * glow.max()  # the planet is hidden
             assert glow[np.abs(phase - 0.4) < 0.01].min() > 0.8 * glow.max()
         assert (0 < seen < 20) == bool(n_seen)
 
