@@ -87,9 +87,11 @@ def train_judge(judge, orbits, answers, settings, seed):
         truth = keras.ops.reshape(truth, (-1, 1))
         return keras.ops.mean(keras.ops.softplus(odds) - truth * odds, axis=1)
 
-    judge.compile(keras.optimizers.AdamW(rate, weight_decay=1e-3), loss)
+    # The same layers, compiled apart: Keras alone can read the file of a network without a loss.
+    learner = keras.Model(judge.inputs, judge.outputs, name=judge.name)
+    learner.compile(keras.optimizers.AdamW(rate, weight_decay=1e-3), loss)
     batches = settings.transit_batch_size, settings.judge_epochs
-    return train(judge, orbits, answers, *batches, seed)
+    return train(learner, orbits, answers, *batches, seed)
 
 
 def find_planet_score(odds, orbits):
