@@ -7,7 +7,7 @@ import numpy as np
 
 from exoplanets.evaluation import occlusion
 from exoplanets.scoring import own_stars, prediction
-from exoplanets.scoring.measure import ask_network, fit_signal
+from exoplanets.scoring.measure import ask_network, measure_signal
 from exoplanets.scoring.own_stars import Unreadable
 from exoplanets.scoring.result import Result
 from exoplanets.search.ephemeris import Ephemeris
@@ -69,7 +69,7 @@ def examine_star(star, result, prepared, network):
     measured, panel = occlusion.measure_occlusion(ask, curve, days, ephemeris, step, width)
     if result.has_period:
         masked_score = float(ask(hide_transits(curve, days, ephemeris)[None])[0])
-        fit = result.fit or fit_signal(star, ephemeris)
+        fit = result.fit or measure_signal(star, ephemeris)["fit"]
         detrended = fit.detrended * (1 if star.level is None else 1e6)
     return Examined(
         star=star,
@@ -77,7 +77,7 @@ def examine_star(star, result, prepared, network):
         ephemeris=ephemeris if result.has_period else None,
         masked_score=masked_score,
         fit=fit,
-        detrended=np.where(np.isfinite(star.flux), detrended, np.nan),
+        detrended=detrended,
         occlusion=measured,
         panel=panel,
         hidden_days=width * CADENCE_DAYS,

@@ -159,13 +159,10 @@ def measure_signal(star, ephemeris):
     """Numbers of a signal by name, from a fit of the transit model to the flux as read."""
     if ephemeris is None:
         return {}
-    fit = fit_signal(star, ephemeris)
-    names = Signal.__dataclass_fields__.keys() & fit.__dataclass_fields__.keys()
-    return {name: getattr(fit, name) for name in names} | {"fit": fit}
-
-
-def fit_signal(star, ephemeris):
-    """The `TransitFit` of a star at about this ephemeris."""
     exposure = max(star.sampling, 1.0) * CADENCE_DAYS
     about = {"level": star.level, "exposure_days": exposure}
-    return measure_transits(star.days, star.flux, ephemeris, **about)
+    fit = measure_transits(star.days, star.flux, ephemeris, **about)
+    if fit.detrended is None:  # nothing could be measured, not even a period
+        return {}
+    names = Signal.__dataclass_fields__.keys() & fit.__dataclass_fields__.keys()
+    return {name: getattr(fit, name) for name in names} | {"fit": fit}
