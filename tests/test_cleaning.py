@@ -5,7 +5,13 @@ import pytest
 from conftest import REAL
 
 from exoplanets.files import DataError
-from exoplanets.scoring.cleaning import clean_flux, find_impossible, find_stray, to_flux
+from exoplanets.scoring.cleaning import (
+    clean_flux,
+    find_flares,
+    find_impossible,
+    find_stray,
+    to_flux,
+)
 from exoplanets.scoring.own_stars import read_stars
 from exoplanets.scoring.samples import Samples
 from exoplanets.stars import CADENCE_DAYS
@@ -50,6 +56,22 @@ def test_values_that_stand_for_missing_are_found(fill):
 def flare(flux):
     level = np.median(flux) if abs(np.median(flux)) > 5 or flux.std() < 1 else 5e5
     flux[700:706] += abs(level) * np.array([9, 5, 3, 2, 1, 0.4])
+
+
+@pytest.mark.parametrize("star", STARS)
+def test_flares_are_found_and_neither_dips_nor_noise_nor_what_a_star_does_often(star):
+    flux = STARS[star].copy()
+    assert not find_flares(flux).any()
+    flux[900:1000] = np.nan
+    flux[2000:2006] += 60 * flux[~np.isnan(flux)].std()
+    assert np.flatnonzero(find_flares(flux)).tolist() == list(range(2000, 2006))
+    assert np.array_equal(find_flares(3e-5 * flux + 7e-5), find_flares(flux))
+    flux[np.arange(N) % 120 < 5] += 60 * STARS[star].std()  # as pulses do
+    assert not find_flares(flux).any()
+    for change in (eclipse, total_eclipse, drift):
+        flux = STARS[star].copy()
+        change(flux)
+        assert not find_flares(flux).any()
 
 
 def eclipse(flux):

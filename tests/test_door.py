@@ -177,12 +177,19 @@ def test_a_fold_shows_the_dips(scored):
 def test_a_plot_is_an_open_figure(scored):
     figure = scored.plot()
     assert figure.get_suptitle().startswith("star: planet candidate")
+    (model,) = (
+        line for axis in figure.axes for line in axis.lines if line.get_color() == "#CC79A7"
+    )
+    hours, ppm = model.get_data()
+    assert -ppm.min() == pytest.approx(scored.depth_ppm, rel=0.02)
+    assert np.ptp(hours[ppm < -1]) == pytest.approx(scored.duration_hours, abs=0.7)
     assert figure.number in plt.get_fignums()
 
 
 def test_a_result_can_be_sent_to_another_process(scored):
     again = pickle.loads(pickle.dumps(scored))
     assert as_row(again) == as_row(scored)
+    assert again.fit.ephemeris == scored.fit.ephemeris and again.star.name == scored.star.name
     np.testing.assert_array_equal(again.fold(), scored.fold())
     with pytest.raises(ValueError, match="score it again"):
         again.plot()

@@ -15,6 +15,7 @@ import pytest
 from conftest import ROOT
 from threadpoolctl import threadpool_info, threadpool_limits
 
+import exoplanets
 from exoplanets.classifiers import keras_tools, transit, verdict
 from exoplanets.files import DataError
 from exoplanets.lightcurves import equalise
@@ -25,9 +26,11 @@ from exoplanets.scoring.network import load_network
 from exoplanets.scoring.own_campaign import FEWEST_STARS
 from exoplanets.scoring.own_stars import Star, Target, read_stars
 from exoplanets.scoring.result import SIGNAL_COLUMNS
-from exoplanets.scoring.score_file import COLUMNS, format_result
+from exoplanets.scoring.samples import COLUMNS_ONLY
+from exoplanets.scoring.score_file import COLUMNS, format_result, write_cell
 from exoplanets.sources import survey
 from exoplanets.stars import CADENCE_DAYS, Stars
+from exoplanets.transits import transit_flux
 
 N = 800  # cadences
 
@@ -170,8 +173,9 @@ def test_a_row_says_what_an_astronomer_asks_for(tmp_path):
     """Period, epoch, duration and depth in units of the sky, of a planet that is known."""
     middles = np.arange(60, 1400, 110)
     path = write_star(tmp_path / "star.csv", make_dips(1400, middles), start=2144.1)
-    options = ["--search-all"]
-    _, rows = score(path, model=predict.SHIPPED_MODEL, output=tmp_path / "s.csv", options=options)
+    _, rows = score(
+        path, model=predict.SHIPPED_MODEL, output=tmp_path / "s.csv", options=["--search-all"]
+    )
     (row,) = rows.values()
     period = 110 * CADENCE_DAYS
     assert float(row["period_days"]) == pytest.approx(period, rel=1e-4)
@@ -360,6 +364,41 @@ def test_a_score_does_not_depend_on_the_stars_around(model, flux):
     assert to_lines(together) == to_lines(alone)
 
 
+def test_a_score_does_not_depend_on_the_stars_around_on_the_clock_of_the_campaign(shipped):
+    n = shipped.campaign.n_cadences
+    flux = np.random.default_rng(3).normal(size=(5, n)).cumsum(axis=1) / 9
+    flux += np.random.default_rng(4).normal(size=(5, n))
+    flux[:, np.arange(n) % 160 < 6] -= 9
+    flux[2, 1:600:3] = flux[2, 0:599:3]  # gaps that were filled
+    stars = [Star(f"{i}", row, time_system=COLUMNS_ONLY) for i, row in enumerate(flux)]
+    job = prediction.Job(search_all=True)
+    together = prediction.score_block(stars, shipped, job, {})
+    alone = [prediction.score_block([star], shipped, job, {})[0] for star in stars]
+    assert to_lines(together) == to_lines(alone)
+    assert all("clock of the network's campaign" in result.notes for result, _ in together)
+
+
+@pytest.mark.parametrize("height", [0.05, 1.0, 50.0])
+def test_a_flare_changes_no_score(tmp_path, shipped, height):
+    """Of six cadences, so many times the star's flux high; it does not repeat."""
+    days = 100 + np.arange(1400) * CADENCE_DAYS
+    flux = 10 * make_dips(1400, range(40, 1390, 60), 4.0)
+    flare = flux.copy()
+    flare[700:706] += height * 1e4 * np.exp(-np.arange(6) / 2)
+    results = []
+    for name, values in (("without", flux), ("with", flare)):
+        np.savez(tmp_path / f"{name}.npz", time=days, flux=values)
+        (star,) = read_stars(tmp_path / f"{name}.npz")
+        ((result, _),) = prediction.score_block([star], shipped, prediction.Job(), {})
+        results.append(result)
+    without, flared = results
+    assert without.called and flared.called and abs(without.score - flared.score) < 0.1
+    assert flared.notes == f"{without.n_cadences - flared.n_cadences} cadences of flares left out"
+    assert without.notes == "" and flared.period_days == pytest.approx(
+        without.period_days, rel=1e-4
+    )
+
+
 # ------------------------------------------------------------------------------- good and bad files
 def write_bad_files(folder, flux):
     """Fifty files that cannot be scored, of ten kinds."""
@@ -521,50 +560,113 @@ def test_without_failures_the_file_of_errors_is_empty(tmp_path, model, flux):
 
 
 # ------------------------------------------------------------------------------- several signals
+SYSTEMS = {  # period and epoch, days, and signal-to-noise ratio of each planet
+    "two planets": [(2.713, 101.3, 35), (7.291, 103.9, 28)],
+    "three planets": [(3.117, 102.2, 45), (1.877, 100.7, 35), (8.631, 105.1, 30)],
+}
+
+
+def write_system(path, planets):
+    """Write a star of noise and planets, 61 days with a gap of two; returns its path."""
+    days = 100 + np.arange(3000) * CADENCE_DAYS
+    flux = 1e4 + np.random.default_rng(len(planets)).normal(size=days.size)
+    for period, epoch, snr in planets:
+        dip = 1 - transit_flux(days, period=period, epoch=epoch, radius_ratio=0.02)
+        flux -= snr * dip / np.sqrt(np.sum(dip**2))
+    flux[1200:1300] = np.nan
+    np.savez(path, time=days, flux=flux)
+    return path
+
+
 @pytest.fixture
 def two_planets(tmp_path):
-    """A file of one star with two planets."""
-    flux = make_dips(3000, range(40, 2990, 60), 15.0)
-    flux -= 1000 - make_dips(3000, range(70, 2990, 137), 10.0)
-    return write_star(tmp_path / "star.csv", flux)
+    return write_system(tmp_path / "star.npz", SYSTEMS["two planets"])
 
 
-def test_signals_and_their_transit_times_and_folds_are_written(tmp_path, two_planets):
-    output = tmp_path / "scores.csv"
-    options = ["--planets", "3", "--folds"]
+def read_table(path):
+    with open(path, newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_planets_of_a_system_are_told_apart_and_measured(tmp_path, system):
+    planets = SYSTEMS[system]
+    star, output = write_system(tmp_path / "star.npz", planets), tmp_path / "scores.csv"
+    options = ["--planets", str(len(planets)), "--folds"]
     for _ in range(2):  # the second run knows the star
-        _, rows = score(two_planets, model=predict.SHIPPED_MODEL, output=output, options=options)
-        with open(tmp_path / "signals.csv", newline="") as stream:
-            signals = list(csv.DictReader(stream))
-        with open(tmp_path / "transit_times.csv", newline="") as stream:
-            times = list(csv.DictReader(stream))
-        periods = {float(row["period_days"]) / CADENCE_DAYS: row["signal"] for row in signals[:2]}
-        assert sorted(periods) == pytest.approx([60, 137], rel=2e-3)
-        assert all(row["called"] == "1" for row in signals)
-        (row,) = rows.values()
-        assert {name: row[name] for name in SIGNAL_COLUMNS} == {
-            name: signals[0][name] for name in SIGNAL_COLUMNS
-        }
-        for period, number in periods.items():
-            own = [float(t["time_days"]) for t in times if t["signal"] == number]
-            # Some of the second planet lie within transits of the first, and are not measured.
-            assert 0.7 * 3000 / period < len(own) < 3000 / period + 1
-            first = 40 if period < 100 else 70
-            assert own[0] == pytest.approx(100 + first * CADENCE_DAYS, abs=0.05)
-            (fold,) = (tmp_path / "folds").glob(f"star.csv-*-{number}.csv")
-            assert fold.read_text().startswith("hours_from_mid_transit,flux_ppm\n")
-            hours, ppm = np.loadtxt(fold, delimiter=",", skiprows=1).T
-            assert np.median(ppm[np.abs(hours) < 0.5]) < -5000
+        _, rows = score(star, model=predict.SHIPPED_MODEL, output=output, options=options)
+    signals, times = (
+        read_table(tmp_path / "signals.csv"),
+        read_table(tmp_path / "transit_times.csv"),
+    )
+    (row,) = rows.values()
+    assert {name: row[name] for name in SIGNAL_COLUMNS} == {
+        name: signals[0][name] for name in SIGNAL_COLUMNS
+    }
+    assert all((row["called"], row["verdict"]) == ("1", "planet candidate") for row in signals)
+    # The door measures the same.
+    days, flux = (np.load(star)[name] for name in ("time", "flux"))
+    result = exoplanets.score(days, flux, planets=len(planets))
+    assert len(result.signals) == len(signals) == len(planets)
+    in_order = sorted(
+        zip(signals, result.signals, strict=True), key=lambda pair: pair[1].period_days
+    )
+    for (period, epoch, snr), (row, signal) in zip(sorted(planets), in_order, strict=True):
+        assert signal.period_days == pytest.approx(period, abs=5 * signal.period_error_days)
+        late = (signal.epoch_days - epoch + period / 2) % period - period / 2
+        # The error of the epoch grows with that of the period.
+        assert abs(late) < 5 * signal.epoch_error_days + 0.005
+        assert signal.snr == pytest.approx(snr, rel=0.25)
+        for name in SIGNAL_COLUMNS:
+            assert row[name] == write_cell(name, getattr(signal, name)), name
+        own = [line for line in times if line["signal"] == row["signal"]]
+        assert len(own) == signal.n_transits == float(row["n_transits"])
+        # Some lie in the gap, or under the transits of a planet that was hidden before.
+        assert 0.7 * 61 / period < len(own) < 61 / period + 1
+        expected = signal.fit.transit_times
+        assert [int(line["transit"]) for line in own] == expected.number.tolist()
+        seen = np.array([float(line["time_days"] or "nan") for line in own])
+        np.testing.assert_allclose(seen, expected.time, atol=1e-6)
+        errors = np.array([float(line["time_error_days"] or "nan") for line in own])
+        away = seen - signal.epoch_days - expected.number * signal.period_days
+        assert np.nanmax(np.abs(away) / errors) < 6
+        (fold,) = (tmp_path / "folds").glob(f"star.npz-*-{row['signal']}.csv")
+        assert fold.read_text().startswith("hours_from_mid_transit,flux_ppm\n")
+        hours, ppm = np.loadtxt(fold, delimiter=",", skiprows=1).T
+        assert np.isfinite(ppm).all() and (np.diff(hours) >= 0).all()
+        near = np.abs(hours) < signal.duration_hours / 4
+        assert ppm[near].mean() == pytest.approx(-signal.depth_ppm, rel=0.3)
     assert len(list((tmp_path / "folds").iterdir())) == len(signals)
     # What was written here is no light curve.
     code, rows = score(tmp_path, model=predict.SHIPPED_MODEL, output=output, options=options)
-    assert (code, list(rows)) == (0, [str(two_planets)])
+    assert (code, list(rows)) == (0, [str(star)])
+
+
+def test_the_search_behind_hidden_transits_ends(shipped):
+    """Where nothing more is called, and where a network calls everything."""
+    days = 100 + np.arange(1400) * CADENCE_DAYS
+    star = Star("one planet", make_dips(1400, range(40, 1390, 60), 15.0), days, level=1000.0)
+    job = prediction.Job(planets=5, keep_star=True)
+    ((result, _),) = prediction.score_block([star], shipped, job, {})
+    assert result.called and len(result.signals) == 1
+
+    def call(curves):
+        """Dips at another period each time."""
+        asked.append(len(curves))
+        return transit.Dips(*np.tile([[1.0], [1 + 0.3 * len(asked)], [0.5], [0.1]], len(curves)))
+
+    asked = []
+    always = shipped._replace(score=call, judge=lambda orbits: np.ones(len(orbits)))
+    for planets in (3, 50):
+        job = job._replace(planets=planets)
+        ((result, _),) = prediction.score_block([star], always, job, {})
+        assert len(result.signals) == planets if planets == 3 else 3 < len(result.signals) < 50
 
 
 def test_signals_are_written_only_when_asked_for_and_over_no_other_file(tmp_path, two_planets):
     output = tmp_path / "scores.csv"
     score(two_planets, model=predict.SHIPPED_MODEL, output=output)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["scores.csv", "star.csv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["scores.csv", "star.npz"]
     (tmp_path / "signals.csv").write_text("mine")
     with pytest.raises(DataError, match=r"signals\.csv' was not written by --predict"):
         score(two_planets, model=predict.SHIPPED_MODEL, output=output, options=["--planets", "2"])

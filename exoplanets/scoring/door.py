@@ -31,7 +31,7 @@ def score(time, flux=None, *, planets=1, model=None, magnitudes=None, name="star
     flux : array-like of shape (n_samples,), optional
         In any linear unit, or magnitudes; NaN or masked where it is missing.
     planets : int
-        Signals to look for at most; those beyond the first are in `Result.more`.
+        Signals to look for at most, 1 or more; all are in `Result.signals`.
     model : path or classifier, optional
         File of a network; by default the one that comes with this package. Or a function from
         equalised light curves, ndarray of shape (n_stars, n_cadences), to scores, ndarray of shape
@@ -46,15 +46,17 @@ def score(time, flux=None, *, planets=1, model=None, magnitudes=None, name="star
     Returns
     -------
     Result
-        Its attributes are the columns of `scores.csv`, as numbers: `score`, `called`,
-        `period_days`, ...; NaN where nothing is known. `Result.fold` and `Result.plot` show it.
+        Its attributes are the columns of `scores.csv`, as numbers with the unit in the name:
+        `score`, `called`, `period_days`, `depth_ppm`, ...; NaN where nothing is known.
+        `Result.fold` and `Result.plot` show it.
 
     Raises
     ------
     ValueError
         If an argument cannot be used.
     DataError
-        If the light curve cannot be scored: too short, too coarse, constant, ...
+        If the light curve cannot be scored (too short, too coarse, constant, ...), or the file of
+        the model cannot be used.
 
     Examples
     --------
@@ -82,7 +84,8 @@ def score_many(stars, *, model=None, magnitudes=None):
     Parameters
     ----------
     stars : iterable
-        Stars of `read`, or other objects with a `time` and a `flux`; see `score`.
+        Stars of `read`, or other objects with a `time` (days) and a `flux`, each of shape
+        (n_samples,); see `score`.
     model, magnitudes
         See `score`.
 
@@ -96,6 +99,8 @@ def score_many(stars, *, model=None, magnitudes=None):
     ------
     ValueError
         If an argument cannot be used.
+    DataError
+        If the file of the model cannot be used.
 
     Examples
     --------
@@ -131,8 +136,9 @@ def read(paths, *, magnitudes=None):
     Returns
     -------
     list of Star
-        With `name`, `time` (days, None if the file has no times), `flux` and `notes`. A warning
-        tells of each kind of file, or of row, that cannot be used.
+        With `name`, `time` (days, None if the file has no times), `flux` (NaN where missing), both
+        ndarray of shape (n_cadences,) with a value every 29.4 minutes, and `notes`. A warning tells
+        of each kind of file, or of row, that cannot be used.
 
     Raises
     ------

@@ -7,7 +7,7 @@ import numpy as np
 
 from exoplanets.evaluation import occlusion
 from exoplanets.scoring import own_stars, prediction
-from exoplanets.scoring.measure import ask_network, fit_signal
+from exoplanets.scoring.measure import ask_network, measure_signal
 from exoplanets.scoring.own_stars import Unreadable
 from exoplanets.scoring.result import Result
 from exoplanets.search.ephemeris import Ephemeris
@@ -17,7 +17,6 @@ from exoplanets.stars import CADENCE_DAYS
 FINEST_STEP = 8  # cadences from one hidden stretch to the next, at least
 MOST_HIDDEN, LEAST_HIDDEN = 240, 40  # stretches hidden in turn; of longer curves fewer and longer
 CADENCES_IN_ALL = 3_000_000  # that the network is given of one star, about: some seconds
-CADENCES_AT_ONCE = 1_640_000  # of these, at once: two blocks of `features.py`, for two cores
 
 
 class Examined(NamedTuple):
@@ -52,24 +51,19 @@ def examine_star(star, result, prepared, network):
     n_hidden = np.clip(CADENCES_IN_ALL // len(curve), LEAST_HIDDEN, MOST_HIDDEN)
     step = max(FINEST_STEP, -(-len(curve) // int(n_hidden)))
     width = max(occlusion.HIDDEN, step) | 1  # no cadence is left out, and it has a middle
-    n_at_once = max(1, CADENCES_AT_ONCE // len(curve))
 
     def ask(curves):
-        scores = []
-        for start in range(0, len(curves), n_at_once):
-            some = curves[start : start + n_at_once]
-            whole = np.full((len(some), len(known)), np.nan, np.float32)
-            whole[:, known] = some
-            judged = ask_network(network, whole, np.zeros(len(some)))
-            scores += [judgement.transit_score for judgement in judged]
-        return np.array(scores)
+        whole = np.full((len(curves), len(known)), np.nan, np.float32)
+        whole[:, known] = curves
+        judged = ask_network(network, whole, np.zeros(len(curves)))
+        return np.array([judgement.transit_score for judgement in judged])
 
     ephemeris, masked_score, fit = result.ephemeris, np.nan, None
     detrended = np.full(len(star.flux), np.nan)
     measured, panel = occlusion.measure_occlusion(ask, curve, days, ephemeris, step, width)
     if result.has_period:
         masked_score = float(ask(hide_transits(curve, days, ephemeris)[None])[0])
-        fit = result.fit or fit_signal(star, ephemeris)
+        fit = result.fit or measure_signal(star, ephemeris)["fit"]
         detrended = fit.detrended * (1 if star.level is None else 1e6)
     return Examined(
         star=star,
@@ -77,7 +71,7 @@ def examine_star(star, result, prepared, network):
         ephemeris=ephemeris if result.has_period else None,
         masked_score=masked_score,
         fit=fit,
-        detrended=np.where(np.isfinite(star.flux), detrended, np.nan),
+        detrended=detrended,
         occlusion=measured,
         panel=panel,
         hidden_days=width * CADENCE_DAYS,

@@ -69,7 +69,7 @@ def ask_network(network, curves, starts):
 
 def judge_orbit(star, prepared, judgement, network):
     """A judgement that also says whether the dips are a planet's; see `search/orbit.py`."""
-    if prepared.flat is None or network.judge is None or not judgement.is_worth_a_look:
+    if prepared.flat is None or not judgement.is_worth_a_look:
         return judgement
     start, unit = prepared.days[0], np.nan
     if star.level is not None:
@@ -139,13 +139,12 @@ def _describe_signal(star, judgement, network, prevalence, always):
     """The signal that a judgement is about, with all its numbers."""
     score = round(judgement.score, 6)  # `called` is that of the score as it is written
     called = bool(score >= network.threshold)
-    probability = network.find_probability(score, prevalence)
-    known = np.isfinite(probability) and prevalence is not None
+    probability, prevalence = network.find_probability(score, prevalence)
     repeats = called or judgement.transit_score >= network.threshold
     return Signal(
         score=score,
         probability=probability,
-        prevalence=prevalence if known else np.nan,
+        prevalence=prevalence,
         called=called,
         threshold=network.threshold,
         verdict=find_verdict(called, repeats, judgement.planet_score),
@@ -159,13 +158,10 @@ def measure_signal(star, ephemeris):
     """Numbers of a signal by name, from a fit of the transit model to the flux as read."""
     if ephemeris is None:
         return {}
-    fit = fit_signal(star, ephemeris)
-    names = Signal.__dataclass_fields__.keys() & fit.__dataclass_fields__.keys()
-    return {name: getattr(fit, name) for name in names} | {"fit": fit}
-
-
-def fit_signal(star, ephemeris):
-    """The `TransitFit` of a star at about this ephemeris."""
     exposure = max(star.sampling, 1.0) * CADENCE_DAYS
     about = {"level": star.level, "exposure_days": exposure}
-    return measure_transits(star.days, star.flux, ephemeris, **about)
+    fit = measure_transits(star.days, star.flux, ephemeris, **about)
+    if fit.detrended is None:  # nothing could be measured, not even a period
+        return {}
+    names = Signal.__dataclass_fields__.keys() & fit.__dataclass_fields__.keys()
+    return {name: getattr(fit, name) for name in names} | {"fit": fit}

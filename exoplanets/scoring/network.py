@@ -40,18 +40,21 @@ class Network(NamedTuple):
     # planets from binaries.
     judge: Callable | None = None
 
-    def find_probability(self, score, prevalence):
-        """Probability that a star of this score is a host, NaN where that is not calibrated.
+    def find_probability(self, score, prevalence=None):
+        """Probability that a star of this score is a host, and the prevalence that it holds for.
 
-        `prevalence` is the share of hosts among all such stars. Another one than that of the
-        calibration changes the odds by the ratio of the prior odds (Bayes' theorem).
+        `prevalence` is the share of hosts among all such stars; None for that of the calibration.
+        Another one changes the odds by the ratio of the prior odds (Bayes' theorem). What is not
+        known is NaN.
         """
+        prevalence = self.prevalence if prevalence is None else prevalence
         if self.calibration is None:
-            return np.nan
+            return np.nan, np.nan
         slope, offset = self.calibration
         if None not in (prevalence, self.prevalence):
             offset += metrics.logit(prevalence) - metrics.logit(self.prevalence)
-        return float(metrics.calibrate(score, slope, offset))
+        probability = float(metrics.calibrate(score, slope, offset))
+        return probability, np.nan if prevalence is None else prevalence
 
 
 def name_file(path):

@@ -180,16 +180,15 @@ def _score_together(stars, network, job, known):
     flattened = prepare_stars([timed[i] for i in looked_at], network, job, whiten=False)
     for i, each in zip(looked_at, flattened, strict=True):
         prepared[i] = prepared[i]._replace(flat=each.curve)
-    prevalence = network.prevalence if job.prevalence is None else job.prevalence
 
     def measure(i, judgement):
-        about = network, prevalence, job.planets, job.search_all
+        about = network, job.prevalence, job.planets, job.search_all
         first, *more = measure_star(timed[i], prepared[i], judgement, *about)
         numbers = {name: getattr(first, name) for name in first.__dataclass_fields__}
         return Result(
             **numbers,
             name=stars[i].name,
-            n_cadences=int(count_used(timed[i], prepared[i])),
+            n_cadences=count_used(timed[i], prepared[i]),
             network=network.name,
             campaign=job.campaign_name,
             light_curve=digests[i],
@@ -215,9 +214,7 @@ def count_used(star, prepared):
 
 def complete_result(result, star, network, job):
     """A result with all that this run says about the star, also if an earlier run measured it."""
-    prevalence = network.prevalence if job.prevalence is None else job.prevalence
-    probability = network.find_probability(result.score, prevalence)
-    known = np.isfinite(probability) and prevalence is not None
+    probability, prevalence = network.find_probability(result.score, job.prevalence)
     notes = list(star.notes)
     if np.isfinite(result.snr) and not np.isfinite(result.depth_ppm):
         notes.append("no depth: the flux has no level")
@@ -227,7 +224,7 @@ def complete_result(result, star, network, job):
         result,
         name=star.name,
         probability=probability,
-        prevalence=prevalence if known else np.nan,
+        prevalence=prevalence,
         notes="; ".join(notes),
         star=star if job.keep_star else None,
         fit=result.fit if job.keep_star else None,
