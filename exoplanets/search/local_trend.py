@@ -12,6 +12,9 @@ from scipy.ndimage import median_filter
 
 FEWEST_BESIDE = 3  # samples on each side of a dip, or there is no trend to draw through it
 OUTLIER = 4.0  # robust standard deviations from the parabola; it is fitted again without them
+SIDES = (1.5, 2.5, 4.0, 6.0)  # durations on either side of a dip that its trend may reach
+TRIALS = 300  # places without a dip, at most, that tell which of them is best for a star
+SHARE = 0.35  # of the period, the most that a transit may take on either side of its middle
 SLOW = 1.0  # days, window of the running median far from transits
 LEAST_COVERED = 0.4  # of the usual number of samples in a dip; with fewer it is not measured
 
@@ -29,8 +32,12 @@ class Windows(NamedTuple):
         """Sum of some values (n_points,) in each window: ndarray of shape (n_windows,)."""
         return np.bincount(self.window, values, minlength=self.n_windows)
 
+    def keep(self, chosen):
+        """The `Windows` with the chosen points (n_points,) only."""
+        return Windows(*(values[chosen] for values in self[:4]), self.n_windows)
 
-def cut_windows(times, flux, middles, hidden, reach, excluded):
+
+def cut_windows(times, flux, middles, hidden, reach, excluded=False):
     """Cut out the surroundings of dips and take the trend out of each.
 
     Parameters
@@ -41,7 +48,7 @@ def cut_windows(times, flux, middles, hidden, reach, excluded):
         Days.
     hidden, reach : float
         Days on either side of a middle that the trend does not see, and where the window ends.
-    excluded : ndarray of bool of shape (n_samples,)
+    excluded : ndarray of bool of shape (n_samples,), optional
         Samples that no trend may see: those in transits.
 
     Returns
@@ -54,7 +61,7 @@ def cut_windows(times, flux, middles, hidden, reach, excluded):
     window = np.repeat(np.arange(len(middles)), n_each)
     sample = np.arange(len(window)) + np.repeat(first - np.cumsum(n_each) + n_each, n_each)
     days = times[sample] - middles[window]
-    beside = (np.abs(days) > hidden) & ~excluded[sample]
+    beside = (np.abs(days) > hidden) & ~np.broadcast_to(excluded, len(times))[sample]
     right = np.bincount(window[beside & (days > 0)], minlength=len(middles))
     left = np.bincount(window[beside & (days < 0)], minlength=len(middles))
     usable = (np.minimum(left, right) >= FEWEST_BESIDE)[window]
@@ -112,6 +119,27 @@ def average_dips(depths, spread, axis=-1):
     n_used = used.sum(axis=axis)
     total = np.where(used, depths, 0.0).sum(axis=axis)
     return np.where(n_used > 0, total / np.maximum(n_used, 1), np.nan), n_used
+
+
+def choose_beside(times, flux, guess, exposure):
+    """Days on either side of a transit through which the best trend is drawn.
+
+    A quiet star asks for many, a spotted one for few: where there is no transit, a box of the
+    transit's duration is to scatter least. `guess` is an `Ephemeris`, `exposure` in days.
+    """
+    duration = min(guess.duration, SHARE * guess.period)
+    kept = np.abs(guess.since_transit(times)) > duration
+    least = 4.5 * np.median(np.diff(times))
+    times, flux = times[kept], flux[kept]
+    middles = times[:: max(len(times) // TRIALS, 1)]
+    hidden, half = 0.52 * duration + exposure / 2, max(duration, exposure) / 2
+    choices = np.maximum(np.array(SIDES) * duration, least)
+    spreads = []
+    for beside in choices:
+        windows = cut_windows(times, flux, middles, hidden, hidden + beside)
+        depths, _ = measure_dips(windows, (np.abs(windows.days) <= half).astype(float))
+        spreads.append(find_robust_spread(depths))
+    return choices[np.argmin(np.nan_to_num(spreads, nan=np.inf))]
 
 
 def find_slow_trend(times, flux, hidden):
