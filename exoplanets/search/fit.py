@@ -18,20 +18,19 @@ from astropy.stats import mad_std
 from exoplanets.search.ephemeris import Ephemeris
 from exoplanets.search.local_trend import (
     SHARE,
+    Curve,
     Windows,
     average_dips,
-    choose_beside,
-    cut_windows,
     find_robust_spread,
     find_slow_trend,
     measure_dips,
 )
-from exoplanets.search.transit_shape import TOLERANCE, Profile, Shape, fit_shape
+from exoplanets.search.transit_shape import Profile, Shape, fit_shape
 from exoplanets.stars import CADENCE_DAYS
 
 FEWEST = 20  # samples of flux that are needed
 ROUNDS = 2  # of trend, shape and ephemeris, each better than the one before
-DEEP_ENOUGH = 0.5  # of a transit's depth, of dips in between that are as deep
+DEEP_ENOUGH = 0.7  # of a transit's depth, of a dip in between that is as deep
 ABSENT = 0.25  # of the depth of the dips that are there, at most, for a dip that is not
 STANDS_OUT = 4.0  # standard errors, of a dip that is there
 ALIKE = 3.0  # standard errors between depths that are the same
@@ -126,9 +125,9 @@ def measure_transits(times, flux, ephemeris, *, level=None, exposure_days=CADENC
     known = np.isfinite(times) & np.isfinite(flux)
     if np.count_nonzero(known) < FEWEST:
         return replace(unmeasured, notes=f"fewer than {FEWEST} samples of flux")
-    numbers = (ephemeris.period, ephemeris.duration, ephemeris.epoch)
-    longest = LONGEST * np.ptp(times[known])
-    if not (np.isfinite(numbers).all() and SHORTEST < numbers[0] < longest and numbers[1] > 0):
+    period, epoch, duration, _ = vars(ephemeris).values()
+    is_period = SHORTEST < period < LONGEST * np.ptp(times[known])
+    if not (is_period and 0 < duration < np.inf and np.isfinite(epoch)):
         return replace(unmeasured, notes=f"{ephemeris} cannot be fitted")
     values, timed = flux[known], times[known]
     middle = np.median(values)
@@ -143,8 +142,8 @@ def measure_transits(times, flux, ephemeris, *, level=None, exposure_days=CADENC
         unit = largest * noise
         scale = None if level is None else level / unit
         has_level = scale is not None and LEAST_NOISE < scale < 1 / LEAST_NOISE**2
-        curve = _Curve(timed, values / noise, scale if has_level else None, exposure_days)
-        curve = curve._replace(beside=choose_beside(*curve[:2], ephemeris, exposure_days))
+        curve = Curve(timed, values / noise, scale if has_level else None, exposure_days)
+        curve = curve.choose_beside(ephemeris)
         try:
             signal = _settle(curve, ephemeris)
             fit = _report(curve, signal, known, unit / level if has_level else unit, has_level)
@@ -156,33 +155,8 @@ def measure_transits(times, flux, ephemeris, *, level=None, exposure_days=CADENC
 
 
 # --------------------------------------------------------------------------------- one signal
-class _Curve(NamedTuple):
-    """A light curve ready to be fitted: its noise is about 1."""
-
-    times: np.ndarray
-    flux: np.ndarray
-    scale: float | None  # the level in units of the noise
-    exposure: float  # days
-    beside: float = 0.0  # days on either side of a transit that its trend is drawn through
-
-    def find_hidden(self, ephemeris):
-        """Half-widths in days: of what the trend does not see, and of a whole window."""
-        hidden = 0.52 * ephemeris.duration + self.exposure / 2
-        hidden = min(hidden, SHARE * ephemeris.period)
-        return hidden, hidden + self.beside
-
-    def cut(self, ephemeris, middles, transits=True):
-        """`Windows` around some times: those of transits, or clear of all transits."""
-        hidden, reach = self.find_hidden(ephemeris)
-        excluded = np.abs(ephemeris.since_transit(self.times)) <= hidden
-        if transits:
-            return cut_windows(self.times, self.flux, middles, hidden, reach, excluded)
-        kept = ~excluded
-        return cut_windows(self.times[kept], self.flux[kept], middles, hidden, reach)
-
-
 class _Signal(NamedTuple):
-    """What was fitted, and the depths of single dips of its shape; in the unit of `_Curve`."""
+    """What was fitted, and the depths of single dips of its shape; in the unit of `Curve`."""
 
     ephemeris: Ephemeris  # its duration is from first to last contact
     shape: Shape
@@ -199,30 +173,15 @@ class _Signal(NamedTuple):
     lateness: float = np.nan  # error of a time over that for white noise of 1
 
     def average(self, depths):
-        """Mean of some depths of this signal's dips, and its error."""
+        """Means of depths along their last axis, and the errors of these."""
         mean, count = average_dips(depths, self.spread)
-        return float(mean), float(self.excess * self.spread / np.sqrt(max(count, 1)))
-
-
-def _cut_transits(curve, ephemeris):
-    """`Windows` of all transits, and the number of each since the epoch."""
-    hidden, _ = curve.find_hidden(ephemeris)
-    inside = np.abs(ephemeris.since_transit(curve.times)) <= hidden
-    if not inside.any():
-        raise ValueError("no transit falls into the light curve")
-    numbers = np.unique(ephemeris.count(curve.times[inside]))
-    windows = curve.cut(ephemeris, ephemeris.epoch + numbers * ephemeris.period)
-    # A sample belongs to the nearest transit, however far its window reaches.
-    windows = windows.keep(np.abs(windows.days) <= ephemeris.period / 2)
-    if not np.any(np.abs(windows.days) < hidden):
-        raise ValueError("no transit has flux in it and on both sides")
-    return windows, numbers
+        return mean, self.excess * self.spread / np.sqrt(np.maximum(count, 1))
 
 
 def _align(curve, guess):
     """The guess, with its first and its last transit moved to where a box is deepest."""
     duration = min(guess.duration, SHARE * guess.period)
-    windows, numbers = _cut_transits(curve, replace(guess, duration=2.5 * duration))
+    windows, numbers = curve.cut_transits(replace(guess, duration=2.5 * duration))
     offsets = np.arange(-6, 7) * duration / 8
     # The box of each transit lies on the line from the first offset to the last.
     first, last = (grid.ravel() for grid in np.meshgrid(offsets, offsets, indexing="ij"))
@@ -244,41 +203,30 @@ def _align(curve, guess):
     return Ephemeris(period, epoch, min(1.2 * width, SHARE * period))
 
 
-def _find_lateness(windows, profile, late):
-    """How much later than `late` (n_windows,) each transit is, days, and the weight of that.
-
-    One step of Gauss and Newton. The weight is one over the variance for white noise of 1.
-    """
-    since = windows.days - late[windows.window]
-    rest = windows.flux + profile.peak * profile.read(since)
-    gradient = profile.peak * profile.read_slope(since)
-    robust = (1 + (rest / TOLERANCE) ** 2) ** -0.5
-    weight = windows.add_up(robust * gradient**2)
-    return windows.add_up(robust * gradient * rest) / np.maximum(weight, 1e-300), weight
-
-
 def _fit_line(ephemeris, windows, numbers, profile):
     """Epoch and period that fit the transits best, and the inverse of their covariance."""
-    line, terms = np.zeros(2), np.stack([np.ones(len(numbers)), numbers])
+    duration, line = ephemeris.duration, np.zeros(2)
+    terms = np.stack([np.ones(len(numbers)), numbers])
     for _ in range(4):
-        late, weight = _find_lateness(windows, profile, line @ terms)
+        late, weight = profile.find_lateness(windows, line @ terms)
         inverse = (terms * weight) @ terms.T
         step = np.linalg.lstsq(inverse, terms @ (weight * late), rcond=1e-12)[0]
         # A step is at most a quarter of the transit, at either end.
         most = np.abs(step @ terms).max()
-        line = line + step * min(1, 0.25 * ephemeris.duration / max(most, 1e-12))
-    if np.abs(line @ terms).max() > ephemeris.duration:
+        line = line + step * min(1, 0.25 * duration / max(most, 1e-12))
+    if np.abs(line @ terms).max() > duration:
         return ephemeris, inverse  # it ran away: too weak to be followed
-    epoch, period = ephemeris.epoch + line[0], ephemeris.period + line[1]
-    return Ephemeris(period, epoch, ephemeris.duration), inverse
+    late, longer = line
+    return Ephemeris(ephemeris.period + longer, ephemeris.epoch + late, duration), inverse
 
 
 def _fit_signal(curve, guess):
     """The `_Signal` near an `Ephemeris`; ValueError if there is none to be fitted."""
     ephemeris, shape = _align(curve, guess), None
     for _ in range(ROUNDS):
-        windows, numbers = _cut_transits(curve, ephemeris)
-        near = np.abs(windows.days) < curve.find_hidden(ephemeris)[0] + ephemeris.duration / 2
+        windows, numbers = curve.cut_transits(ephemeris)
+        half, _ = curve.find_hidden(ephemeris)
+        near = np.abs(windows.days) < half + ephemeris.duration / 2
         fold = windows.days[near], windows.flux[near]
         shape, errors = fit_shape(*fold, ephemeris, curve.scale, curve.exposure, shape)
         profile = shape.draw(ephemeris.period, curve.exposure)
@@ -286,10 +234,10 @@ def _fit_signal(curve, guess):
         ephemeris, inverse = _fit_line(ephemeris, windows, numbers, profile)
         if not 0.8 < ephemeris.period / guess.period < 1.25:
             raise ValueError("no period near the first guess fits")
-    windows, numbers = _cut_transits(curve, ephemeris)
+    windows, numbers = curve.cut_transits(ephemeris)
     depths, _ = measure_dips(windows, profile.read(windows.days))
-    signal = _Signal(ephemeris, shape, errors, profile, windows, numbers, inverse, depths)
-    return _measure_noise(curve, signal)
+    fitted = ephemeris, shape, errors, profile, windows, numbers, inverse, depths
+    return _measure_noise(curve, _Signal(*fitted))
 
 
 def _measure_elsewhere(curve, signal, phases):
@@ -297,7 +245,7 @@ def _measure_elsewhere(curve, signal, phases):
     epoch, period = signal.ephemeris.epoch, signal.ephemeris.period
     cycles = np.unique(np.floor((curve.times - epoch) / period))
     middles = epoch + (cycles + np.reshape(phases, (-1, 1))) * period
-    windows = curve.cut(signal.ephemeris, middles.ravel(), transits=False)
+    windows = curve.cut_elsewhere(signal.ephemeris, middles.ravel())
     depths, _ = measure_dips(windows, signal.profile.read(windows.days))
     return windows, depths.reshape(middles.shape)
 
@@ -310,7 +258,14 @@ def _measure_noise(curve, signal):
     n_beside = int((0.5 - clear) / step)
     phases = 0.5 + np.arange(-n_beside, n_beside + 1) * step
     windows, elsewhere = _measure_elsewhere(curve, signal, phases)
-    spread = np.fmax(find_robust_spread(elsewhere), _find_own_spread(signal))
+    # The transits may scatter more. As every second or third may be deeper, each is held against
+    # the one so many before it.
+    own = np.full(np.ptp(signal.numbers) + 1, np.nan)
+    own[signal.numbers - signal.numbers[0]] = signal.depths
+    changes = [own[lag:] - own[:-lag] for lag in (1, 2, 3)]
+    spreads = [find_robust_spread(c) for c in changes if np.isfinite(c).sum() > 3]
+    own_spread = min(spreads, default=np.nan) / np.sqrt(2)
+    spread = np.fmax(find_robust_spread(elsewhere), own_spread)
     means, count = average_dips(elsewhere, spread)
     # Noise that repeats with the period does not average out: it shows in the means elsewhere.
     excess = find_robust_spread(means * np.sqrt(count) / spread)
@@ -321,18 +276,6 @@ def _measure_noise(curve, signal):
     return signal._replace(
         phases=phases, elsewhere=elsewhere, spread=spread, excess=excess, lateness=lateness
     )
-
-
-def _find_own_spread(signal):
-    """Robust standard deviation of the transits' depths; NaN of few.
-
-    Every second or third may be deeper: each is held against the one so many before it.
-    """
-    depths = np.full(np.ptp(signal.numbers) + 1, np.nan)
-    depths[signal.numbers - signal.numbers[0]] = signal.depths
-    changes = [depths[lag:] - depths[:-lag] for lag in (1, 2, 3)]
-    spreads = [find_robust_spread(c) for c in changes if np.isfinite(c).sum() > 3]
-    return np.min(spreads) / np.sqrt(2) if spreads else np.nan
 
 
 def _settle(curve, guess):
@@ -362,22 +305,24 @@ def _find_other_period(curve, signal):
         if np.isfinite(kinds[k]).sum() > 1 and absent.sum() == multiple - 1:
             return Ephemeris(multiple * period, epoch + k * period, duration)
     for part in (2, 3, 5):
-        # A part of the period: in between lie dips that are as deep.
+        # A part of the period: in between lie dips too. A lone one in between may be of a second
+        # star, unless it is as deep; several at equal distances are of one body.
         if period > part * max(2 * duration, SHORTEST):
             between = np.arange(1, part) / part
-            _, depths = _measure_elsewhere(curve, signal, between)
-            means, errors = np.array([signal.average(each) for each in depths]).T
-            alike = np.abs(means - depth) < np.maximum(
-                ALIKE * np.hypot(errors, error), 0.05 * depth
-            )
-            if np.all(alike & (means > np.maximum(DEEP_ENOUGH * depth, STANDS_OUT * errors))):
+            means, errors = signal.average(_measure_elsewhere(curve, signal, between)[1])
+            there = means > np.maximum(ABSENT * depth, ALIKE * errors)
+            if part == 2:
+                alike = max(ALIKE * np.hypot(errors[0], error), 0.05 * depth)
+                there &= means > np.maximum(DEEP_ENOUGH * depth, STANDS_OUT * errors)
+                there &= np.abs(means - depth) < alike
+            if there.all():
                 return Ephemeris(period / part, epoch, duration)
     return None
 
 
 # ------------------------------------------------------------------------------------ report
 def _report(curve, signal, known, unit, has_level):
-    """The `TransitFit` of a signal; `unit` is that of `_Curve`, in the unit reported."""
+    """The `TransitFit` of a signal; `unit` is that of `Curve`, in the unit reported."""
     period, epoch, duration, _ = vars(signal.ephemeris).values()
     profile, windows = signal.profile, signal.windows
     shape = signal.shape._replace(scale=signal.shape.scale * unit)
@@ -388,16 +333,15 @@ def _report(curve, signal, known, unit, has_level):
     # Errors for white noise of 1 grow by what the same measurement scatters elsewhere.
     weight = windows.add_up(profile.read(windows.days) ** 2)
     single = np.sqrt(np.median(weight[seen])) if seen.any() else np.nan
-    ratio_error, duration_error, depth_error = (
-        signal.errors * signal.spread * signal.excess * single
-    )
+    errors = signal.spread * signal.excess * single * signal.errors
+    ratio_error, duration_error, depth_error = errors
     depth_error = depth * max(depth_error, 1 / abs(snr))
     odd, even = (signal.average(signal.depths[signal.numbers % 2 == k]) for k in (1, 0))
     secondary, secondary_sigma, secondary_phase = _find_secondary(signal)
 
     late = np.zeros(windows.n_windows)
     for _ in range(4):
-        step, weight = _find_lateness(windows, profile, late)
+        step, weight = profile.find_lateness(windows, late)
         late = late + step.clip(-duration / 4, duration / 4)
     late_error = signal.lateness / np.sqrt(weight)
     timed = seen & (late_error < duration / 2) & (np.abs(late) < duration / 2)
@@ -411,7 +355,11 @@ def _report(curve, signal, known, unit, has_level):
         line_error = np.array([late_error[seen].sum() if seen.any() else np.nan, np.nan])
 
     flat = np.full(len(known), np.nan)
-    flat[known] = _remove_trends(curve, signal) * unit
+    _, inside = curve.find_hidden(signal.ephemeris)
+    # The trend is the local one near transits, a running median elsewhere.
+    rest = curve.flux - find_slow_trend(curve.times, curve.flux, inside)
+    rest[windows.sample] = windows.flux
+    flat[known] = rest * unit
     numbers = {
         "period_days": period,
         "epoch_days": epoch + first * period,
@@ -432,7 +380,7 @@ def _report(curve, signal, known, unit, has_level):
         "secondary_sigma": secondary_sigma,
         "secondary_phase": secondary_phase,
         "snr": snr,
-        "half_duration": profile.half_duration(),
+        "half_duration": np.ptp(profile.days[profile.lost >= 0.5]),
     }
     return TransitFit(
         **{name: float(n) if np.isfinite(n) else np.nan for name, n in numbers.items()},
@@ -451,9 +399,9 @@ def _report(curve, signal, known, unit, has_level):
 
 def _find_secondary(signal):
     """Depth, significance and phase of the deepest dip clear of the transit; see `TransitFit`."""
-    means, count = average_dips(signal.elsewhere, signal.spread)
-    sigma = means * np.sqrt(count) / (signal.spread * signal.excess)
-    sigma[count < 2] = np.nan  # a lone dip is no secondary
+    means, errors = signal.average(signal.elsewhere)
+    is_lone = np.isfinite(signal.elsewhere).sum(axis=1) < 2  # a lone dip is no secondary
+    sigma = np.where(is_lone, np.nan, means / errors)
     if not np.isfinite(sigma).any():
         return np.nan, np.nan, np.nan
     best = np.nanargmax(sigma)
@@ -461,12 +409,3 @@ def _find_secondary(signal):
     n_tried = max(np.isfinite(sigma).sum() * PHASE_STEP, 1)
     after = np.sqrt(max(max(sigma[best], 0) ** 2 - 2 * np.log(n_tried), 0))
     return means[best], after, signal.phases[best]
-
-
-def _remove_trends(curve, signal):
-    """All flux less its trend: the local one near transits, a running median elsewhere."""
-    hidden, _ = curve.find_hidden(signal.ephemeris)
-    in_transit = np.abs(signal.ephemeris.since_transit(curve.times)) <= hidden
-    flat = curve.flux - find_slow_trend(curve.times, curve.flux, in_transit)
-    flat[signal.windows.sample] = signal.windows.flux
-    return flat

@@ -121,27 +121,6 @@ def average_dips(depths, spread, axis=-1):
     return np.where(n_used > 0, total / np.maximum(n_used, 1), np.nan), n_used
 
 
-def choose_beside(times, flux, guess, exposure):
-    """Days on either side of a transit through which the best trend is drawn.
-
-    A quiet star asks for many, a spotted one for few: where there is no transit, a box of the
-    transit's duration is to scatter least. `guess` is an `Ephemeris`, `exposure` in days.
-    """
-    duration = min(guess.duration, SHARE * guess.period)
-    kept = np.abs(guess.since_transit(times)) > duration
-    least = 4.5 * np.median(np.diff(times))
-    times, flux = times[kept], flux[kept]
-    middles = times[:: max(len(times) // TRIALS, 1)]
-    hidden, half = 0.52 * duration + exposure / 2, max(duration, exposure) / 2
-    choices = np.maximum(np.array(SIDES) * duration, least)
-    spreads = []
-    for beside in choices:
-        windows = cut_windows(times, flux, middles, hidden, hidden + beside)
-        depths, _ = measure_dips(windows, (np.abs(windows.days) <= half).astype(float))
-        spreads.append(find_robust_spread(depths))
-    return choices[np.argmin(np.nan_to_num(spreads, nan=np.inf))]
-
-
 def find_slow_trend(times, flux, hidden):
     """Running median of `SLOW` days that does not see the hidden samples: (n_samples,)."""
     if hidden.all():
@@ -150,3 +129,57 @@ def find_slow_trend(times, flux, hidden):
     seen = ~hidden
     width = min(max(round(SLOW / step), 3), np.count_nonzero(seen)) | 1
     return np.interp(times, times[seen], median_filter(flux[seen], width, mode="nearest"))
+
+
+class Curve(NamedTuple):
+    """A light curve ready to be fitted: its noise is about 1."""
+
+    times: np.ndarray  # (n_samples,), days, increasing
+    flux: np.ndarray  # (n_samples,)
+    scale: float | None  # the level in units of the noise
+    exposure: float  # days
+    beside: float = np.nan  # days on either side of a transit that its trend is drawn through
+
+    def find_hidden(self, ephemeris):
+        """Days on either side of a transit that its trend does not see, and samples in there."""
+        half = min(0.52 * ephemeris.duration + self.exposure / 2, SHARE * ephemeris.period)
+        return half, np.abs(ephemeris.since_transit(self.times)) <= half
+
+    def cut_transits(self, ephemeris):
+        """`Windows` of all transits, and the number of each since the epoch."""
+        half, inside = self.find_hidden(ephemeris)
+        if not inside.any():
+            raise ValueError("no transit falls into the light curve")
+        numbers = np.unique(ephemeris.count(self.times[inside]))
+        middles = ephemeris.epoch + numbers * ephemeris.period
+        windows = cut_windows(self.times, self.flux, middles, half, half + self.beside, inside)
+        # A sample belongs to the nearest transit, however far its window reaches.
+        windows = windows.keep(np.abs(windows.days) <= ephemeris.period / 2)
+        if not np.any(np.abs(windows.days) < half):
+            raise ValueError("no transit has flux in it and on both sides")
+        return windows, numbers
+
+    def cut_elsewhere(self, ephemeris, middles):
+        """`Windows` around other times, days, of the samples that are clear of the transits."""
+        half, inside = self.find_hidden(ephemeris)
+        clear = self.times[~inside], self.flux[~inside]
+        return cut_windows(*clear, middles, half, half + self.beside)
+
+    def choose_beside(self, guess):
+        """The light curve with the length of the trend that suits it best.
+
+        A quiet star asks for a long one, a spotted one for a short one: where there is no transit,
+        a box of the transit's duration is to scatter least.
+        """
+        duration = min(guess.duration, SHARE * guess.period)
+        middles = self.times[np.abs(guess.since_transit(self.times)) > duration]
+        middles = middles[:: max(len(middles) // TRIALS, 1)]
+        half = max(duration, self.exposure) / 2
+        least = 4.5 * np.median(np.diff(self.times))
+        scatter = {}
+        for beside in np.maximum(np.array(SIDES) * duration, least):
+            curve = self._replace(beside=beside)
+            windows = curve.cut_elsewhere(guess, middles)
+            depths, _ = measure_dips(windows, (np.abs(windows.days) <= half).astype(float))
+            scatter[np.nan_to_num(find_robust_spread(depths), nan=np.inf)] = curve
+        return scatter[min(scatter)]

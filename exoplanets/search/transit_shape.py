@@ -36,9 +36,17 @@ class Profile(NamedTuple):
         """`slope` so many days from mid-transit: ndarray of the same shape."""
         return np.interp(days, self.days, self.slope)
 
-    def half_duration(self):
-        """Days from half depth to half depth."""
-        return float(np.ptp(self.days[self.lost >= 0.5]))
+    def find_lateness(self, windows, late):
+        """How much later than `late` (n_windows,) each transit is, days, and the weight of that.
+
+        One step of Gauss and Newton. The weight is one over the variance for white noise of 1.
+        """
+        since = windows.days - late[windows.window]
+        rest = windows.flux + self.peak * self.read(since)
+        gradient = self.peak * self.read_slope(since)
+        robust = (1 + (rest / TOLERANCE) ** 2) ** -0.5  # as of a soft L1 loss
+        weight = windows.add_up(robust * gradient**2)
+        return windows.add_up(robust * gradient * rest) / np.maximum(weight, 1e-300), weight
 
 
 class Shape(NamedTuple):
