@@ -7,7 +7,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from exoplanets.classifiers.base import Classifier, Settings, setting, tune_threshold
+from exoplanets.classifiers.base import (
+    NEARLY,
+    Classifier,
+    Settings,
+    setting,
+    tune_stable_threshold,
+    tune_threshold,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,10 +76,21 @@ def test_a_copy_is_untuned_and_leaves_the_original_alone():
     toy.tune(np.array([0, 1]), np.array([0.1, 0.9]))
     toy.history = "a history"
     other = toy.copy()
-    assert (other.threshold, other.history) == (None, None)
+    assert (other.threshold, other.threshold_interval, other.history) == (None, None, None)
     assert (other.settings, other.campaign) == (toy.settings, "a campaign")
     other.tune(np.array([0, 1]), np.array([0.5, 0.6]))
-    assert toy.threshold == 0.5
+    assert (toy.threshold, toy.threshold_interval) == (0.5, [0.5, 0.5])
+
+
+def test_what_learns_from_hosts_is_tuned_as_the_study_does_all_else_stably():
+    rng = np.random.default_rng(1)
+    y = np.arange(60) < 12
+    score = rng.normal(size=60) + y
+    toy = Toy().tune(y, score, 3.0)
+    expected = tune_stable_threshold(y, score, 3.0)
+    assert (toy.threshold, *toy.threshold_interval) == expected
+    toy.learns_from_hosts = True
+    assert toy.copy().tune(y, score, 3.0).threshold == tune_threshold(y, score) != expected[0]
 
 
 # ------------------------------------------------------------------------------ the threshold
@@ -110,9 +128,94 @@ def test_threshold_is_the_middle_of_the_widest_best_gap():
     assert tune_threshold([0, 1], [0.7, 0.3]) == 0.3  # all are called: nothing is below
 
 
+@pytest.mark.parametrize("tune", [tune_threshold, tune_stable_threshold])
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_threshold_refuses_scores_that_are_not_finite(bad):
+def test_threshold_refuses_scores_that_are_not_finite(tune, bad):
     with pytest.raises(ValueError, match="1 of 3 scores are not finite"):
-        tune_threshold([1, 0, 0], [0.5, bad, 0.1])
+        tune([1, 0, 0], [0.5, bad, 0.1])
     with pytest.raises(ValueError, match="without a host"):
-        tune_threshold([0, 0], [0.5, 0.1])
+        tune([0, 0], [0.5, 0.1])
+
+
+# ------------------------------------------------------------------------ the stable threshold
+def test_where_scores_part_the_classes_the_stable_threshold_is_the_middle_of_the_gap():
+    y = [1] * 6 + [0] * 30
+    score = np.append(np.linspace(0.8, 0.95, 6), np.linspace(0.0, 0.2, 30))
+    threshold, low, high = tune_stable_threshold(y, score)
+    assert threshold == pytest.approx(0.5)
+    # A draw may leave out the lowest host or the highest non-host: no draw goes beyond them far.
+    assert 0.1 < low <= threshold <= high < 0.9
+    one = tune_stable_threshold([0, 1, 0], [0.1, 0.9, 0.3])
+    assert one == pytest.approx((0.6, 0.6, 0.6))
+    assert tune_stable_threshold([1, 1], [0.4, 0.7])[0] == pytest.approx(0.4)  # all are called
+
+
+@given(scored_stars(), st.sampled_from([1.0, 5.0]))
+def test_the_stable_threshold_lies_in_its_interval_and_among_the_scores(stars, weight):
+    y, score = stars
+    threshold, low, high = tune_stable_threshold(y, score, weight)
+    assert score.min() <= low <= threshold <= high <= score.max()
+
+
+def test_the_interval_holds_what_other_stars_give_and_shrinks_with_more_stars():
+    rng = np.random.default_rng(2)
+    widths = []
+    for n in (200, 1200):
+        y = np.arange(n) < n // 6
+        threshold, low, high = tune_stable_threshold(y, rng.normal(size=n) + 2 * y)
+        draws = rng.normal(size=(8, n)) + 2 * y
+        others = np.array([tune_stable_threshold(y, score)[0] for score in draws])
+        assert low <= threshold <= high
+        assert np.mean((low <= others) & (others <= high)) >= 0.5
+        widths.append(high - low)
+    assert widths[1] < 0.6 * widths[0]
+
+
+def test_the_interval_holds_the_stable_threshold_even_where_no_draw_is_best_there():
+    """Twenty samples, in some of which the middle of the good cuts is the best cut of few draws."""
+    for seed in range(20):
+        rng, y = np.random.default_rng(seed), np.arange(200) < 30
+        threshold, low, high = tune_stable_threshold(y, rng.normal(size=200) + 2 * y)
+        assert low <= threshold <= high
+
+
+def find_mean_f1(y, score, cut, weight=1.0):
+    """F1 of all stars as they are, each non-host counted so often."""
+    called = score >= cut
+    hits = np.sum(called & y)
+    return 2 * hits / (hits + weight * np.sum(called & ~y) + y.sum())
+
+
+def test_more_non_hosts_behind_each_raise_the_stable_threshold_as_copies_of_them_would():
+    rng = np.random.default_rng(3)
+    y = np.arange(1200) < 200
+    score = rng.normal(size=1200) + 2 * y
+    cuts = [tune_stable_threshold(y, score, weight)[0] for weight in (0.2, 1, 5, 25)]
+    assert (np.diff(cuts) > 0.1).all()
+    order = np.append(np.arange(1200), np.tile(np.flatnonzero(~y), 4))
+    copies = tune_stable_threshold(y[order], score[order])[0]
+    assert copies == pytest.approx(cuts[2], abs=0.15)
+    for cut, weight in zip(cuts, (0.2, 1, 5, 25), strict=True):
+        best = max(find_mean_f1(y, score, each, weight) for each in score)
+        assert find_mean_f1(y, score, cut, weight) > NEARLY * best - 0.02
+
+
+def test_the_stable_threshold_is_the_middle_of_the_good_cuts():
+    """Without overlap but for one far non-host, F1 is flat between the classes, and best there."""
+    y = np.array([0] + [1] * 20 + [0] * 200)
+    score = np.concatenate([[0.99], np.linspace(0.7, 0.9, 20), np.linspace(0, 0.3, 200)])
+    assert tune_stable_threshold(y, score)[0] == pytest.approx(0.5, abs=0.06)
+    # A second peak, farther up, does not count: the middle of both would call too few.
+    y = np.array([1] * 10 + [0] * 3 + [1] * 10 + [0] * 200)
+    score = np.concatenate(
+        [np.full(10, 0.95), np.full(3, 0.8), np.full(10, 0.6), np.linspace(0, 0.2, 200)]
+    )
+    assert tune_stable_threshold(y, score)[0] == pytest.approx(0.4, abs=0.03)
+
+
+def test_equal_scores_are_called_together():
+    """No cut lies among ties, and what is tied with all of the hosts is called with them."""
+    y = np.array([1, 1, 0, 0, 0, 0])
+    threshold, low, high = tune_stable_threshold(y, [0.6, 0.6, 0.6, 0.2, 0.2, 0.2])
+    assert (threshold, low, high) == pytest.approx((0.4, 0.4, 0.4))
+    assert tune_stable_threshold(y, np.full(6, 0.3)) == pytest.approx((0.3, 0.3, 0.3))

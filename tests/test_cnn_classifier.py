@@ -13,9 +13,11 @@ from exoplanets.classifiers import registry
 from exoplanets.classifiers.base import Classifier
 from exoplanets.classifiers.box import BoxLeastSquares
 from exoplanets.classifiers.repeats import RepeatCount
+from exoplanets.classifiers.transit import Transit
 from exoplanets.evaluation import evaluate, runs, vetting
 from exoplanets.evaluation.calibration import measure_calibration
-from exoplanets.evaluation.comparison import Compared, select_values
+from exoplanets.evaluation.comparison import choose_tuning
+from exoplanets.evaluation.metrics import calibrate
 from exoplanets.figures import style
 from exoplanets.files import DataError
 from exoplanets.lightcurves.campaign import learn_campaign
@@ -27,7 +29,8 @@ from exoplanets.lightcurves.split import (
     split_stars,
     to_stars,
 )
-from exoplanets.stars import SPLITS, Stars
+from exoplanets.search.box import search
+from exoplanets.stars import SPLITS
 
 
 @pytest.mark.parametrize(
@@ -73,10 +76,15 @@ class Toy(Classifier):
 
 
 class Main(Deepest):
-    """In place of the transit network, which takes its time."""
+    """In place of the transit network, which takes its time; it takes all dips for planets'."""
 
     name = "main"
     file = "main.keras"
+    columns = Transit.columns
+
+    def judge(self, stars):
+        found, score = search(stars.curves), self.score(stars)
+        return np.column_stack([score, score, np.ones(len(stars)), *found[1:4]])
 
     def save(self, path, scoring):
         path.write_text(json.dumps(scoring))
@@ -123,7 +131,7 @@ def with_toy(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(registry, "CLASSIFIERS", [Toy, RepeatCount, BoxLeastSquares, Main])
         patch.setattr(registry, "MAIN", "main")
-        patch.setitem(vetting.LEVELS, "quick", vetting.Level(40, 30, 10, False, 1, 1, 40, 50))
+        patch.setitem(vetting.LEVELS, "quick", vetting.Level(40, 30, 8, 10, False, 1, 1, 40, 50))
         save = step.save_figure
 
         def keep(figure, path, *about):
@@ -156,7 +164,16 @@ def test_a_new_classifier_is_in_the_figures(with_toy):
         legends = [axis.get_legend() for axis in DRAWN[name].axes if axis.get_legend()]
         texts = [text.get_text() for legend in legends for text in legend.get_texts()]
         assert any(text.startswith("toy, equalised flux") for text in texts), name
-    assert set(DRAWN) >= {"CMtrain", "CMtest", "Trainevo", "CMtest_main", "top_candidates"}
+    assert set(DRAWN) >= {"CMtrain", "CMtest", "Trainevo", "CMtest_main", "verdicts"}
+    # The fit that is drawn is that of the star in the title.
+    listed = pd.read_csv(with_toy / "stars.csv").query("table == 'test'").set_index("row")
+    drawn = [axis.get_title(loc="left") for axis in DRAWN["top_candidates"].axes]
+    for title in drawn:
+        star = listed.loc[int(title.removeprefix("row ").partition(",")[0])]
+        assert f"{star['verdict']}, score {star['score']:.2f}" in title
+        known = pd.notna(star["snr"])
+        assert (f"{star['period_days']:.4f} d, SNR" if known else "not measured") in title
+    assert len(drawn) == 9
     run = json.loads((with_toy / "metrics.json").read_text())["provenance"]["run"]
     assert all(f"run {run}" in figure.get_supxlabel() for figure in DRAWN.values())
 
@@ -178,19 +195,13 @@ def test_the_calibration_that_is_saved_is_the_one_that_is_drawn_and_used(with_to
     assert saved["calibration"] == [measured["slope"], measured["offset"]]
     assert saved["prevalence"] == measured["prevalence"] == pytest.approx(20 / 120)
     predicted = pd.read_csv(with_toy / "test_predictions.csv")
-    # In the table each star is calibrated by the others of those that were held out.
+    # Stars of the training table set it, those that set the threshold; no test star does.
     stars = to_stars(load_split(with_toy / SPLIT_FILE), "equalised")
-    compared = Compared(Main(), stars, Main().score(stars))
-    known = compared.is_unseen()
-    again, probability = measure_calibration(
-        stars.y[known], compared.score[known], stars.is_host.mean(), seed=3
-    )
+    known = stars.select(choose_tuning(Main(), stars)[0])
+    assert set(known.table) == {"train"}
+    again, _ = measure_calibration(known.y, Main().score(known), stars.is_host.mean(), seed=3)
     assert saved["calibration"] == [again["slope"], again["offset"]]
-    table = Stars(
-        np.full(len(predicted), "test"), predicted["row"].to_numpy(),
-        predicted["label"].to_numpy() == 1, np.zeros((len(predicted), 1)),
-    )  # fmt: skip
-    expected = select_values(stars.select(known), probability, table)
+    expected = calibrate(predicted["main_equalised"], *saved["calibration"])
     np.testing.assert_allclose(predicted["main_equalised_probability"], expected)
     thresholds = [r["threshold"] for r in content["results"] if r["network"] == "main"]
     assert thresholds[:3] == [saved["threshold"]] * 3
@@ -201,8 +212,10 @@ def test_a_cross_validated_star_is_called_by_the_fold_that_scored_it(tmp_path, m
 
     def turn(*args):
         rows, summary, out_of_fold = cross_validate(*args)
-        for key, (score, called) in out_of_fold.items():
-            asked[key] = score, ~called  # no threshold gives these calls
+        for key, (judged, threshold) in out_of_fold.items():
+            # Every other star is called: no single threshold gives these calls.
+            threshold = judged[:, 0] + np.where(np.arange(len(threshold)) % 2, 0.01, -0.01)
+            asked[key] = judged, threshold
         return rows, summary, asked
 
     write_split(tmp_path)
@@ -215,7 +228,8 @@ def test_a_cross_validated_star_is_called_by_the_fold_that_scored_it(tmp_path, m
     dirs = ["--data-dir", str(tmp_path), "--plots-dir", str(tmp_path / "plots")]
     step.main([*dirs, *QUICK, "--cross-validate", "2", "--repetitions", "1", "--vet", "none"])
     listed = pd.read_csv(tmp_path / "stars.csv")
-    score, called = asked["main", "equalised"]
+    judged, threshold = asked["main", "equalised"]
+    score, called = judged[:, 0], judged[:, 0] >= threshold
     order = np.argsort(score, kind="stable")
     listed = listed.sort_values("score", kind="stable")
     np.testing.assert_allclose(listed["score"], score[order])

@@ -1,11 +1,11 @@
-"""evaluation/comparison.py: thresholds are of validation stars, a result row of its stars."""
+"""evaluation/comparison.py: what taught a classifier does not tune it; a row is of its stars."""
 
 import numpy as np
 import pytest
 from sklearn import metrics as reference
 from toys import Deepest, Memory, make_stars
 
-from exoplanets.classifiers.base import tune_threshold
+from exoplanets.classifiers.base import tune_stable_threshold
 from exoplanets.evaluation import comparison, metrics
 from exoplanets.stars import SPLITS
 
@@ -15,19 +15,46 @@ def stars():
     return make_stars()
 
 
+class Learner(Deepest):
+    """The same, said to learn from hosts."""
+
+    learns_from_hosts = True
+
+
 def fit(classifiers, stars, **options):
     views = {"equalised": stars, "distributed": stars}
     return comparison.fit_classifiers(classifiers, views, 7, **options)
 
 
-def test_the_threshold_is_tuned_on_validation_stars_only(stars):
-    (deepest,) = fit([Deepest()], stars)
+@pytest.mark.parametrize("kind", [Deepest, Memory])
+def test_stars_that_taught_by_their_label_and_test_stars_tune_nothing(kind, stars):
+    rows, weight = comparison.choose_tuning(kind(), stars)
     held_out = stars.split == "validation"
-    expected = tune_threshold(stars.y[held_out], deepest.score[held_out])
-    assert deepest.classifier.threshold == expected
-    other = np.where(held_out, stars.is_host, ~stars.is_host)  # no other label has a say
-    (again,) = fit([Deepest()], stars.replace(is_host=other))
+    expected = held_out if kind.learns_from_hosts else held_out | stars.is_host
+    np.testing.assert_array_equal(rows, np.flatnonzero(expected & (stars.split != "test")))
+    # 16 non-hosts of 32 are held out: each stands for two.
+    assert weight == 2
+    made = stars.replace(row=np.where(stars.is_host, -1, stars.row))  # hosts that SMOTE made
+    assert not stars.is_host[comparison.choose_tuning(kind(), made)[0]].any()
+    alone = stars.select(stars.is_host)
+    assert comparison.choose_tuning(kind(), alone)[1] == 0  # of no non-host there is no weight
+
+
+@pytest.mark.parametrize("kind", [Deepest, Learner])
+def test_no_other_label_has_a_say_in_the_threshold(kind, stars):
+    (fitted,) = fit([kind()], stars)
+    rows, weight = comparison.choose_tuning(fitted.classifier, stars)
+    expected = kind().tune(stars.y[rows], fitted.score[rows], weight).threshold
+    assert fitted.classifier.threshold == expected
+    is_test = stars.split == "test"
+    (again,) = fit(
+        [kind()], stars.replace(is_host=np.where(is_test, ~stars.is_host, stars.is_host))
+    )
     assert again.classifier.threshold == expected
+    if kind.learns_from_hosts:
+        other = np.where(stars.split == "validation", stars.is_host, ~stars.is_host)
+        (again,) = fit([kind()], stars.replace(is_host=other))
+        assert again.classifier.threshold == expected
 
 
 def test_a_classifier_is_fitted_on_train_stars_and_watches_the_validation_stars(stars):
@@ -93,16 +120,18 @@ def test_slow_classifiers_score_all_stars_only_where_they_are_few(choice, n_star
     assert comparison.wants_slow(choice, n_stars) == expected
 
 
-def test_a_slow_classifier_that_is_left_out_is_tuned_on_some_validation_stars(
+def test_a_slow_classifier_that_is_left_out_is_tuned_on_hosts_and_on_some_others(
     stars, monkeypatch, capsys
 ):
     monkeypatch.setattr(comparison, "MOST_TUNED", 5)
     (slow,) = fit([Slow()], stars, slow="never")
     assert slow.score is None
     (tuned_on,) = slow.classifier.scored
-    assert set(tuned_on.split) == {"validation"}
-    assert (tuned_on.is_host.sum(), (~tuned_on.is_host).sum()) == (4, 5)
-    expected = tune_threshold(tuned_on.y, Deepest().score(tuned_on))
-    assert slow.classifier.threshold == expected
+    assert set(tuned_on.split[~tuned_on.is_host]) == {"validation"}
+    assert set(tuned_on.split) == {"train", "validation"}
+    assert (tuned_on.is_host.sum(), (~tuned_on.is_host).sum()) == (8, 5)
+    # Each of the five stands for 32 non-hosts of the training table.
+    expected = tune_stable_threshold(tuned_on.y, Deepest().score(tuned_on), 32 / 5)
+    assert (slow.classifier.threshold, *slow.classifier.threshold_interval) == expected
     told = "deepest is too slow for 60 stars: it is vetted on some, and has no row in the results"
     assert told in capsys.readouterr().err

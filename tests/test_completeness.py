@@ -6,11 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toys import N_CADENCES, Deepest, make_stars
 
+from exoplanets.classifiers.verdict import BINARY, NOTHING, PLANET, UNCLEAR
 from exoplanets.evaluation import completeness
 from exoplanets.evaluation.completeness import (
+    SimulatedSystems,
+    count_verdicts,
     draw_injections,
+    draw_systems,
     find_false_positive_threshold,
     measure_completeness,
+    trace_recovery,
 )
 from exoplanets.lightcurves import injection
 from exoplanets.lightcurves.equalise import equalise_table
@@ -132,3 +137,81 @@ def test_a_deep_planet_scores_higher_than_its_star_without_it(quiet, injected):
     deep = injected.snr > 25
     before, after = score(quiet)[injected.star[deep]], score(injected.stars)[deep]
     assert np.mean(after > before) > 0.9
+
+
+# ------------------------------------------------------------------------ recovery, rate by rate
+@given(
+    st.lists(st.sampled_from([0.1, 0.5, 0.9]) | st.floats(0, 1), min_size=1, max_size=400),
+    st.lists(st.floats(0, 1), min_size=1, max_size=20),
+)
+def test_recovery_is_traced_at_the_rates_that_so_many_non_hosts_can_show(score, found):
+    curve, found = trace_recovery(score, np.array(found)), np.array(found)
+    n = len(score)
+    allowed = [row["false_positives"] for row in curve]
+    assert allowed == sorted({round(rate * n) for rate in completeness.RATES} - {0})
+    for row in curve:
+        assert row["rate"] == row["false_positives"] / n
+        # The lowest cut that calls no more non-hosts than that.
+        cuts = [
+            cut for cut in (*score, *found) if np.sum(np.array(score) >= cut) <= row["rate"] * n
+        ]
+        assert row["recovered"] == max([0, *(np.sum(found >= cut) for cut in cuts)])
+        assert row["n"] == len(found)
+    recovered = [row["recovered"] for row in curve]
+    assert recovered == sorted(recovered)
+
+
+def test_recovery_by_chance_follows_the_rate():
+    rng = np.random.default_rng(0)
+    curve = trace_recovery(rng.random(4000), rng.random(20_000))
+    assert [row["rate"] for row in curve] == pytest.approx(completeness.RATES, abs=2e-4)
+    for row in curve:
+        assert row["fraction"] == pytest.approx(row["rate"], rel=0.35, abs=1e-3)
+    row = measure_completeness(0.5, *rng.random((2, 50)), NO_INJECTIONS, np.zeros(50, bool))
+    assert row["curve"] and row["curve"][0]["n"] == 50
+
+
+NO_INJECTIONS = completeness.Injections(None, None, *np.ones((3, 50)))
+
+
+# ----------------------------------------------------------------------------- simulated systems
+def test_systems_are_planets_and_binaries_by_turns_of_the_snr_they_claim(quiet):
+    systems = draw_systems(quiet, 40, None, np.random.default_rng(0))
+    assert systems.is_planet.tolist() == [True, False] * 20
+    low, high = completeness.SYSTEM_SNR
+    assert np.all((systems.snr >= low) & (systems.snr <= high))
+    assert systems.snr.min() < 30 and systems.snr.max() > 250
+    assert set(map(tuple, systems.stars.flux)).isdisjoint(map(tuple, quiet.flux))
+    order = [quiet.names.index(name) for name in systems.stars.names]
+    assert set(order) == set(range(40)) or len(set(order)) == 40  # each star in turn
+    change = systems.stars.flux - quiet.flux[order]
+    scatter = [injection.find_scatter(quiet.flux[i].astype(float)) for i in order]
+    response = np.linalg.norm(change, axis=1) / scatter
+    # Light between eclipses changes too, so that all of the change is no less than eclipses.
+    assert (response > 0.7 * systems.snr).all()
+    assert np.median(response / systems.snr) == pytest.approx(1, abs=0.1)
+    curves = equalise_table(systems.stars.flux.astype(float), None)[0]
+    np.testing.assert_allclose(systems.stars.curves, curves, atol=1e-3)
+    again = draw_systems(quiet, 40, None, np.random.default_rng(0))
+    np.testing.assert_array_equal(again.stars.flux, systems.stars.flux)
+
+
+def test_verdicts_are_counted_by_kind():
+    systems = SimulatedSystems(None, np.array([True] * 4 + [False] * 4), np.full(8, 30.0))
+    transit_score = np.array([0.9, 0.9, 0.9, 0.1, 0.9, 0.9, 0.1, 0.9])
+    planet_score = np.array([0.9, 0.4, 0.1, 0.9, 0.9, 0.1, 0.1, 0.2])
+    judged = np.column_stack([transit_score * planet_score, transit_score, planet_score])
+    counts = count_verdicts(systems, judged, 0.5)
+    planets, binaries = counts["planets"], counts["binaries"]
+    assert {v: planets[v] for v in (PLANET, BINARY, UNCLEAR, NOTHING)} == {
+        PLANET: 1, BINARY: 1, UNCLEAR: 1, NOTHING: 1,
+    }  # fmt: skip
+    assert {v: binaries[v] for v in (PLANET, BINARY, UNCLEAR, NOTHING)} == {
+        PLANET: 1, BINARY: 2, UNCLEAR: 0, NOTHING: 1,
+    }  # fmt: skip
+    for counted in (planets, binaries):
+        assert (counted["called"]["n"], counted["called"]["recovered"]) == (4, 1)
+    assert counts["snr"] == list(completeness.SYSTEM_SNR)
+    pairs = judged[:4, 0][:, None] - judged[4:, 0]
+    assert counts["roc_auc"] == pytest.approx(np.mean((pairs > 0) + (pairs == 0) / 2))
+    assert count_verdicts(systems, judged[:, :1], 0.5) is None

@@ -1,7 +1,6 @@
 """evaluation/crossvalidation.py: every star is scored once by a classifier that never saw it."""
 
 import json
-from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -30,8 +29,9 @@ def test_every_star_is_scored_by_classifiers_that_never_saw_it(stars):
         assert row["split"] == "cross-validation"
         assert row["tp"] + row["fn"] == 13 and row["fp"] + row["tn"] == 127
     # A star that was in its own fit, or stopped its own training, would have a score of 1.
-    np.testing.assert_array_equal(out_of_fold["memory", "equalised"][0], np.zeros(140))
-    np.testing.assert_array_equal(out_of_fold["deepest", "equalised"][0], Deepest().score(stars))
+    np.testing.assert_array_equal(out_of_fold["memory", "equalised"][0], np.zeros((140, 1)))
+    judged = out_of_fold["deepest", "equalised"][0]
+    np.testing.assert_array_equal(judged, Deepest().judge(stars))
     assert len(memory.fitted) == 6  # three folds, two repetitions, other stars every time
     seen = [frozenset(fit.names) for fit, _, _ in memory.fitted]
     assert len(set(seen)) == 6
@@ -43,22 +43,46 @@ def test_every_star_is_scored_by_classifiers_that_never_saw_it(stars):
         assert 1 <= validation.is_host.sum() < fit.is_host.sum()
 
 
-class Tuned(Deepest):
+class Tuned(Memory):
     """Remembers what its thresholds were tuned on."""
 
     name = "tuned"
-    tuned_on: ClassVar = []
 
-    def tune(self, y, score):
-        self.tuned_on.append(len(y))
-        return super().tune(y, score)
+    def tune(self, y, score, weight_of_others=1.0):
+        self.tuned_on = getattr(self, "tuned_on", [])
+        self.tuned_on.append((np.sum(y == 1), np.sum(y == 0), weight_of_others))
+        return super().tune(y, score, weight_of_others)
 
 
-def test_thresholds_are_tuned_on_the_validation_stars_of_each_fold(stars):
-    memory = Memory()
-    memory.fitted = []
-    cross_validate([memory, Tuned()], stars, seeds=(7,))
-    assert Tuned.tuned_on == [len(validation) for _, validation, _ in memory.fitted]
+@pytest.mark.parametrize("learns", [True, False])
+def test_thresholds_are_tuned_on_stars_of_each_fold_that_taught_nothing(learns, stars):
+    tuned = Tuned()
+    tuned.learns_from_hosts, tuned.fitted, tuned.tuned_on = learns, [], []
+    cross_validate([tuned], stars, seeds=(7,))
+    assert len(tuned.tuned_on) == len(tuned.fitted) == 3
+    for (n_hosts, n_others, weight), (fit, held_out, _) in zip(
+        tuned.tuned_on, tuned.fitted, strict=True
+    ):
+        n_taught = np.sum(~fit.is_host)
+        assert n_hosts == held_out.is_host.sum() + (0 if learns else fit.is_host.sum())
+        assert n_others == np.sum(~held_out.is_host)
+        assert weight == (n_taught + n_others) / n_others
+
+
+class Twofold(Deepest):
+    """Says two things of each star."""
+
+    columns = ("score", "row")
+
+    def judge(self, stars):
+        return np.column_stack([self.score(stars), stars.row])
+
+
+def test_all_that_is_said_of_a_star_comes_from_the_fold_that_did_not_see_it(stars):
+    _, _, out_of_fold = cross_validate([Twofold()], stars, seeds=(7,))
+    judged, threshold = out_of_fold["deepest", "equalised"]
+    np.testing.assert_array_equal(judged, Twofold().judge(stars))
+    assert threshold.shape == (140,) and 2 <= len(set(threshold)) <= 3
 
 
 def test_the_classifier_that_was_passed_in_is_not_fitted_or_tuned(stars):
@@ -77,10 +101,11 @@ def test_repetitions_are_summed_up(stars):
             assert len(spread[name]["values"]) == 2
             assert spread[name]["values"][0] == row[name]
     json.dumps([rows, summary], allow_nan=False)
-    score, called = out_of_fold["deepest", "equalised"]
+    judged, threshold = out_of_fold["deepest", "equalised"]
+    score = judged[:, 0]
     assert rows[0]["roc_auc"] == metrics.find_roc_auc(stars.y, score)
     # Each star is called by the threshold of the fold that scored it.
-    assert metrics.count(stars.y, called) == {
+    assert metrics.count(stars.y, score >= threshold) == {
         name: rows[0][name] for name in ("tp", "fp", "fn", "tn")
     }
     two = crossvalidation.summarise([0.2, 0.6])

@@ -40,7 +40,7 @@ def campaign():
 
 def make_sample(flux, seed=3, n_curves=400, snr_range=(60.0, 90.0), campaign=None):
     rng = np.random.default_rng(seed)
-    return injection.make_training_sample(flux, n_curves, rng, snr_range, campaign)
+    return list(injection.make_training_sample(flux, n_curves, rng, snr_range, campaign))
 
 
 def runs(inside):

@@ -6,9 +6,12 @@ import pytest
 from sklearn import metrics as reference
 
 from exoplanets.classifiers.base import Classifier
+from exoplanets.classifiers.verdict import VERDICTS
 from exoplanets.evaluation import metrics
 from exoplanets.figures import results
 from exoplanets.figures.style import find_colors
+from exoplanets.search.ephemeris import Ephemeris
+from exoplanets.search.fit import TransitFit, measure_transits
 from exoplanets.stars import CADENCE_DAYS
 
 
@@ -107,39 +110,70 @@ def test_precision_recall_curves_are_sklearns_and_chance_is_marked():
     )
 
 
-def test_candidates_are_folded_on_the_middle_of_their_dips():
-    times = np.arange(1200) * CADENCE_DAYS
-    away = (times - 1.1 + 1.6) % 3.2 - 1.6
-    curves = np.tile(np.where(np.abs(away) < 0.1, -5.0, 0.0), (3, 1))
+def test_candidates_are_folded_with_the_model_that_was_fitted():
+    cadence = np.tile(np.arange(1200), (3, 1))
+    days, rng = cadence[0] * CADENCE_DAYS, np.random.default_rng(0)
+    flux = rng.normal(500, 1, 1200)
+    flux[np.abs(Ephemeris(3.2, 1.1, 0.2).since_transit(days)) < 0.1] -= 50
+    fit = measure_transits(days, flux, Ephemeris(3.2, 1.1, 0.2))
+    fits = [fit, fit, TransitFit(np.nan, np.nan)]  # of the last nothing was measured
     stars = pd.DataFrame(
         {
             "row": [5, 9, 11],
             "label": [1, 0, 0],
             "score": [0.9, 0.8, 0.7],
-            "period_days": [3.2, 3.2, np.nan],
-            "epoch_days": [1.1, 1.1, np.nan],
-            "duration_hours": [4.8, 4.8, np.nan],
-            "statistic": [9.0, 2.0, np.nan],
+            "verdict": ["planet candidate", "eclipsing binary", "nothing"],
             "suspect_label": [False, True, False],
         }
     )
-    figure = results.draw_candidates(curves, times, stars)
-    titles = [axis.get_title(loc="left") for axis in figure.axes]
-    assert titles[0] == "row 5, host, score 0.90\nperiod 3.2000 d"
-    assert titles[1] == "row 9, non-host, score 0.80\nperiod 3.2000 d (uncertain), label suspect"
-    assert figure.get_suptitle().startswith("1 of the 3 highest-scored test stars are labelled")
-    for axis in figure.axes[:2]:
-        points, medians = axis.lines
-        hours, flux = points.get_xdata(), points.get_ydata()
-        np.testing.assert_array_equal(flux < -2, np.abs(hours) < 2.4)  # 0.1 d either side
-        middle = np.abs(medians.get_xdata()) < 1.5
-        assert middle.any() and np.all(medians.get_ydata()[middle] == -5)
-        assert axis.get_ylim()[0] < -5
-    assert not figure.axes[2].lines  # never searched
-    assert titles[2].endswith("\nno repeating dip") and "nan" not in titles[2]
-    colors = [axis._left_title.get_color() for axis in figure.axes[:2]]
-    assert colors == ["#D55E00", "#0072B2"]
-    assert any("hours" in axis.get_xlabel() for axis in figure.axes)
+    figure = results.draw_candidates(cadence, fits, stars)
+    titles = [axis.get_title(loc="left").splitlines() for axis in figure.axes]
+    measured = f"{fit.period_days:.4f} d, SNR {fit.snr:.1f}"
+    assert titles[0] == ["row 5, host", "planet candidate, score 0.90", measured]
+    assert titles[1][:2] == ["row 9, non-host, label suspect", "eclipsing binary, score 0.80"]
+    assert titles[2][2] == "not measured" and not figure.axes[2].lines
+    title = figure.get_suptitle()
+    assert title.startswith("1 of the 3 highest-scored test stars are hosts; suspect label: row 9")
+    for axis, color in zip(figure.axes[:2], ("#D55E00", "#0072B2"), strict=True):
+        points, medians, model = axis.lines
+        inside = np.abs(points.get_xdata()) < 2.2  # hours; 0.1 d is 2.4
+        assert np.median(points.get_ydata()[inside]) == pytest.approx(-50, abs=2)
+        np.testing.assert_allclose(model.get_ydata(), fit.model(model.get_xdata()))
+        assert model.get_ydata().min() == pytest.approx(-50, abs=5)
+        assert model.get_color() == axis._left_title.get_color() == color
+        # Neither a median nor the model is cut off.
+        assert axis.get_ylim()[0] < min(model.get_ydata().min(), np.nanmin(medians.get_ydata()))
+    assert "suspect" not in results.draw_candidates(cadence, fits, stars[:1]).get_suptitle()
+
+
+def test_verdicts_are_counted_where_they_belong():
+    called = {"planets": 70, "binaries": 9}
+    counts = {"planets": (70, 1, 2, 7), "binaries": (9, 24, 5, 2)}
+    systems = {"snr": [15, 600], "roc_auc": 0.935} | {
+        kind: dict(zip(VERDICTS, values, strict=True)) | {"called": {"recovered": called[kind]}}
+        for kind, values in counts.items()
+    }
+    figure = results.draw_verdicts(systems, "a_network")
+    axis = figure.axes[0]
+    cells = {}
+    for text in sorted(axis.texts, key=lambda text: text.get_position()[1]):
+        x, y = text.get_position()
+        cells.setdefault((int(y), int(x)), []).append(text.get_text())
+    assert cells[0, 0] == ["70", "87.5%"] and cells[1, 0] == ["9", "22.5%"]
+    assert cells[1, 1] == ["24", "60.0%"] and cells[0, 3] == ["7", "8.8%"]
+    assert [t.get_text() for t in axis.get_xticklabels()] == list(VERDICTS)
+    assert [t.get_text() for t in axis.get_yticklabels()] == ["planets\n(80)", "binaries\n(40)"]
+    title = figure.get_suptitle()
+    assert title.startswith(
+        "Of 40 simulated eclipsing binaries 9 are called planet candidates, of 80 planets 70\n"
+    )
+    assert "a network network; SNR 15 to 600" in title and "binaries: 0.94" in title
+    undefined = results.draw_verdicts(systems | {"roc_auc": None}, "n").get_suptitle()
+    assert undefined.endswith("binaries: undefined")
+    # A planet that is taken for a binary is as wrong as a binary that is taken for a planet.
+    drawn = [~np.ma.getmaskarray(part.get_array()) for part in axis.collections]
+    shapes = {tuple(map(tuple, np.argwhere(part))) for part in drawn}
+    assert {((0, 0), (1, 1)), ((0, 1), (1, 0))} <= shapes
 
 
 def test_a_classifier_without_a_colour_gets_one_of_its_own():

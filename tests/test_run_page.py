@@ -2,6 +2,7 @@
 
 import pytest
 from test_page import browse, needs_browser
+from test_report import SYSTEMS
 from test_scripts import FIGURES
 
 from exoplanets.figures.captions import CAPTIONS
@@ -29,7 +30,8 @@ LINKS = {"metrics.json": "../data/metrics.json"}
 
 
 def make(source="user", figures=("leaks", "CMtest"), vetting=True):
-    content = {"results": [ROW], "vetting": {"verdicts": [VERDICT]} if vetting else None}
+    vetted = {"verdicts": [VERDICT], "systems": SYSTEMS} if vetting else None
+    content = {"results": [ROW], "vetting": vetted}
     data = {"source": source, "train": TABLE, "test": TABLE}
     return make_run_page(content, {"data": data, "seed": 0}, figures, LINKS)
 
@@ -56,6 +58,12 @@ def test_page_shows_the_results_and_only_figures_that_are_there():
 def test_page_says_what_failed_with_signs_escaped():
     assert "FAILS" in make() and "a &lt; b &amp; c" in make()
     assert "Vetting" not in make(vetting=False)
+
+
+def test_page_shows_the_verdicts_of_simulated_systems():
+    page = make()
+    assert "<h2>Verdicts on simulated" in page and ">30 (75.0%)</td>" in page
+    assert "Verdicts on simulated" not in make(vetting=False)
 
 
 @pytest.mark.parametrize("source", ["simulated", "user", "kaggle"])

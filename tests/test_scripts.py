@@ -29,7 +29,7 @@ FIGURES = {
     "cnn_classifier": {
         "CMtrain.png", "CMtest.png", "Trainevo.png", "CMtest_transit.png",
         "precision_recall.png", "top_candidates.png", "injection_recovery.png", "reliability.png",
-        "occlusion.png", "calibration.png",
+        "occlusion.png", "calibration.png", "verdicts.png",
     },
 }  # fmt: skip
 SMALL = [  # both networks as small as they can be: seconds instead of minutes

@@ -1,4 +1,4 @@
-"""classifiers/transit.py: a network that tells repeated transits, whatever else a star does."""
+"""classifiers/transit.py and heads.py: repeated transits are told, whatever else a star does."""
 
 import argparse
 import dataclasses
@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from exoplanets.classifiers import keras_tools, transit
+from exoplanets.classifiers import transit
+from exoplanets.classifiers.heads import PerHead, convolve
 from exoplanets.classifiers.keras_tools import keras
 from exoplanets.classifiers.transit import (
     MODEL_LAYOUT,
@@ -16,6 +17,7 @@ from exoplanets.classifiers.transit import (
     TransitSettings,
     load_transit,
     make_loss,
+    make_scorer,
     make_transit_network,
     save_transit,
     train_transit,
@@ -23,10 +25,14 @@ from exoplanets.classifiers.transit import (
 from exoplanets.files import DataError
 from exoplanets.lightcurves import campaign, equalise
 from exoplanets.search.features import NUMBERS, POINTS, VIEWS
+from exoplanets.search.orbit import N_FEATURES
 from exoplanets.stars import CADENCE_DAYS, Stars
 from exoplanets.transits import transit_flux
 
-TINY = TransitSettings(curves=64, heads=1, candidates=2, view_filters=2, units=4, transit_epochs=1)
+TINY = TransitSettings(
+    curves=64, heads=1, candidates=2, view_filters=2, units=4, transit_epochs=1, systems=64,
+    judge_units=4, judge_epochs=1,
+)  # fmt: skip
 N = 1469  # cadences: 30 d
 YEAR = round(365.25 / CADENCE_DAYS)
 PLANET = {"period": 3.3, "epoch": 1.1, "radius_ratio": 0.05, "impact": 0.3}
@@ -46,11 +52,16 @@ def observe(rng, n_stars, n, planet=None, snr=0.0):
     return flux - snr * 10 * dip / np.sqrt(np.sum(dip[:N] ** 2))
 
 
+def find_score(model, curves):
+    """Transit score of equalised light curves."""
+    return make_scorer(model).find(curves).transit_score
+
+
 @pytest.fixture(scope="module")
 def taught():
     """A transit network after a short training, and stars it never saw: half have planets."""
     rng = np.random.default_rng(0)
-    settings = TransitSettings(curves=1200, heads=2)  # less than by default: seconds
+    settings = TransitSettings(curves=1200, heads=4, systems=64, judge_epochs=1)  # seconds
     model, history = train_transit(observe(rng, 60, N), settings, seed=1)
     has = np.arange(120) < 60
     raw = observe(rng, 120, N)
@@ -64,12 +75,12 @@ def taught():
         history=history,
         curves=curves,
         has=has,
-        score=keras_tools.predict(model, curves),
+        score=find_score(model, curves),
     )
 
 
 def score_raw(taught, flux):
-    return keras_tools.predict(taught.model, equalise.equalise_table(flux).curves).astype(float)
+    return find_score(taught.model, equalise.equalise_table(flux).curves).astype(float)
 
 
 # ----------------------------------------------------------------------------- what it tells
@@ -78,21 +89,18 @@ def test_a_short_training_tells_transits_in_unseen_stars(taught):
     assert taught.score.dtype == np.float32
     assert 0 <= taught.score.min() <= taught.score.max() <= 1
     # Turned upside down, the same stars have no transit.
-    upside_down = keras_tools.predict(taught.model, -taught.curves)
+    upside_down = find_score(taught.model, -taught.curves)
     assert reference.roc_auc_score(taught.has, upside_down) < 0.6
     assert upside_down.mean() < 0.25
     assert taught.history["epoch"].tolist() == list(range(12))
     assert taught.history["loss"].iloc[-1] < taught.history["loss"].iloc[0]
 
 
-def test_every_head_knows_the_scale_of_the_numbers(taught):
-    first, *others = (
-        taught.model.get_layer(f"head_{k}").get_layer("scale").get_weights()
-        for k in range(taught.settings.heads)
-    )
-    assert np.count_nonzero(first[0]) == len(NUMBERS)  # means, 0 before any number was seen
-    for head in others:
-        np.testing.assert_array_equal(head[:2], first[:2])
+def test_the_scale_of_the_numbers_is_that_of_the_sample(taught):
+    for part, n in (("weigher", len(NUMBERS)), ("judge", N_FEATURES)):
+        mean, variance, _ = taught.model.get_layer(part).get_layer("scale").get_weights()
+        assert mean.shape == variance.shape == (n,)
+        assert np.count_nonzero(mean) > 0.9 * n and (variance >= 0).all()
 
 
 def test_the_scale_of_a_raw_light_curve_makes_no_difference(taught):
@@ -103,7 +111,7 @@ def test_the_scale_of_a_raw_light_curve_makes_no_difference(taught):
 def test_a_reversed_or_a_shifted_light_curve_has_about_the_same_score(taught):
     """A shift breaks the period where the ends meet."""
     for moved in (taught.curves[:, ::-1], np.roll(taught.curves, 7, axis=1)):
-        again = keras_tools.predict(taught.model, np.ascontiguousarray(moved))
+        again = find_score(taught.model, np.ascontiguousarray(moved))
         assert np.corrcoef(again, taught.score)[0, 1] > 0.95
 
 
@@ -186,27 +194,107 @@ def test_the_loss_wants_the_right_class_and_the_deeper_planet_above():
 
 def test_candidates_are_weighed_alike(taught):
     """The order in which candidates come makes no difference, and each can only add."""
-    head = taught.model.get_layer("head_0")
+    weigher = taught.model.get_layer("weigher")
     rng, n_best = np.random.default_rng(0), taught.settings.candidates
     numbers = rng.normal(3, 2, (5, n_best, len(NUMBERS))).astype(np.float32)
     views = rng.normal(0, 3, (5, n_best, POINTS, len(VIEWS))).astype(np.float32)
     order = rng.permutation(n_best)
-    odds = np.array(head([numbers, views]))
-    np.testing.assert_allclose(head([numbers[:, order], views[:, order]]), odds, rtol=1e-4)
-    alike = head([numbers[:, [0] * n_best], views[:, [0] * n_best]])
-    alone = np.array(alike) - np.log(n_best)  # of the first candidate
-    assert (odds > alone).all()
+    odds = np.array(weigher([numbers, views]))
+    assert odds.shape == (5, n_best, taught.settings.heads)
+    permuted = np.array(weigher([numbers[:, order], views[:, order]]))
+    np.testing.assert_allclose(permuted, odds[:, order], rtol=1e-4, atol=1e-5)
+    score = transit.find_score(odds)
+    for k in range(n_best):
+        assert (score > transit.find_score(odds[:, [k]])).all()
+    # The sum of the odds of all candidates, its logarithm meant over the heads.
+    total = np.log(np.exp(odds.astype(float)).sum(axis=1)).mean(axis=1)
+    np.testing.assert_allclose(score, 1 / (1 + np.exp(-total)), rtol=1e-5)
 
 
-def test_batches_make_no_difference_to_scores(taught):
-    few = keras_tools.predict(taught.model, taught.curves[:5])
-    np.testing.assert_allclose(few, taught.score[:5], atol=1e-5)
+@pytest.mark.parametrize("part", ["weigher", "judge"])
+def test_heads_share_nothing_but_the_scale(part):
+    """Another weight of one head changes the log-odds of that head alone."""
+    network = make_transit_network(dataclasses.replace(TINY, heads=3)).get_layer(part)
+    rng = np.random.default_rng(0)
+    given = [rng.normal(size=(4, *each.shape[1:])).astype(np.float32) for each in network.inputs]
+    before = np.array(network(given if len(given) > 1 else given[0]))
+    assert len(np.unique(before.reshape(-1, 3)[0])) == 3  # each starts elsewhere
+    n_changed = 0
+    for weight in network.trainable_weights:
+        values = weight.numpy()
+        (axis,) = [k for k, size in enumerate(values.shape) if size == 3][-1:] or [None]
+        if values.ndim == 2:
+            axis = 0  # of biases: (heads, units)
+        changed = values.copy()
+        np.moveaxis(changed, axis, 0)[1] += 0.5
+        weight.assign(changed)
+        after = np.array(network(given if len(given) > 1 else given[0]))
+        weight.assign(values)
+        np.testing.assert_array_equal(after[..., [0, 2]], before[..., [0, 2]])
+        n_changed += not np.array_equal(after[..., 1], before[..., 1])
+    assert n_changed >= len(network.trainable_weights) - 2
+
+
+def test_a_head_starts_as_a_layer_of_its_own_would():
+    keras.utils.set_random_seed(0)
+    weights = np.array(PerHead()((8, 30, 50)))
+    limit = np.sqrt(6 / 80)  # of Glorot's uniform start for 30 inputs and 50 outputs
+    assert 0.98 * limit < np.abs(weights).max() <= limit
+    assert weights.std() == pytest.approx(limit / np.sqrt(3), rel=0.02)
+
+
+def test_a_convolution_is_that_of_keras_with_stride_two():
+    """Head by head, on the input and on what a convolution per head gave."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2, 3, POINTS, 4)).astype(np.float32)
+    for taps in (3, 5):
+        source = keras.Input(x.shape[1:])
+        model = keras.Model(source, convolve(source, 2, 6, taps))
+        ours = np.array(model(x))
+        assert ours.shape == (2, 3, POINTS // 2, 2, 6)
+        kernel, bias = (weight.numpy() for weight in model.trainable_weights)
+        padded = np.pad(x.reshape(6, POINTS, 4), [(0, 0), ((taps - 2) // 2, taps - 1), (0, 0)])
+        for head in range(2):
+            own = kernel[head].reshape(taps, 4, 6)
+            plain = keras.ops.conv(padded, own, strides=2, padding="valid")
+            plain = np.maximum(np.array(plain) + bias[head], 0)[:, : POINTS // 2]
+            np.testing.assert_allclose(
+                ours[:, :, :, head].reshape(6, POINTS // 2, 6), plain, rtol=1e-4, atol=1e-5
+            )
+
+
+@pytest.mark.parametrize("rows", [[7], [7, 40], [*range(100, 3, -1)]])
+def test_a_star_has_the_same_bits_alone_and_among_others(taught, rows):
+    scorer = make_scorer(taught.model)
+    some = scorer.find(taught.curves[rows])
+    for values, whole in zip(some, scorer.find(taught.curves), strict=True):
+        np.testing.assert_array_equal(values, whole[rows])
+    orbits = np.random.default_rng(0).normal(size=(120, N_FEATURES)).astype(np.float32)
+    np.testing.assert_array_equal(scorer.judge(orbits[rows]), scorer.judge(orbits)[rows])
+
+
+def test_no_star_has_no_score_and_a_score_that_is_no_number_is_refused(taught):
+    scorer = make_scorer(taught.model)
+    assert scorer.judge(np.zeros((0, N_FEATURES), np.float32)).shape == (0,)
+    with pytest.raises(DataError, match="not finite"):
+        scorer.judge(np.full((1, N_FEATURES), np.nan, np.float32))
+
+
+def test_the_best_candidate_is_where_the_transits_are(taught):
+    flux = observe(np.random.default_rng(5), 6, N, PLANET, 40)
+    dips = make_scorer(taught.model).find(equalise.equalise_table(flux).curves)
+    np.testing.assert_allclose(dips.period, PLANET["period"], rtol=2e-3)
+    away = (dips.epoch - PLANET["epoch"]) / PLANET["period"]
+    np.testing.assert_allclose(away - np.rint(away), 0, atol=0.01)
+    assert ((dips.duration > 0.04) & (dips.duration < 0.3)).all()
 
 
 def test_the_network_is_small():
     model = make_transit_network(TransitSettings())
-    assert model.count_params() < 20_000
-    assert model.output_shape == (None, 1)
+    assert model.count_params() < 120_000  # of eight heads, both judgements
+    one = make_transit_network(TransitSettings(heads=1))
+    assert one.count_params() < 20_000
+    assert [shape[1:] for shape in model.output_shape] == [(6, 8), (8,)]
 
 
 def test_the_same_seed_gives_the_same_network():
@@ -226,15 +314,17 @@ def untrained(monkeypatch):
 @pytest.mark.usefixtures("untrained")
 def test_another_seed_begins_with_other_weights():
     flux = observe(np.random.default_rng(0), 20, 600)
-    one, other = (train_transit(flux, TINY, seed)[0].get_layer("head_0") for seed in (3, 4))
-    weights = [
-        np.concatenate([w.numpy().ravel() for w in head.trainable_weights]) for head in (one, other)
-    ]
-    assert not np.array_equal(*weights)
+    one, other = (train_transit(flux, TINY, seed)[0] for seed in (3, 4))
+    for part in ("weigher", "judge"):
+        weights = [
+            np.concatenate([w.numpy().ravel() for w in model.get_layer(part).trainable_weights])
+            for model in (one, other)
+        ]
+        assert not np.array_equal(*weights)
 
 
 @pytest.mark.usefixtures("untrained")
-def test_every_setting_reaches_the_training():
+def test_every_setting_reaches_the_training(monkeypatch):
     """Settings are the sample's, the layers' or the fits'; none is a dead flag."""
     read = set()
 
@@ -243,6 +333,8 @@ def test_every_setting_reaches_the_training():
             read.add(name)
             return getattr(TINY, name)
 
+    # A copy with fewer systems per survey is the settings' own.
+    monkeypatch.setattr(transit.dataclasses, "replace", lambda settings, **changed: settings)
     train_transit(observe(np.random.default_rng(0), 20, 600), Watched(), seed=0)
     assert read == {field.name for field in dataclasses.fields(TransitSettings)}
 
@@ -292,7 +384,7 @@ def saved(taught, tmp_path):
 def test_a_saved_network_gives_the_same_scores(taught, saved):
     path, known = saved
     model, scoring = load_transit(path)
-    np.testing.assert_array_equal(keras_tools.predict(model, taught.curves), taught.score)
+    np.testing.assert_array_equal(find_score(model, taught.curves), taught.score)
     found = scoring.pop("campaign")
     assert scoring == {
         "layout": MODEL_LAYOUT,
@@ -302,8 +394,13 @@ def test_a_saved_network_gives_the_same_scores(taught, saved):
     }
     for name, array in known.to_arrays().items():
         np.testing.assert_array_equal(found.to_arrays()[name], array)
+    orbits = np.random.default_rng(0).normal(size=(70, N_FEATURES)).astype(np.float32)
+    planet_score = make_scorer(taught.model).judge(orbits)
+    np.testing.assert_array_equal(make_scorer(model).judge(orbits), planet_score)
+    assert len(np.unique(planet_score)) > 60
     again = keras.models.load_model(path)  # Keras alone reads it too
-    np.testing.assert_array_equal(keras_tools.predict(again, taught.curves), taught.score)
+    np.testing.assert_array_equal(make_scorer(again).judge(orbits), planet_score)
+    np.testing.assert_array_equal(find_score(again, taught.curves), taught.score)
 
 
 def test_a_network_without_a_campaign_is_saved_without_one(taught, tmp_path):

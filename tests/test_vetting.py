@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from toys import Deepest, Leaky, Memory, make_stars
 
-from exoplanets.classifiers.box import BoxLeastSquares
+from exoplanets.classifiers.verdict import PLANET, VERDICTS
 from exoplanets.evaluation import candidates, reliability, vetting
 from exoplanets.evaluation.calibration import measure_calibration
 from exoplanets.evaluation.comparison import fit_classifiers
 from exoplanets.figures import vetting as vetting_figures
 from exoplanets.figures.style import find_colors
 
-SMALL = vetting.Level(60, 60, 20, True, 2, 1, 12, 100)
+SMALL = vetting.Level(60, 60, 16, 20, True, 2, 1, 12, 100)
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +24,17 @@ def stars():
     flux = stars.flux.copy()
     flux[:, 0] = 20 + stars.is_host
     return stars.replace(flux=flux)
+
+
+class TwoJudgements(Deepest):
+    """Depth as both scores; a candidate of the ephemeris of `make_stars`' shortest planets."""
+
+    columns = ("score", "transit_score", "planet_score", "period", "epoch", "duration")
+
+    def judge(self, stars):
+        score = self.score(stars)
+        ephemeris = np.tile([2.0, 1.0, 0.1], (len(stars), 1))
+        return np.column_stack([score, score, np.where(score > 0.5, 0.9, 0.1), ephemeris])
 
 
 class SlowDeepest(Deepest):
@@ -39,21 +50,24 @@ class SlowDeepest(Deepest):
 @pytest.fixture(scope="module")
 def compared(stars):
     views = dict.fromkeys(("equalised", "distributed"), stars)
-    return fit_classifiers([Deepest(), Leaky(), Memory(), SlowDeepest()], views, 0)
+    return fit_classifiers([TwoJudgements(), Leaky(), Memory(), SlowDeepest()], views, 0)
 
 
 @pytest.fixture(scope="module")
 def vetted(compared, stars):
-    chosen = candidates.choose_stars(stars, compared[0].score, 0.9)
-    found = candidates.search_stars(BoxLeastSquares(), stars, chosen)
+    chosen = candidates.choose_stars(stars, compared[0].judged, np.full(len(stars), 0.9))
+    fits = candidates.measure_stars(stars, compared[0].judged, chosen)
     suspect = np.zeros(len(stars), bool)
     suspect[np.flatnonzero(~stars.is_host & (stars.split == "test"))[:2]] = True
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(vetting.LEVELS, "quick", SMALL)
-        content, drawn = vetting.vet(compared, found, suspect, seed=3)
-        again, _ = vetting.vet(compared, found, suspect, seed=3)
+        content, drawn = vetting.vet(compared, fits, suspect, seed=3)
+        again, _ = vetting.vet(compared, fits, suspect, seed=3)
     assert json.dumps(again, allow_nan=False) == json.dumps(content, allow_nan=False)
     return content, drawn, np.array(stars.names)[suspect]
+
+
+PAIR = np.array([0, 1]), np.array([0.1, 0.9])
 
 
 def verdicts(content, network):
@@ -102,6 +116,22 @@ def test_a_slow_classifier_is_given_fewer(vetted):
     assert SlowDeepest.sizes[:3] == [120, 20, 20]  # to be tuned, then vetted
     other = next(r for r in content["completeness"] if r["network"] == "deepest")
     assert other["tuned"]["non_hosts"] == other["tuned"]["all"]["n"] == 60
+
+
+def test_simulated_systems_are_judged_by_the_first_classifier(vetted, compared):
+    systems = vetted[0]["systems"]
+    for name in ("planets", "binaries"):
+        counted = systems[name]
+        assert sum(counted[verdict] for verdict in VERDICTS) == counted["called"]["n"] == 8
+        # What is called is a planet candidate, and this classifier is never unclear.
+        assert counted[PLANET] == counted["called"]["recovered"]
+    assert systems["planets"][PLANET] > 4
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(vetting.LEVELS, "quick", SMALL._replace(n_clear=0, n_false=0))
+        plain = [compared[1]._replace(classifier=Deepest().tune(*PAIR)), *compared[:1]]
+        none = np.zeros(len(compared[0].stars), bool)
+        content, _ = vetting.vet(plain, [None] * len(none), none, seed=3)
+    assert content["systems"] is None  # one score tells nothing of two kinds
 
 
 def test_every_verdict_is_a_sentence_and_follows_its_limit(vetted):
@@ -156,6 +186,7 @@ def figures(vetted, compared, stars):
     content, drawn, _ = vetted
     colors = find_colors([c.classifier for c in compared])
     calibration, _ = measure_calibration(stars.y, compared[0].score, 0.1, 0)
+    assert content["systems"] is None  # it does not tell planets from binaries
     return {
         "recovery": vetting_figures.draw_injection_recovery(content, colors),
         "reliability": vetting_figures.draw_reliability(content, drawn, colors),
@@ -166,21 +197,41 @@ def figures(vetted, compared, stars):
 
 def test_recovery_is_drawn_as_it_was_counted(vetted, figures):
     left, right = figures[0]["recovery"].axes[:2]
-    row = vetted[0]["completeness"][0]["false_positives_1_percent"]
-    drawn = left.containers[0].lines[0].get_ydata()
-    np.testing.assert_array_equal(drawn, [b["fraction"] for b in row["bins"] if b["n"]])
-    counts = [text.get_text() for text in right.texts]
-    cells = [cell for line in row["grid"] for cell in line]
-    expected = [f"{c['recovered']}/{c['n']}" if c["n"] else "none" for c in cells]
-    assert counts == expected
+    rows = vetted[0]["completeness"]
+    *curves, diamond = left.lines
+    for row, line, band in zip(rows, curves, left.collections, strict=True):
+        points = [(p["rate"], p["fraction"]) for p in row["curve"]]
+        np.testing.assert_allclose(line.get_xydata(), points)
+        edges = band.get_paths()[0].vertices[:, 1]
+        assert edges.min() == min(p["interval"][0] for p in row["curve"])
+        assert edges.max() == max(p["interval"][1] for p in row["curve"])
+        cut = row["false_positives_1_percent"]
+        kind = "flux as distributed" if row["network"] == "leaky" else "equalised flux"
+        assert line.get_label() == (
+            f"{row['network']}, {kind}: {cut['all']['recovered']} of {cut['all']['n']} planets "
+            f"where {cut['false_positives']} of {cut['non_hosts']} non-hosts are called"
+        )
+    cut, tuned = rows[0]["false_positives_1_percent"], rows[0]["tuned"]
+    assert diamond.get_ydata() == tuned["all"]["fraction"]
+    low, high = left.get_xlim()
+    assert low < diamond.get_xdata() < high and left.get_xscale() == "log"
+    for which, line in ((cut, right.lines[0]), (tuned, right.lines[-2])):
+        drawn = [b["fraction"] for b in which["bins"] if b["n"]]
+        np.testing.assert_array_equal(line.get_ydata(), drawn)
+    # The leaky one has other light curves: it stands on the left alone.
+    assert len(right.lines) == len(rows) - 1 + 2
     title = figures[0]["recovery"].get_suptitle()
-    assert f"recovers {row['all']['recovered']} of 60 planets" in title
-    assert {c.get_label() for c in left.containers} >= {
-        f"leaky, flux as distributed: {r['false_positives_1_percent']['all']['recovered']} of 60 "
-        "planets where 0 of 60 non-hosts are called"
-        for r in vetted[0]["completeness"]
-        if r["network"] == "leaky" and r["false_positives_1_percent"]["false_positives"] == 0
-    }
+    assert title.startswith(f"The deepest network recovers {cut['all']['recovered']} of 60 planets")
+    assert "the best other on the same light curves, slow, " in title
+
+
+def test_recovery_is_drawn_of_too_few_non_hosts_for_a_curve(vetted):
+    content = vetted[0]
+    row = content["completeness"][0] | {"curve": []}
+    colors = {"deepest": "#000000"}
+    figure = vetting_figures.draw_injection_recovery(content | {"completeness": [row]}, colors)
+    figure.draw_without_rendering()
+    assert "the best other" not in figure.get_suptitle()
 
 
 def test_reliability_is_drawn_for_every_classifier_and_treatment(vetted, figures):
@@ -197,10 +248,15 @@ def test_reliability_is_drawn_for_every_classifier_and_treatment(vetted, figures
 
 def test_occlusion_is_drawn_star_by_star(vetted, figures):
     titles = [axis.get_title(loc="left") for axis in figures[0]["occlusion"].axes]
-    for row in vetted[0]["occlusion"]:
+    rows = vetted[0]["occlusion"]
+    for row in rows:
         share = row["share_in_transit"]
         told = "no stretch" if share is None else f"{share:.0%} of the fall in transit"
         assert any(title.startswith(f"{row['star']}, ") and told in title for title in titles)
+        assert any(f"{row['period']:.2f} d, SNR {row['snr']:.0f}: " in title for title in titles)
+    unknown = vetted[0] | {"occlusion": [rows[0] | {"period": None, "snr": None}]}
+    figure = vetting_figures.draw_occlusion(unknown, vetted[1])
+    assert "no period, SNR not measured" in figure.axes[0].get_title(loc="left")
 
 
 def test_calibration_is_drawn_bin_by_bin(figures):
@@ -212,9 +268,24 @@ def test_calibration_is_drawn_bin_by_bin(figures):
         assert sum(counts) == calibration["hosts"] + calibration["non_hosts"]
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (0.08, 0.05, "calibration lowers the Brier score: 0.0800 before, 0.0500 after"),
+        (0.05, 0.08, "calibration does not lower the Brier score: 0.0500 before, 0.0800 after"),
+        (0.05, None, "calibration could not be measured on so few stars"),
+    ],
+)
+def test_the_title_of_the_calibration_claims_only_what_is_so(figures, before, after, said):
+    measured = figures[1] | {"brier_before": before, "brier_after": after}
+    title = vetting_figures.draw_calibration(measured, "deepest", "#000000").get_suptitle()
+    assert f"deepest network: {said}" in title
+
+
 def test_figures_have_units_and_can_be_drawn(figures):
     labels = [axis.get_xlabel() for figure in figures[0].values() for axis in figure.axes]
-    assert {"period (days)", "time since the first cadence (days)"} <= set(labels)
+    false_alarms = "false alarms: share of non-hosts called"
+    assert {false_alarms, "time since the first cadence (days)"} <= set(labels)
     for figure in figures[0].values():
         figure.draw_without_rendering()
 

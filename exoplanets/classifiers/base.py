@@ -11,6 +11,7 @@ import dataclasses
 import math
 
 import numpy as np
+from scipy.special import expit, logit, ndtr
 
 
 def setting(default, text, low=-math.inf, high=math.inf, choices=None):
@@ -84,7 +85,7 @@ class Classifier:
     def copy(self):
         """Another one with the same settings, to be fitted to other stars."""
         other = copy.copy(self)
-        other.threshold = other.history = None
+        other.threshold = other.threshold_interval = other.history = None
         return other
 
     def fit(self, stars, validation, seed):
@@ -100,7 +101,7 @@ class Classifier:
         return self.score(stars)[:, np.newaxis]
 
     def tune(self, y, score, weight_of_others=1.0):
-        """Set the threshold; a non-host among these stars stands for so many.
+        """Set the threshold; a non-host stands for so many stars (a number, or one of each star).
 
         What learns from hosts takes the highest F1 (`tune_threshold`), as the study does; all else
         a threshold that other stars would hardly change (`tune_stable_threshold`).
@@ -118,44 +119,56 @@ class Classifier:
 
 
 N_RESAMPLES = 400  # of the stars, for a stable threshold
+N_CUTS = 400  # that are tried
+LEAST_SCORE = 1e-6  # and 1 less it: what is nearer to 0 or 1 counts as this
 NEARLY = 0.98  # of the highest F1: cuts that reach it are as good
 
 
 def tune_stable_threshold(y, score, weight_of_others=1.0):
     """A threshold of high F1 that other stars would hardly change, and its 95 % interval.
 
-    Stars are drawn anew within their class, again and again; of all cuts between two scores those
-    do nearly as well as the best whose F1, mean over the draws, is at least `NEARLY` of the
-    highest. The threshold lies in their middle. The interval is that of the best cut of each draw.
+    Stars are drawn anew within their class, again and again, each as a small Gaussian around its
+    score (a smoothed bootstrap [1]_): where few stars are, the highest non-host says little of how
+    high others are. Of all cuts those do nearly as well as the best whose F1, mean over the draws,
+    is at least `NEARLY` of the highest. The threshold lies in their middle. The interval is that of
+    the best cut of each draw, widened to hold the threshold where it does not. Scores between 0 and
+    1 are compared as log-odds.
 
     Parameters
     ----------
     y, score : ndarray of shape (n_stars,)
         1 for a host; finite.
-    weight_of_others : float
+    weight_of_others : float or ndarray of shape (n_stars,)
         How many non-hosts each of these stands for.
 
     Returns
     -------
     threshold, low, high : float
+
+    References
+    ----------
+    .. [1] Efron & Tibshirani 1993, An Introduction to the Bootstrap, 16.5; Scott's bandwidth.
     """
     y, score = np.asarray(y) == 1, np.asarray(score, float)
     if not y.any():
         raise ValueError("a threshold cannot be tuned without a host")
     if not np.isfinite(score).all():
         raise ValueError(f"{np.sum(~np.isfinite(score))} of {len(score)} scores are not finite")
-    rng, order = np.random.default_rng(0), np.argsort(-score, kind="stable")
-    y, score = y[order], score[order]
-    # A cut lies below each run of equal scores; below the last there is nothing.
-    last = np.append(np.flatnonzero(np.diff(score)), len(score) - 1)
-    cuts = (score[last] + score[np.minimum(last + 1, len(score) - 1)]) / 2
-    weight = np.zeros((N_RESAMPLES, len(y)))
-    for mine in (y, ~y):
-        if n := np.count_nonzero(mine):
-            weight[:, mine] = rng.multinomial(n, np.full(n, 1 / n), N_RESAMPLES)
-    weight[:, ~y] *= weight_of_others
-    hits = np.cumsum(weight * y, axis=1)[:, last]
-    called = np.cumsum(weight, axis=1)[:, last]
+    in_odds = score.min() >= 0 and score.max() <= 1
+    place = logit(score.clip(LEAST_SCORE, 1 - LEAST_SCORE)) if in_odds else score
+    weight_of_others = np.broadcast_to(weight_of_others, y.shape)
+    cuts = np.linspace(place.min(), place.max(), N_CUTS)
+    rng, weight = np.random.default_rng(0), np.zeros((N_RESAMPLES, len(y)))
+    above = np.empty((len(y), N_CUTS))  # share of each star's Gaussian that lies above each cut
+    # Hosts, non-hosts, and what has another weight, each by themselves.
+    groups = [y, *(~y & (weight_of_others == each) for each in np.unique(weight_of_others[~y]))]
+    for mine in groups:
+        n = np.count_nonzero(mine)
+        width = max(place[mine].std() * n**-0.2, 1e-9)
+        above[mine] = ndtr((place[mine, np.newaxis] - cuts) / width)
+        weight[:, mine] = rng.multinomial(n, np.full(n, 1 / n), N_RESAMPLES)
+    weight[:, ~y] *= weight_of_others[~y]
+    hits, called = (weight * y) @ above, weight @ above
     f1 = 2 * hits / (called + y.sum())
     mean = f1.mean(axis=0)
     best = int(mean.argmax())
@@ -163,8 +176,10 @@ def tune_stable_threshold(y, score, weight_of_others=1.0):
     # The run of good cuts around the best one: a second peak elsewhere does not count.
     first = best - int(np.argmin(np.append(good[best::-1], False))) + 1
     end = best + int(np.argmin(np.append(good[best:], False))) - 1
-    interval = np.percentile(cuts[f1.argmax(axis=1)], [2.5, 97.5])
-    return float((cuts[first] + cuts[end]) / 2), *map(float, interval)
+    threshold = (cuts[first] + cuts[end]) / 2
+    low, high = np.percentile(cuts[f1.argmax(axis=1)], [2.5, 97.5])
+    numbers = threshold, min(low, threshold), max(high, threshold)
+    return tuple(float(expit(each) if in_odds else each) for each in numbers)
 
 
 def tune_threshold(y, score):

@@ -30,7 +30,7 @@ from exoplanets.stars import CADENCE_DAYS
 layers = keras.layers
 ANSWERS = {"planet": 1.0, "binary": 0.0, "nothing": UNKNOWN}
 AT_ONCE = 8  # blocks of simulated systems
-TELLING_SNR = 12.0  # of a signal whose shape may change the odds by a factor of e
+TELLING_SNR = 20.0  # of a signal whose shape may change the odds by a factor of e
 FARTHEST = 4.0  # standard deviations; a number farther from its mean counts as if it were there
 
 
@@ -87,9 +87,11 @@ def train_judge(judge, orbits, answers, settings, seed):
         truth = keras.ops.reshape(truth, (-1, 1))
         return keras.ops.mean(keras.ops.softplus(odds) - truth * odds, axis=1)
 
-    judge.compile(keras.optimizers.AdamW(rate, weight_decay=1e-3), loss)
+    # The same layers, compiled apart: Keras alone can read the file of a network without a loss.
+    learner = keras.Model(judge.inputs, judge.outputs, name=judge.name)
+    learner.compile(keras.optimizers.AdamW(rate, weight_decay=1e-3), loss)
     batches = settings.transit_batch_size, settings.judge_epochs
-    return train(judge, orbits, answers, *batches, seed)
+    return train(learner, orbits, answers, *batches, seed)
 
 
 def find_planet_score(odds, orbits):

@@ -170,15 +170,14 @@ def train_transit(flux, settings, seed, campaign=None):
 
 
 def train_on_sample(sample, surveys, settings, seed):
-    """Train the transit network on a list of `injection.Pairs`, perhaps of several surveys.
+    """Train the transit network on `injection.Pairs`, perhaps of several surveys.
 
     `surveys` are pairs of the raw flux of non-hosts and their `Campaign`: simulated systems in them
     teach to tell planets from binaries. The seed sets the order of the batches and these systems;
     `make_reproducible` was given that of the weights. Returns the model and a DataFrame with the
     loss of each epoch, the mean over heads.
     """
-    numbers, views = find_pair_features(sample, settings.candidates)
-    has = np.concatenate([pairs.kinds == "transits" for pairs in sample]).astype(np.float32)
+    numbers, views, has = find_pair_features(sample, settings.candidates)
     model = make_transit_network(settings)
     weigher = model.get_layer("weigher")
     weigher.get_layer("scale").adapt(np.arcsinh(numbers / 2).reshape(-1, *numbers.shape[2:]))
@@ -208,10 +207,16 @@ def train_on_sample(sample, surveys, settings, seed):
 
 
 def find_pair_features(sample, n_best):
-    """Numbers and views of all pairs of a sample, ndarrays of shape (n_pairs, 2, n_best, ...)."""
-    parts = [find_features(np.concatenate(pairs.curves), n_best)[:2] for pairs in sample]
-    numbers, views = map(np.concatenate, zip(*parts, strict=True))
-    return [array.reshape(-1, 2, *array.shape[1:]) for array in (numbers, views)]
+    """Numbers and views of all pairs of a sample, (n_pairs, 2, n_best, ...), and who has transits.
+
+    The last is an ndarray of float32 of shape (n_pairs,). Light curves are let go as they come.
+    """
+    parts = []
+    for curves, kinds in sample:
+        numbers, views, _ = find_features(np.concatenate(curves), n_best)
+        features = (each.reshape(-1, 2, *each.shape[1:]) for each in (numbers, views))
+        parts.append((*features, (kinds == "transits").astype(np.float32)))
+    return tuple(map(np.concatenate, zip(*parts, strict=True)))
 
 
 def find_score(odds):

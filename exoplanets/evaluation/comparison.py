@@ -7,10 +7,14 @@ import pandas as pd
 
 from exoplanets.classifiers.base import Classifier
 from exoplanets.evaluation import metrics
+from exoplanets.evaluation.completeness import draw_systems
 from exoplanets.files import say
 from exoplanets.stars import SPLITS, Stars
 
 MOST_SLOW = 1000  # stars; of more, a slow classifier would take most of the run's time
+STARS_PER_HOST = 135  # of the whole Kaggle set
+BINARIES = 0.013  # eclipsing binaries among stars, Kirk et al. 2016, AJ 151, 68
+N_BINARIES = 200  # that stand for them
 MOST_TUNED = 200  # non-hosts on which such a classifier is tuned
 
 
@@ -60,14 +64,34 @@ def choose_tuning(classifier, stars):
     """Stars that set the threshold and the calibration of a classifier, and a non-host's weight.
 
     All of the training table that taught it nothing by their label; not the test stars. Non-hosts
-    that taught are represented by the others. Returns rows, ndarray of int, and a float.
+    are weighted to their true number: those of the table, or more if it was cut out of the set with
+    a larger share of hosts. Returns rows, ndarray of int, and a float.
     """
     known = (stars.split != "test") & (stars.row >= 0)  # no host that SMOTE made
     chosen = known & (stars.split == "validation")
     if not classifier.learns_from_hosts:
         chosen |= known & stars.is_host
-    n_others = [np.count_nonzero(mask & ~stars.is_host) for mask in (known, chosen)]
-    return np.flatnonzero(chosen), n_others[0] / max(n_others[1], 1)
+    n_hosts = np.count_nonzero(known & stars.is_host)
+    true_number = max(np.count_nonzero(known & ~stars.is_host), STARS_PER_HOST * n_hosts)
+    return np.flatnonzero(chosen), true_number / max(np.count_nonzero(chosen & ~stars.is_host), 1)
+
+
+def tune_classifier(classifier, stars, tuning, score, weight):
+    """Set the threshold of a classifier by stars of `choose_tuning`, rows, their score and weight.
+
+    One that tells planets from binaries has simulated binaries among the non-hosts too, as many as
+    there are in nature: a table has too few to show what they cost.
+    """
+    y, weights = stars.y[tuning], np.full(len(tuning), float(weight))
+    if "planet_score" in classifier.columns:
+        others = stars.select(tuning[y == 0])
+        rng = np.random.default_rng(0)
+        binaries = draw_systems(others, N_BINARIES, classifier.campaign, rng, ("binary",)).stars
+        share = BINARIES * weight * len(others) / max(len(binaries), 1)
+        y = np.append(y, np.zeros(len(binaries), y.dtype))
+        weights = np.append(weights, np.full(len(binaries), share))
+        score = np.append(score, classifier.score(binaries))
+    classifier.tune(y, score, weights)
 
 
 def fit_classifiers(classifiers, views, seed, slow="auto"):
@@ -96,7 +120,7 @@ def fit_classifiers(classifiers, views, seed, slow="auto"):
                 f"{classifier.name} is too slow for {len(stars)} stars: it is vetted on some, and "
                 "has no row in the results"
             )
-        classifier.tune(stars.y[tuning], score, weight)
+        tune_classifier(classifier, stars, tuning, score, weight)
         compared.append(Compared(classifier, stars, judged))
     return compared
 

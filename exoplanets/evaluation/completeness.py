@@ -97,7 +97,7 @@ class SimulatedSystems(NamedTuple):
     snr: np.ndarray  # (n_stars,)
 
 
-def draw_systems(stars, n_systems, campaign, rng):
+def draw_systems(stars, n_systems, campaign, rng, kinds=("planet", "binary")):
     """Planets and eclipsing binaries in raw light curves of non-hosts, by turns, and equalise them.
 
     What draws them also drew those that taught the network (`lightcurves/binaries.py`), with other
@@ -105,14 +105,14 @@ def draw_systems(stars, n_systems, campaign, rng):
     """
     star = np.resize(rng.permutation(len(stars)), n_systems)
     injected = stars.select(star)
-    flux, is_planet = injected.flux.astype(np.float64), np.arange(n_systems) % 2 == 0
+    flux, kind = injected.flux.astype(np.float64), np.resize(kinds, n_systems)
     snr = np.exp(rng.uniform(*np.log(SYSTEM_SNR), n_systems))
     for i, cadence in enumerate(injected.cadence):
-        kind, ratio = ("planet" if is_planet[i] else "binary"), (snr[i], snr[i] * (1 + 1e-9))
-        flux[i], _ = make_system(flux[i], cadence, kind, rng, ratio)
+        ratio = snr[i], snr[i] * (1 + 1e-9)
+        flux[i], _ = make_system(flux[i], cadence, kind[i], rng, ratio)
     curves, kept, _ = equalise_table(flux, campaign, injected.cadence)
     injected = injected.select(kept).replace(flux=flux[kept].astype(np.float32), curves=curves)
-    return SimulatedSystems(injected, is_planet[kept], snr[kept])
+    return SimulatedSystems(injected, kind[kept] == "planet", snr[kept])
 
 
 def count_verdicts(systems, judged, threshold):

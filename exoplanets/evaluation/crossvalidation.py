@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.model_selection import StratifiedKFold
 
 from exoplanets.evaluation import metrics
-from exoplanets.evaluation.comparison import choose_tuning
+from exoplanets.evaluation.comparison import choose_tuning, tune_classifier
 from exoplanets.files import DataError, say
 from exoplanets.lightcurves.split import split_rows
 from exoplanets.stars import SPLITS
@@ -47,8 +47,8 @@ def cross_validate(classifiers, stars, propensity, n_folds, seeds):
                 say(f"cross-validation, seed {seed}, fold {k + 1} of {n_folds}: {name}")
                 classifier.fit(fit, validation, seed)
                 rows, weight = choose_tuning(classifier, known)
-                tuning = known.select(rows)
-                classifier.tune(tuning.y, classifier.score(tuning), weight)
+                score = classifier.score(known.select(rows))
+                tune_classifier(classifier, known, rows, score, weight)
                 none = np.zeros((len(y), len(classifier.columns))), np.zeros(len(y))
                 judged, threshold = scored.setdefault(classifier.key, none)
                 judged[held_out] = classifier.judge(tested)

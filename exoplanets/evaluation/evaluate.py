@@ -28,6 +28,7 @@ class Evaluation(NamedTuple):
     predictions: pd.DataFrame  # test_predictions.csv
     history: pd.DataFrame  # training_history.csv
     listed: pd.DataFrame  # stars.csv
+    fits: list  # per star of `listed` its `TransitFit`, or None
     main: Compared  # the classifier that `listed` and the vetting are about
     drawn: dict | None  # arrays that the figures of the vetting need; see `vetting.vet`
 
@@ -101,4 +102,4 @@ def evaluate_all(compared, main, test_stars, seed, folds, repetitions, level):
     histories = {c.classifier.key: c.classifier.history for c in compared}
     history = pd.concat(histories, names=["network", "light_curves"])  # leaves out what is None
     history = history.reset_index(["network", "light_curves"])
-    return Evaluation(content, pd.DataFrame(predictions), history, listed, main, drawn)
+    return Evaluation(content, pd.DataFrame(predictions), history, listed, fits, main, drawn)

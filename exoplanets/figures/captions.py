@@ -38,16 +38,22 @@ CAPTIONS = {
         "light curves. This is the network's own result, on few hosts.",
         "precision_recall": "Precision against recall on the test stars. The grey line is what "
         "guessing gives.",
-        "top_candidates": "The highest-scored test stars, folded at the period of the box search. "
-        "A dip in a non-host makes its label suspect.",
+        "top_candidates": "The highest-scored test stars, folded at the fitted period, with the "
+        "transit model and the verdict. The label of a non-host is suspect if clear transits or "
+        "eclipses were measured in it.",
         "injection_recovery": "Completeness: planets injected into stars that taught nothing, and "
-        "the share recovered, by signal-to-noise ratio and by period and size.",
+        "the share recovered. Left: what a lower threshold gains and what it costs. Right: by "
+        "signal-to-noise ratio, at the tuned threshold and at 1 % false alarms.",
+        "verdicts": "Planets or two stars: what simulated planets and eclipsing binaries in stars "
+        "that taught nothing are taken for. Green is right, orange is wrong, grey commits to "
+        "neither.",
         "reliability": "Reliability: the same stars upside down, with their dips masked, and "
         "shuffled. A network that sees transits loses its skill there; one that keeps its "
         "skill uses a leak.",
-        "occlusion": "Where the score comes from: colour shows how far it falls when a stretch of "
-        "time is hidden. Triangles mark the transits.",
+        "occlusion": "Where the transit score comes from: colour shows how far it falls when a "
+        "stretch of time is hidden. Triangles mark the fitted transits.",
         "calibration": "Whether a score is a probability, before and after calibration. On the "
-        "diagonal, as many stars are hosts as the probability says.",
+        "diagonal, as many stars are hosts as the probability says. The Brier scores say whether "
+        "calibration helped.",
     },
 }

@@ -48,16 +48,6 @@ def draw_light_curves(flux, is_host, rows, title, unit="e$^-$/s"):
     return figure
 
 
-def fold(time, period, epoch):
-    """Days from the nearest dip, between minus and plus half a period."""
-    return (time - epoch + period / 2) % period - period / 2
-
-
-def find_reach(period, duration):
-    """Days on either side of a dip that are drawn of a fold."""
-    return min(period / 2, max(4 * duration, 0.5))
-
-
 def draw_medians(axis, x, flux, edges, points, medians):
     """Draw the samples of a fold as points and the median of each bin; returns the medians.
 
@@ -73,16 +63,26 @@ def draw_medians(axis, x, flux, edges, points, medians):
     return heights
 
 
-def draw_dip(axis, days, flux, period, epoch, duration, color):
-    """Draw the dips of one light curve on one another; returns the flux near them and its medians.
+def draw_fit(axis, days, fit, color):
+    """Draw the transits of a star on one another, and the model that was fitted to them.
 
-    `days`, `period`, `epoch` and `duration` in days; the axis is in hours from the middle.
+    `days` are those of the samples; `fit` is a `TransitFit`; the axis is in hours from mid-transit.
     """
-    away, reach = fold(days, period, epoch), find_reach(period, duration)
-    near = np.abs(away) < reach
-    edges = np.linspace(-24 * reach, 24 * reach, 26)
-    points, black = {"ms": 2.5, "color": color}, {"marker": "o", "ms": 3.5, "color": "#000000"}
-    return flux[near], draw_medians(axis, 24 * away[near], flux[near], edges, points, black)
+    ephemeris = fit.ephemeris
+    reach = 24 * min(ephemeris.period / 2, max(4 * ephemeris.duration, 0.5))
+    hours = 24 * ephemeris.since_transit(days)
+    near = (np.abs(hours) < reach) & np.isfinite(fit.detrended)
+    hours, flux, edges = hours[near], fit.detrended[near], np.linspace(-reach, reach, 26)
+    points, black = {"ms": 2.5, "color": "#999999"}, {"marker": "o", "ms": 3.5, "color": "#000000"}
+    medians = draw_medians(axis, hours, flux, edges, points, black)
+    fine = np.linspace(-reach, reach, 501)
+    model = fit.model(fine)
+    axis.plot(fine, model, color=color, lw=1.5, zorder=3)
+    # All but a few samples are seen, and all of the medians and of the model.
+    low, high = np.percentile(flux, [1, 99]) if len(flux) else (-1.0, 1.0)
+    low = min(low, np.nanmin(medians, initial=0), np.nanmin(model, initial=0))
+    high = max(high, np.nanmax(medians, initial=0))
+    axis.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
 
 
 def draw_occluded(axis, panel, ordinary_fall, size, colors):

@@ -1,5 +1,8 @@
 """The table of results: plain for the console, Markdown and LaTeX for a report, and its caption."""
 
+import numpy as np
+
+from exoplanets.classifiers.verdict import VERDICTS
 from exoplanets.evaluation.candidates import N_CANDIDATES
 from exoplanets.figures.page import TEMPLATES, render
 from exoplanets.figures.results import format_metric
@@ -17,17 +20,24 @@ COLUMNS = {
     "roc_auc": "ROC AUC",
     "matched_auc": "matched AUC",
 }
+VERDICTS_CAPTION = (
+    "What the transit network takes simulated planets and eclipsing binaries for, which were "
+    "injected into non-hosts that taught nothing. A star is called if it is a planet candidate."
+)
 COUNTS = ("tp", "fp", "fn", "tn")
 NAMES = ("network", "light_curves", "split")
 MODEL_CARD = (
     "Intended use: ranking light curves of one K2-like long-cadence survey for a closer look; "
     "teaching how to detect and remove a leak.",
-    "Not for: announcing planets. A high score says that dips repeat, and eclipsing binaries and "
-    "wrongly labelled stars score high too.",
+    "Not for: announcing planets. A high score says that dips repeat and look like a planet's.",
+    "Simulation alone taught `transit` to tell planets from eclipsing binaries. It cannot tell a "
+    "blend, whose eclipses another star in the aperture dilutes: that takes pixels. Of two stars "
+    "nearly alike, found at half their period, only the shape tells. Of a weak signal no shape is "
+    "seen: its planet score says little.",
     "The `distributed` rows and `repeat_count` show the leak: do not cite them as skill.",
-    "`transit` was trained without any host label, on injected transits; labels tuned its "
-    "threshold and its calibration. About half of the set's hosts show no transit in this "
-    "photometry.",
+    "`transit` was trained without any host label, on injected planets and eclipsing binaries; "
+    "labels tuned its threshold and its calibration. About half of the set's hosts show no transit "
+    "in this photometry.",
 )
 
 
@@ -46,32 +56,65 @@ def make_rows(content):
     return [[format_cell(row, name).replace("_", " ") for name in COLUMNS] for row in rows]
 
 
+def make_verdicts(content):
+    """What simulated systems are taken for: columns, and a row for planets and for binaries.
+
+    Each cell is a text: a count and its share. Nothing, twice, without a vetting or where the
+    network does not tell them apart.
+    """
+    systems = content["vetting"] and content["vetting"]["systems"]
+    if not systems:
+        return [], []
+    rows = []
+    for kind in ("planets", "binaries"):
+        counts, called = systems[kind], systems[kind]["called"]
+        n = max(called["n"], 1)
+        row = [f"simulated {kind}", str(called["n"])]
+        row += [f"{counts[verdict]} ({counts[verdict] / n:.1%})" for verdict in VERDICTS]
+        share = {"share": called["fraction"], "share_interval": called["interval"]}
+        rows.append([*row, format_metric(share, "share")])
+    return ["truth", "number", *VERDICTS, "share called"], rows
+
+
 def make_text(rows):
     """The table for the console, a count a column, and how a star is called a host."""
     columns = COLUMNS | {"split": "split"}
     places = [place for name in columns for place in (COUNTS if name == "counts" else [name])]
     lines = [[columns.get(name, name.upper()) for name in places]]
     lines += [[format_cell(row, name) for name in places] for row in rows]
+    rule = "a star is called a host if score >= threshold; in brackets: 95 % intervals"
+    return "\n".join([*_align(lines), rule])
+
+
+def _align(lines):
+    """Lines of cells, the cells of a column beneath each other."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    aligned = [
+    return [
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines
     ]
-    rule = "a star is called a host if score >= threshold; in brackets: 95 % intervals"
-    return "\n".join([*aligned, rule])
+
+
+def describe_fit(star):
+    """The fit of one row of `stars.csv` in words."""
+    if np.isnan(star.snr):
+        return "no transit could be measured"
+    return (
+        f"period {star.period_days:9.5f} +- {star.period_error_days:.5f} d"
+        f"  duration {star.duration_hours:4.1f} h  SNR {star.snr:5.1f}"
+    )
 
 
 def make_report(content, listed):
     """The results of a run for the console: the content of `metrics.json` and of `stars.csv`."""
     suspects, lines = content["suspects"], [make_text(content["results"])]
-    lines.append("highest-scored test stars (period in days; depth in robust standard deviations):")
+    lines.append("highest-scored test stars (SNR is that of the fit):")
     test = listed[listed["table"] == "test"].sort_values("score", ascending=False, kind="stable")
     for star in test.head(N_CANDIDATES).itertuples():
         lines.append(
             f"  row {star.row:4d}  {name_class(star.label):8}  score {star.score:.3f}"
-            f"  period {star.period_days:8.5f}  depth {star.depth_sigma:5.1f}  SNR {star.snr:5.1f}"
-            f"  statistic {star.statistic:5.2f}"
-            f"{'  suspect label: periodic dips' if star.suspect_label else ''}"
+            f"  {star.verdict:16}  planet score {star.planet_score:.2f}  {describe_fit(star)}"
+            f"{'  suspect label' if star.suspect_label else ''}"
         )
     if suspects["test_rows"]:
         lines.append(f"without the suspects (test rows {suspects['test_rows']}):")
@@ -82,6 +125,8 @@ def make_report(content, listed):
     if content["vetting"]:
         lines.append(f"vetting ({content['vetting']['level']}):")
         lines += [f"  {describe_verdict(v)}" for v in content["vetting"]["verdicts"]]
+        columns, rows = make_verdicts(content)
+        lines += [f"  {line}" for line in _align([columns, *rows] if rows else [])]
     return "\n".join(lines)
 
 
@@ -99,16 +144,28 @@ def make_caption(content, data, provenance):
         for name, table in tables.items()
     )
     text = (
-        f"Data: {data}, {counts}. Seed {provenance['seed']}, run {provenance['run']}. Thresholds "
-        "maximise F1 on validation stars; a star is called a host if score >= threshold. In "
-        "brackets 95 % intervals: Wilson for precision and recall, stratified bootstrap for the "
-        "others. Matched AUC: each host is ranked among ten non-hosts, to which an adversary that "
-        "sees no dips gives the most similar probability (Rosenbaum & Rubin 1983)."
+        f"Data: {data}, {counts}. Seed {provenance['seed']}, run {provenance['run']}. A star is "
+        "called a host if score >= threshold. Thresholds are tuned for F1 on stars of the training "
+        f"table whose label taught nothing: {describe_thresholds(content['thresholds'])}. In "
+        "brackets 95 % intervals: Wilson for precision and recall, resampled stars for thresholds, "
+        "stratified bootstrap for the others. Matched AUC: each host is ranked among ten "
+        "non-hosts, to which an adversary that sees no dips gives the most similar probability "
+        "(Rosenbaum & Rubin 1983)."
     )
     if content["cross_validation"]:
         folds = describe_folds(content["cross_validation"])
         text += f" Of the {folds}, the rows are the pooled out-of-fold figures of the first seed."
     return text
+
+
+def describe_thresholds(thresholds):
+    """The threshold of each classifier, with its interval where it has one, in words."""
+    texts = []
+    for name, found in thresholds.items():
+        interval = found["interval"]
+        interval = f" [{interval[0]:.3g}, {interval[1]:.3g}]" if interval else ""
+        texts.append(f"{name.replace('_', ' ')} {found['threshold']:.3g}{interval}")
+    return ", ".join(texts)
 
 
 def summarise_seeds(cross_validation):
@@ -159,6 +216,10 @@ def make_latex(content, data, provenance):
 
 def _render(template, content, data, provenance, **more):
     """A template with the columns and rows of the table and its caption."""
-    caption = make_caption(content, data, provenance)
-    columns, rows = list(COLUMNS.values()), make_rows(content)
-    return render(TEMPLATES / template, columns=columns, rows=rows, caption=caption, **more)
+    tables = [(list(COLUMNS.values()), make_rows(content)), make_verdicts(content)]
+    return render(
+        TEMPLATES / template,
+        tables=[table for table in tables if table[1]],
+        captions=[make_caption(content, data, provenance), VERDICTS_CAPTION],
+        **more,
+    )

@@ -6,10 +6,11 @@ import seaborn as sns
 from matplotlib.ticker import MaxNLocator
 from sklearn.metrics import precision_recall_curve
 
+from exoplanets.classifiers.verdict import BINARY, PLANET, VERDICTS
 from exoplanets.evaluation.candidates import N_CANDIDATES
 from exoplanets.evaluation.metrics import rank_statistics
 from exoplanets.figures import vetting
-from exoplanets.figures.light_curves import draw_dip
+from exoplanets.figures.light_curves import draw_fit
 from exoplanets.figures.style import (
     COLORS,
     LEGEND_LINE,
@@ -20,10 +21,10 @@ from exoplanets.figures.style import (
     name_classifier,
     title_figure,
 )
-from exoplanets.search.box import VISIBLE_STATISTIC
 from exoplanets.stars import CADENCE_DAYS
 
-RIGHT, WRONG = "#44AA99", "#E8A33D"  # of a confusion matrix; in grey the words tell them apart
+# Cells of a table of counts; in grey the words tell them apart.
+RIGHT, WRONG, NEITHER = "#44AA99", "#E8A33D", "#999999"
 OUTCOMES = (("right", "false alarm"), ("missed", "found"))
 HISTORY = {  # what is drawn of a training: its label, and the lowest and highest value shown
     "loss": ("loss", 0, None),
@@ -55,7 +56,7 @@ def draw_figures(evaluated, compared, study):
     history = evaluated.history.groupby(["network", "light_curves"]).get_group(study)
     listed = evaluated.listed[is_test].sort_values("score", ascending=False, kind="stable")
     best = listed.head(N_CANDIDATES)
-    times = np.arange(test.curves.shape[1]) * CADENCE_DAYS
+    fits = [evaluated.fits[i] for i in best.index]
     calibration = content["calibration"][" on ".join(main.key)]
     figures = {
         "CMtrain": draw_confusion(rows[(*study, "train")], "Fit stars, balanced"),
@@ -63,7 +64,7 @@ def draw_figures(evaluated, compared, study):
         "Trainevo": draw_history(history, f"{study[0].capitalize()} network"),
         f"CMtest_{main.name}": draw_confusion(rows[(*main.key, "test")], "Test stars"),
         "precision_recall": draw_precision_recall(test.y, scored, colors),
-        "top_candidates": draw_candidates(evaluated.main.stars.curves[best.index], times, best),
+        "top_candidates": draw_candidates(evaluated.main.stars.cadence[best.index], fits, best),
         "calibration": vetting.draw_calibration(calibration, main.name, colors[main.name]),
     }
     if vetted := content["vetting"]:
@@ -72,6 +73,8 @@ def draw_figures(evaluated, compared, study):
             "reliability": vetting.draw_reliability(vetted, evaluated.drawn, colors),
             "occlusion": vetting.draw_occlusion(vetted, evaluated.drawn),
         }
+        if vetted["systems"]:
+            figures["verdicts"] = draw_verdicts(vetted["systems"], main.name)
     return figures
 
 
@@ -84,27 +87,63 @@ def draw_confusion(row, stars):
     counts = np.array([[row["tn"], row["fp"]], [row["fn"], row["tp"]]])
     sizes = counts.sum(axis=1)
     shares = counts / np.maximum(sizes, 1)[:, np.newaxis]
-    right, names = np.eye(2, dtype=bool), list(COLORS)
+    names = list(COLORS)
     figure, axis = plt.subplots(figsize=(4.4, 4.3))
     rows = [f"{name}s\n({size})" for name, size in zip(names, sizes, strict=True)]
-    for color, cells in ((RIGHT, right), (WRONG, ~right)):
-        sns.heatmap(
-            shares, mask=~cells, cmap=sns.light_palette(color, as_cmap=True), vmin=-0.15, vmax=1,
-            annot=counts, fmt="d", annot_kws={"fontsize": 22, "color": "black"}, ax=axis,
-            cbar=False, square=True, linewidths=3, yticklabels=rows,
-            xticklabels=[f"called {name}" for name in names],
-        )  # fmt: skip
+    colors = np.where(np.eye(2, dtype=bool), RIGHT, WRONG)
+    _draw_counts(axis, counts, colors, rows, [f"called {name}" for name in names])
     for i, j in np.ndindex(2, 2):
         share = f"{shares[i, j]:.1%} of {names[i]}s"
         for below, text in ((0.28, OUTCOMES[i][j]), (0.77, share)):
             axis.text(j + 0.5, i + below, text, ha="center", va="center")
-    axis.tick_params(length=0, rotation=0)
     axis.set_title(
         f"{row['tp']} of {sizes[1]} hosts found, {row['fp']} false alarm"
         f"{'' if row['fp'] == 1 else 's'}\n"
         f"{stars}: {name_classifier(row['network'], row['light_curves'])}\n"
         f"F1 {format_metric(row, 'f1')}, score ≥ {row['threshold']:.3g}",
         fontsize=9.5,
+    )
+    return figure
+
+
+def _draw_counts(axis, counts, colors, rows, columns):
+    """A table of counts, ndarray of int; a cell's colour is the stronger the larger its share."""
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    for color in np.unique(colors):
+        sns.heatmap(
+            shares, mask=colors != color, cmap=sns.light_palette(color, as_cmap=True), vmin=-0.15,
+            vmax=1, annot=counts, fmt="d", annot_kws={"fontsize": 22, "color": "black"}, ax=axis,
+            cbar=False, square=True, linewidths=3, yticklabels=rows, xticklabels=columns,
+        )  # fmt: skip
+    axis.tick_params(length=0, rotation=0)
+
+
+@house_style()
+def draw_verdicts(systems, network):
+    """What simulated planets and eclipsing binaries are taken for; see `count_verdicts`."""
+    kinds = {"planets": PLANET, "binaries": BINARY}
+    counts = np.array([[systems[kind][verdict] for verdict in VERDICTS] for kind in kinds])
+    sizes = counts.sum(axis=1)
+    colors = np.full(counts.shape, NEITHER)
+    for i, right in enumerate(kinds.values()):
+        for j, verdict in enumerate(VERDICTS[:2]):  # the other two commit to nothing
+            colors[i, j] = RIGHT if verdict == right else WRONG
+    rows = [f"{kind}\n({size})" for kind, size in zip(kinds, sizes, strict=True)]
+    figure, axis = plt.subplots(figsize=(6.4, 3.8))
+    _draw_counts(axis, counts, colors, rows, VERDICTS)
+    axis.set_aspect("auto")
+    for (i, j), count in np.ndenumerate(counts):
+        share = f"{count / max(sizes[i], 1):.1%}"
+        axis.text(j + 0.5, i + 0.77, share, ha="center", va="center", fontsize=9)
+    planets, binaries = (systems[kind]["called"]["recovered"] for kind in kinds)
+    low, high = systems["snr"]
+    area = "undefined" if systems["roc_auc"] is None else f"{systems['roc_auc']:.2f}"
+    title_figure(
+        figure,
+        f"Of {sizes[1]} simulated eclipsing binaries {binaries} are called planet candidates, of "
+        f"{sizes[0]} planets {planets}\n{network.replace('_', ' ')} network; SNR {low:g} to "
+        f"{high:g}, in non-hosts that taught nothing\nROC AUC of the score, planets against "
+        f"binaries: {area}",
     )
     return figure
 
@@ -167,34 +206,34 @@ def draw_precision_recall(y, scored, colors):
 
 
 @house_style()
-def draw_candidates(curves, times, stars):
-    """Folded light curves of the highest-scored stars.
+def draw_candidates(cadence, fits, stars):
+    """Flux of the highest-scored stars, folded, with the transit model that was fitted to it.
 
-    The curves, ndarray of shape (n_stars, n_cadences), are equalised; `times` are in days; `stars`
-    are their rows of `stars.csv`, a DataFrame.
+    `cadence` is an ndarray of shape (n_stars, n_cadences), `fits` are the stars' `TransitFit`,
+    `stars` their rows of `stars.csv`, a DataFrame.
     """
-    n_rows = -(-len(curves) // 3)
-    figure, axes = plt.subplots(n_rows, 3, figsize=(7.5, 1.9 * n_rows + 0.8), squeeze=False)
-    for axis, curve, star in zip(axes.flat, curves, stars.itertuples(), strict=False):
-        name = name_class(star.label)
-        period = "no repeating dip"
-        if np.isfinite(star.period_days):
-            ephemeris = star.period_days, star.epoch_days, star.duration_hours / 24
-            flux, medians = draw_dip(axis, times, curve, *ephemeris, "#999999")
-            low = min(np.nanmin(medians, initial=0), np.percentile(flux, 1, method="nearest"))
-            axis.set_ylim(1.3 * low - 1, max(5, -0.08 * low))  # the deepest median is seen
-            clear = star.statistic >= VISIBLE_STATISTIC
-            period = f"period {star.period_days:.4f} d{'' if clear else ' (uncertain)'}"
-        else:
+    n_rows = -(-len(stars) // 3)
+    figure, axes = plt.subplots(n_rows, 3, figsize=(7.5, 2.0 * n_rows + 0.8), squeeze=False)
+    for axis, days, fit, star in zip(
+        axes.flat, cadence * CADENCE_DAYS, fits, stars.itertuples(), strict=False
+    ):
+        name, measured = name_class(star.label), "not measured"
+        if fit.detrended is None:
             axis.set(xticks=[], yticks=[])
+        else:
+            draw_fit(axis, days, fit, COLORS[name])
+            measured = f"{fit.period_days:.4f} d, SNR {fit.snr:.1f}"
         suspect = ", label suspect" * star.suspect_label
-        title = f"row {star.row}, {name}, score {star.score:.2f}\n{period}{suspect}"
-        axis.set_title(title, fontsize=8, color=COLORS[name])
-    for axis in axes.flat[len(curves) :]:
+        title = f"row {star.row}, {name}{suspect}\n{star.verdict}, score {star.score:.2f}"
+        axis.set_title(f"{title}\n{measured}", fontsize=8, color=COLORS[name])
+    for axis in axes.flat[len(stars) :]:
         axis.set_axis_off()
     for axis in axes[-1]:  # the figure's own label is its signature; see `save_figure`
-        axis.set_xlabel("hours from mid-dip")
-    figure.supylabel("equalised flux (robust standard deviations)", fontsize=9)
-    title = f"{stars['label'].sum()} of the {len(curves)} highest-scored test stars are labelled"
-    title_figure(figure, f"{title} hosts; each folded at its period")
+        axis.set_xlabel("hours from mid-transit")
+    figure.supylabel("flux less its trend (e$^-$/s)", fontsize=9)
+    title = f"{stars['label'].sum()} of the {len(stars)} highest-scored test stars are hosts"
+    if suspects := stars["row"][stars["suspect_label"]].tolist():
+        title += f"; suspect label: row {', '.join(map(str, suspects))}"
+    lines = "dots: medians; line: the transit model, fitted to all transits"
+    title_figure(figure, f"{title}\neach folded at its fitted period; {lines}")
     return figure

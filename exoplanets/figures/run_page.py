@@ -7,7 +7,7 @@ import os
 
 from exoplanets.figures.captions import CAPTIONS
 from exoplanets.figures.page import TEMPLATES, render
-from exoplanets.figures.report import COLUMNS, describe_verdict, make_rows
+from exoplanets.figures.report import COLUMNS, describe_verdict, make_rows, make_verdicts
 from exoplanets.files import write_text
 from exoplanets.stars import describe
 
@@ -48,6 +48,7 @@ def make_run_page(content, provenance, figures, links):
         warning=SIMULATED if data["source"] == "simulated" else "",
         columns=COLUMNS.values(),
         rows=rows,
+        systems=make_verdicts(content),
         verdicts=[[describe_verdict(verdict)] for verdict in verdicts],
         steps=steps,
         files=[[link] for link in links.items()],

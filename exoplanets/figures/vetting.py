@@ -36,45 +36,58 @@ SCORES = {"non-host": (-0.19, ".", 4.0, 0.45), "host": (0.19, "D", 2.8, 0.9)}
 
 @house_style()
 def draw_injection_recovery(content, colors):
-    """Share of injected planets recovered, against SNR and over period and radius."""
+    """Share of injected planets recovered: against false alarms, and against their SNR."""
     rows = content["completeness"]
     main = next(row for row in rows if row["network"] == content["network"])
-    name, legend = _name(main["network"]), LEGEND_LINE * (len(rows) + 1)
+    legend = LEGEND_LINE * len(rows)
     figure, axes = plt.subplot_mosaic(
-        [["left", "right"], ["legend", "legend"]], figsize=(7.5, 4.6 + legend),
-        width_ratios=(1.2, 1), height_ratios=(3.7, legend),
+        [["left", "right"], ["legend", "legend"]], figsize=(7.5, 4.4 + legend),
+        height_ratios=(3.7, legend),
     )  # fmt: skip
     left, right = axes["left"], axes["right"]
-    shift = 0.97 ** np.linspace(-(len(rows) - 1), len(rows) - 1, len(rows))
-    for row, factor in zip(rows, shift, strict=True):
-        color, cut = colors[row["network"]], row[AT_RATE]
-        line = "-" if row["light_curves"] == "equalised" else "--"
-        _draw_recovery(left, row, cut, factor, color, line)
-        if row is main:
-            which = ", tuned threshold"
-            _draw_recovery(left, row, row["tuned"], 1 / factor, color, ":", "white", which)
-    edges = completeness.SNR_EDGES
-    for edge in edges:
-        left.axvline(edge, color="#eeeeee", lw=0.8, zorder=0)
-    left.axhline(vetting.LEAST_RECOVERED, color="#888888", lw=0.8, ls="--")
-    left.text(edges[0], 0.905, "nine in ten", fontsize=8, color="#666666", va="bottom")
+    for row in rows:
+        color, line = colors[row["network"]], "-" if row["light_curves"] == "equalised" else "--"
+        name = name_classifier(row["network"], row["light_curves"])
+        looks = {"ls": line, "ms": 3, "label": f"{name}: {_count(row, AT_RATE)}"}
+        rates = [point["rate"] for point in row["curve"]]  # none where the non-hosts are too few
+        _draw_recovery(left, rates, row["curve"], color, **looks)
+        if row["light_curves"] == main["light_curves"]:
+            _draw_by_snr(right, row[AT_RATE], color, ls=":", mfc="white")
+    # The threshold of the network itself, which others need not share.
+    tuned, color = main["tuned"], colors[main["network"]]
+    _draw_by_snr(right, tuned, color, ls="-")
+    # As far down as so many non-hosts tell.
+    lowest = min((p["rate"] for row in rows for p in row["curve"]), default=completeness.RATES[0])
+    left.plot(
+        max(tuned["false_positives"] / tuned["non_hosts"], lowest), tuned["all"]["fraction"], "D",
+        ms=7, color=color, mec="black", zorder=4, clip_on=False,
+    )  # fmt: skip
     left.set_xscale("log")
-    left.set_xlim(edges[0] * 0.96, edges[-1] * 1.04)
-    left.set_xticks(edges, [f"{edge:g}" for edge in edges])
-    left.minorticks_off()
-    left.set_ylim(-0.02, 1.02)
-    left.set_xlabel("signal-to-noise ratio of the injected transits")
-    left.set_ylabel("fraction recovered (95 % Wilson intervals)")
-
-    cut = main[AT_RATE]
-    _draw_grid(right, cut)
-    right.set_title(f"{name}: recovered of injected planets", fontsize=9)
-    title_figure(
-        figure,
-        f"The {name} network recovers {cut['all']['recovered']} of {cut['all']['n']} planets "
-        f"injected into {content['held_out_non_hosts']} unseen non-hosts,\n"
-        f"at a threshold that calls {cut['false_positives']} of {cut['non_hosts']} non-hosts",
-    )
+    left.set_xlim(0.85 * lowest, 1.15 * completeness.RATES[-1])
+    rates = [rate for rate in (0.001, 0.003, 0.01, 0.03, 0.1) if rate >= lowest]
+    left.set_xticks(rates, [f"{100 * rate:g} %" for rate in rates])
+    left.set_xlabel("false alarms: share of non-hosts called")
+    left.set_ylabel("planets recovered (bands: 95 % Wilson intervals)")
+    cost = f"{tuned['false_positives']} of {tuned['non_hosts']} called"
+    left.set_title(f"All planets; diamond: tuned, {cost}", fontsize=9)
+    edges = completeness.SNR_EDGES
+    right.axhline(vetting.LEAST_RECOVERED, color="#888888", lw=0.8, ls="--")
+    right.text(edges[0], 0.905, "nine in ten", fontsize=8, color="#666666", va="bottom")
+    right.set_xscale("log")
+    right.set_xlim(edges[0] * 0.96, edges[-1] * 1.04)
+    right.set_xticks(edges, [f"{edge:g}" for edge in edges])
+    right.set_xlabel("signal-to-noise ratio of the injected transits")
+    right.set_title("Filled: tuned threshold; hollow: 1 % false alarms", fontsize=9)
+    for axis in (left, right):
+        axis.minorticks_off()
+        axis.set_ylim(-0.02, 1.03)
+    others = [r for r in rows if r["light_curves"] == main["light_curves"] and r is not main]
+    title = f"The {_name(main['network'])} network recovers {_count(main, AT_RATE)}"
+    if others:
+        best = max(others, key=lambda row: row[AT_RATE]["all"]["fraction"] or 0)
+        title += f";\nthe best other on the same light curves, {_name(best['network'])}, "
+        title += _count(best, AT_RATE)
+    title_figure(figure, title)
     draw_legend(axes["legend"], left)
     return figure
 
@@ -84,40 +97,27 @@ def _name(network):
     return network.replace("_", " ")
 
 
-def _draw_recovery(axis, row, cut, factor, color, ls, face=None, which=""):
-    """One curve with its intervals, at the geometric middle of each bin, and its numbers."""
-    label = (
-        f"{name_classifier(row['network'], row['light_curves'])}{which}: {cut['all']['recovered']} "
-        f"of {cut['all']['n']} planets where {cut['false_positives']} of {cut['non_hosts']} "
-        "non-hosts are called"
+def _count(row, cut):
+    """How many planets are recovered at a threshold, and what it costs, in words."""
+    planets, cut = row[cut]["all"], row[cut]
+    return (
+        f"{planets['recovered']} of {planets['n']} planets where {cut['false_positives']} of "
+        f"{cut['non_hosts']} non-hosts are called"
     )
+
+
+def _draw_recovery(axis, x, counted, color, **looks):
+    """A curve of shares recovered, each of `count_recovered`, and the band of its intervals."""
+    low, high = np.array([c["interval"] for c in counted], float).reshape(-1, 2).T
+    axis.fill_between(x, low, high, color=color, alpha=0.15, lw=0)
+    axis.plot(x, [c["fraction"] for c in counted], "o", color=color, **looks)
+
+
+def _draw_by_snr(axis, cut, color, **looks):
+    """Recovery at one threshold, at the geometric middle of each bin of SNR."""
     bins = [b for b in cut["bins"] if b["n"]]
-    middle = [factor * np.sqrt(b["snr"][0] * b["snr"][1]) for b in bins]
-    fraction = np.array([b["fraction"] for b in bins])
-    low, high = np.array([b["interval"] for b in bins]).T
-    # Rounding may leave a bound a hair inside the fraction.
-    reach = [np.maximum(fraction - low, 0), np.maximum(high - fraction, 0)]
-    axis.errorbar(
-        middle, fraction, yerr=reach, color=color, ls=ls, marker="o", ms=4, mfc=face or color,
-        elinewidth=1, capsize=2, label=label,
-    )  # fmt: skip
-
-
-def _draw_grid(axis, cut):
-    """Counts over period and radius ratio, coloured by the fraction that is recovered."""
-    fractions = np.array([[cell["fraction"] for cell in line] for line in cut["grid"]], float)
-    axis.imshow(fractions, origin="lower", aspect="auto", vmin=0, vmax=1, cmap="cividis")
-    for (i, j), fraction in np.ndenumerate(fractions):
-        cell = cut["grid"][i][j]
-        color = "#999999" if cell["n"] == 0 else "white" if fraction < 0.5 else "black"
-        text = f"{cell['recovered']}/{cell['n']}" if cell["n"] else "none"
-        axis.text(j, i, text, ha="center", va="center", fontsize=8, color=color)
-    periods = [f"{edge:g}" for edge in completeness.PERIOD_EDGES]
-    ratios = [f"{edge:g}" if np.isfinite(edge) else "" for edge in completeness.RATIO_EDGES]
-    axis.set_xticks(np.arange(len(periods)) - 0.5, periods)
-    axis.set_yticks(np.arange(len(ratios)) - 0.5, ratios)
-    axis.set(xlabel="period (days)", ylabel="planet-to-star radius ratio, at least")
-    axis.spines[:].set_visible(False)
+    middle = [np.sqrt(b["snr"][0] * b["snr"][1]) for b in bins]
+    _draw_recovery(axis, middle, bins, color, ms=5, **looks)
 
 
 @house_style()
@@ -236,7 +236,9 @@ def draw_occlusion(content, drawn):
         points = draw_occluded(axis, panel, row["ordinary_fall"], size, "PuOr_r")
         axis.set_xlim(0, max(other["days"][-1] for other in panels))
         name = name_class(row["label"])
-        numbers = f"score {row['score']:.2f}, period {row['period']:.2f} d"
+        period = "no period" if row["period"] is None else f"{row['period']:.2f} d"
+        snr = "SNR not measured" if row["snr"] is None else f"SNR {row['snr']:.0f}"
+        numbers = f"score {row['score']:.2f}, {period}, {snr}"
         title = f"{row['star']}, {name}, {numbers}: {describe_share(row)}"
         axis.set_title(title, fontsize=8, color=COLORS[name])
         bar = figure.colorbar(points, ax=axis, aspect=8, pad=0.01)
@@ -249,7 +251,7 @@ def draw_occlusion(content, drawn):
         figure,
         f"{_name(content['network'])} network, clear hosts: where the score falls{share}\n"
         f"colour: fall in score (log-odds) when {hours:.0f} h are hidden; triangles: transits "
-        "of the box search",
+        "as fitted",
     )
     return figure
 
@@ -284,11 +286,15 @@ def draw_calibration(measured, network, color):
     axes[0].set_xlabel(f"score of the {_name(network)} network")
     axes[1].set_xlabel("calibrated probability of a host")
     axes[0].set_ylabel("fraction of hosts")
+    before, after = measured["brier_before"], measured["brier_after"]
+    how = "could not be measured on so few stars"
+    if after is not None:
+        how = "lowers" if after < before else "does not lower"
+        how += f" the Brier score: {_format(before)} before, {_format(after)} after"
     title_figure(
         figure,
-        f"Calibration takes the Brier score of the {_name(network)} network from "
-        f"{_format(measured['brier_before'])} to {_format(measured['brier_after'])} "
-        f"(prevalence alone {_format(measured['brier_of_prevalence'])})\n"
+        f"{_name(network)} network: calibration {how}\n(one probability for all, the prevalence: "
+        f"{_format(measured['brier_of_prevalence'])}; lower is better)\n"
         f"{measured['hosts']} hosts and {measured['non_hosts']} non-hosts not trained on, "
         f"non-hosts weighted to {measured['prevalence']:.1%} hosts\n"
         "numbers at the top: hosts and non-hosts per bin",

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.ndimage import uniform_filter1d
 
-from exoplanets.lightcurves.clock import find_cadences, place
+from exoplanets.lightcurves.clock import LEAST_MEASURED, find_cadences, place
 from exoplanets.lightcurves.equalise import flatten, recolour
 from exoplanets.lightcurves.gaps import fill_gaps
 from exoplanets.lightcurves.injection import count_dips, draw_snr, find_scatter
@@ -206,6 +206,12 @@ def make_systems(flux, n_curves, rng, snr_range, campaign=None):
         share = (1 - NOTHING_SHARE) / 2
         kinds = rng.choice(KINDS, n, p=(share, share, NOTHING_SHARE))
         stars, first = rng.integers(n_stars, size=n), rng.integers(n_cadences - length + 1)
+        # A star has to have been measured in that stretch; another one takes its place.
+        n_measured = np.isfinite(flux[:, first : first + length]).sum(axis=1)
+        usable = np.flatnonzero(n_measured >= LEAST_MEASURED * length)
+        if not len(usable):
+            continue
+        stars = usable[stars % len(usable)]
         raw, times = (values[stars, first : first + length] for values in (flux, cadences))
         times = times - times[:, :1]
         raw, level, sampling = raw.astype(np.float64), np.empty(n), np.empty(n)

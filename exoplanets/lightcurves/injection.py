@@ -256,7 +256,7 @@ def _make_block(flux, cadences, kinds, length, rng, snr_range, campaign):
 
 
 def make_training_sample(flux, n_curves, rng, snr_range, campaign=None):
-    """Draw about `n_curves` training curves: a list of `Pairs`, one for each of `VARIANTS`.
+    """Draw about `n_curves` training curves: yields `Pairs`, one for each of `VARIANTS`.
 
     They are made of the raw flux of non-hosts, e-/s, (n_stars, n_cadences), NaN where missing; of
     fewer stars than curves each is used several times. `snr_range` holds the least and the greatest
@@ -264,7 +264,6 @@ def make_training_sample(flux, n_curves, rng, snr_range, campaign=None):
     """
     n_cadences = flux.shape[1]
     cadences = find_cadences(flux, campaign)
-    sample = []
     for variant in VARIANTS:
         counts = [round(share * variant.share * n_curves / 2) for share in KINDS.values()]
         kinds = rng.permutation(np.repeat(list(KINDS), counts))
@@ -275,5 +274,4 @@ def make_training_sample(flux, n_curves, rng, snr_range, campaign=None):
             _make_block(flux[rows[i]], cadences[rows[i]], kinds[i], length, rng, snr_range, used)
             for i in np.split(np.arange(len(kinds)), range(BLOCK // 2, len(kinds), BLOCK // 2))
         ]
-        sample.append(Pairs(*(np.concatenate(parts) for parts in zip(*blocks, strict=True))))
-    return sample
+        yield Pairs(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))

@@ -12,6 +12,9 @@ from scipy.ndimage import median_filter
 
 FEWEST_BESIDE = 3  # samples on each side of a dip, or there is no trend to draw through it
 OUTLIER = 4.0  # robust standard deviations from the parabola; it is fitted again without them
+SIDES = (1.5, 2.5, 4.0, 6.0)  # durations on either side of a dip that its trend may reach
+TRIALS = 300  # places without a dip, at most, that tell which of them is best for a star
+SHARE = 0.35  # of the period, the most that a transit may take on either side of its middle
 SLOW = 1.0  # days, window of the running median far from transits
 LEAST_COVERED = 0.4  # of the usual number of samples in a dip; with fewer it is not measured
 
@@ -29,8 +32,12 @@ class Windows(NamedTuple):
         """Sum of some values (n_points,) in each window: ndarray of shape (n_windows,)."""
         return np.bincount(self.window, values, minlength=self.n_windows)
 
+    def keep(self, chosen):
+        """The `Windows` with the chosen points (n_points,) only."""
+        return Windows(*(values[chosen] for values in self[:4]), self.n_windows)
 
-def cut_windows(times, flux, middles, hidden, reach, excluded):
+
+def cut_windows(times, flux, middles, hidden, reach, excluded=False):
     """Cut out the surroundings of dips and take the trend out of each.
 
     Parameters
@@ -41,7 +48,7 @@ def cut_windows(times, flux, middles, hidden, reach, excluded):
         Days.
     hidden, reach : float
         Days on either side of a middle that the trend does not see, and where the window ends.
-    excluded : ndarray of bool of shape (n_samples,)
+    excluded : ndarray of bool of shape (n_samples,), optional
         Samples that no trend may see: those in transits.
 
     Returns
@@ -54,7 +61,7 @@ def cut_windows(times, flux, middles, hidden, reach, excluded):
     window = np.repeat(np.arange(len(middles)), n_each)
     sample = np.arange(len(window)) + np.repeat(first - np.cumsum(n_each) + n_each, n_each)
     days = times[sample] - middles[window]
-    beside = (np.abs(days) > hidden) & ~excluded[sample]
+    beside = (np.abs(days) > hidden) & ~np.broadcast_to(excluded, len(times))[sample]
     right = np.bincount(window[beside & (days > 0)], minlength=len(middles))
     left = np.bincount(window[beside & (days < 0)], minlength=len(middles))
     usable = (np.minimum(left, right) >= FEWEST_BESIDE)[window]
@@ -122,3 +129,57 @@ def find_slow_trend(times, flux, hidden):
     seen = ~hidden
     width = min(max(round(SLOW / step), 3), np.count_nonzero(seen)) | 1
     return np.interp(times, times[seen], median_filter(flux[seen], width, mode="nearest"))
+
+
+class Curve(NamedTuple):
+    """A light curve ready to be fitted: its noise is about 1."""
+
+    times: np.ndarray  # (n_samples,), days, increasing
+    flux: np.ndarray  # (n_samples,)
+    scale: float | None  # the level in units of the noise
+    exposure: float  # days
+    beside: float = np.nan  # days on either side of a transit that its trend is drawn through
+
+    def find_hidden(self, ephemeris):
+        """Days on either side of a transit that its trend does not see, and samples in there."""
+        half = min(0.52 * ephemeris.duration + self.exposure / 2, SHARE * ephemeris.period)
+        return half, np.abs(ephemeris.since_transit(self.times)) <= half
+
+    def cut_transits(self, ephemeris):
+        """`Windows` of all transits, and the number of each since the epoch."""
+        half, inside = self.find_hidden(ephemeris)
+        if not inside.any():
+            raise ValueError("no transit falls into the light curve")
+        numbers = np.unique(ephemeris.count(self.times[inside]))
+        middles = ephemeris.epoch + numbers * ephemeris.period
+        windows = cut_windows(self.times, self.flux, middles, half, half + self.beside, inside)
+        # A sample belongs to the nearest transit, however far its window reaches.
+        windows = windows.keep(np.abs(windows.days) <= ephemeris.period / 2)
+        if not np.any(np.abs(windows.days) < half):
+            raise ValueError("no transit has flux in it and on both sides")
+        return windows, numbers
+
+    def cut_elsewhere(self, ephemeris, middles):
+        """`Windows` around other times, days, of the samples that are clear of the transits."""
+        half, inside = self.find_hidden(ephemeris)
+        clear = self.times[~inside], self.flux[~inside]
+        return cut_windows(*clear, middles, half, half + self.beside)
+
+    def choose_beside(self, guess):
+        """The light curve with the length of the trend that suits it best.
+
+        A quiet star asks for a long one, a spotted one for a short one: where there is no transit,
+        a box of the transit's duration is to scatter least.
+        """
+        duration = min(guess.duration, SHARE * guess.period)
+        middles = self.times[np.abs(guess.since_transit(self.times)) > duration]
+        middles = middles[:: max(len(middles) // TRIALS, 1)]
+        half = max(duration, self.exposure) / 2
+        least = 4.5 * np.median(np.diff(self.times))
+        scatter = {}
+        for beside in np.maximum(np.array(SIDES) * duration, least):
+            curve = self._replace(beside=beside)
+            windows = curve.cut_elsewhere(guess, middles)
+            depths, _ = measure_dips(windows, (np.abs(windows.days) <= half).astype(float))
+            scatter[np.nan_to_num(find_robust_spread(depths), nan=np.inf)] = curve
+        return scatter[min(scatter)]

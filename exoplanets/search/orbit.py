@@ -30,8 +30,10 @@ SHIFTS = np.linspace(-1.0, 1.0, 7)  # cadences
 FINE = 48  # bins of the fold, from mid-transit to `REACH`, that a trapezium is fitted to
 WIDTHS = np.geomspace(0.35, 2.4, 18)  # of the trapezium at half depth, over the duration
 INGRESSES = np.array([0.1, 0.3, 0.6, 1.0])  # share of the width in which it deepens; 1 for a V
+LEAST_PERIOD = 0.2  # days, and two durations: nothing with a shorter one is a planet
 DIVISORS = (3, 2)  # of a period that may be a multiple of the true one
 ALIKE, SEEN = 0.7, 5.0  # dips that are the same: depth over the deepest, and over its error
+LONGEST_TAUGHT = 25.0  # days
 LEAST_DEPTH = 0.05  # standard deviations
 FOLDS = {  # name: bins, and how far it reaches from its middle, in durations (None: whole orbit)
     "orbit": (48, None),
@@ -43,7 +45,8 @@ N_BINS = sum(n for n, _ in FOLDS.values())
 MOST_RELATIVE = 3.0  # of the depth: what a fold holds beyond counts as this
 NUMBERS = (
     "secondary", "secondary_sigma", "ingress", "log_depth", "log_snr", "log_period",
-    "log_duration", "log_transits", "log_relative_depth", "depth_is_known", "log_sampling",
+    "log_duration", "log_whole_duration", "log_transits", "log_relative_depth",
+    "depth_is_known", "log_sampling",
 )  # fmt: skip
 N_FEATURES = 2 * N_BINS + len(NUMBERS)
 
@@ -110,6 +113,8 @@ def divide_period(times, flux, ephemeris):
     """
     for part in DIVISORS:
         shorter = replace(ephemeris, period=ephemeris.period / part)
+        if shorter.period < max(LEAST_PERIOD, 2 * shorter.duration):
+            continue
         inside = shorter.in_transit(times, 0.8)
         group = shorter.count(times[inside]) % part
         count = np.bincount(group, minlength=part)
@@ -196,9 +201,12 @@ def describe_orbit(times, flux, ephemeris, unit=np.nan, sampling=1.0):
         ingress,
         np.log(depth),
         np.log(depth * np.sqrt(n_inside)),
-        np.log(ephemeris.period),
+        # Light curves of years have longer periods than any that taught the network.
+        np.log(min(ephemeris.period, LONGEST_TAUGHT)),
         # A star's density, as Kepler's third law has it: long transits of short periods are rare.
         np.log(ephemeris.duration) - np.log(ephemeris.period) / 3,
+        # From first to last contact: of a V that is twice as long as from half depth to half depth.
+        np.log(ephemeris.duration * (1 + ingress)) - np.log(ephemeris.period) / 3,
         np.log(max(n_transits, 1)),
         np.log(depth * unit) if is_known else 0.0,
         is_known,

@@ -25,7 +25,7 @@ from scipy import sparse
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from exoplanets.classifiers.transit import TransitSettings, make_scorer, train_transit
+from exoplanets.classifiers.transit import Transit
 from exoplanets.evaluation.completeness import draw_dips, find_false_positive_threshold
 from exoplanets.figures.style import house_style, save_figure
 from exoplanets.files import run
@@ -36,7 +36,7 @@ from exoplanets.lightcurves.injection import SUN_LIKE, inject
 from exoplanets.search import box
 from exoplanets.search.features import NUMBERS, find_features
 from exoplanets.sources import kaggle
-from exoplanets.stars import CADENCE_DAYS
+from exoplanets.stars import CADENCE_DAYS, Stars
 
 SNR_EDGES = (5, 6, 7, 8, 10, 12, 16)
 N_BEST = 6  # candidates, of which the best is taken
@@ -78,7 +78,7 @@ def make_planets(flux, cadences, n_planets, rng):
     return np.stack(raw), cadences[star], snr
 
 
-def make_searches(network, with_tls):
+def make_searches(with_tls):
     """The searches: a function from equalised light curves to a statistic each, by name."""
 
     def find_best_snr(curves):
@@ -89,11 +89,25 @@ def make_searches(network, with_tls):
             return np.array(list(pool.map(search_tls, curves)))
 
     searches = {
-        "transit network": make_scorer(network),
         "best snr of its candidates": find_best_snr,
         "box least squares": lambda curves: box.search(curves).statistic,
     }
     return searches | ({"transitleastsquares": search_with_tls} if with_tls else {})
+
+
+def score_rows(network, flux, cadences, equalised):
+    """Scores of the rows of a table that could be equalised, ndarray of shape (n_kept,)."""
+    rows = equalised.rows
+    return network.score(
+        Stars(
+            table=np.full(len(rows), "test"),
+            row=rows,
+            is_host=np.zeros(len(rows), bool),
+            flux=flux[rows],
+            cadence=cadences[rows],
+            curves=equalised.curves,
+        )
+    )
 
 
 def measure(stars, n_curves, seed, with_tls):
@@ -101,7 +115,8 @@ def measure(stars, n_curves, seed, with_tls):
     rng = np.random.default_rng(seed)
     campaign = learn_campaign(stars.flux[stars.table == "train"])
     taught, unseen = np.array_split(rng.permutation(np.flatnonzero(~stars.is_host)), 2)
-    network, _ = train_transit(stars.flux[taught], TransitSettings(), seed, campaign)
+    network = Transit(campaign=campaign)
+    network.fit(stars.select(taught), None, seed)
     noises = {
         "white": rng.normal(size=(n_curves, stars.flux.shape[1])),
         "real": stars.flux[unseen],
@@ -117,7 +132,10 @@ def measure(stars, n_curves, seed, with_tls):
             days = cadences[0] * CADENCE_DAYS
             without, planets = (search_ideally(flux, days) for flux, _ in tables)
             found["ideal search"] = without, planets[curves[1].rows]
-        for name, search in make_searches(network, with_tls).items():
+        found["transit network"] = [
+            score_rows(network, *table, c) for table, c in zip(tables, curves, strict=True)
+        ]
+        for name, search in make_searches(with_tls).items():
             found[name] = [search(c.curves) for c in curves]
         bins = np.digitize(snr[curves[1].rows], SNR_EDGES[1:-1])
         for name, (without, planets) in found.items():

@@ -112,7 +112,8 @@ def main():
     print(f"{len(unseen)} unseen non-hosts; planets by SNR {SNR_EDGES}: {counts}")
     print(f"{'':44s} {'all':>6s} " + " ".join(f"{low:>3d}-{high:<2d}" for low, high in BINS))
     model, _ = train_transit(stars.flux[taught], TransitSettings(), args.seed, campaign)
-    report("transit network", *map(make_scorer(model), on_clock), snr)
+    find = make_scorer(model).find
+    report("transit network", *(find(curves).transit_score for curves in on_clock), snr)
     report("box least squares, equalised", *(box.search(c).statistic for c in on_clock), snr)
     if args.no_tls:
         return

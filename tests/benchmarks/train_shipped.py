@@ -20,11 +20,11 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from exoplanets.classifiers.base import tune_threshold
+from exoplanets.classifiers.base import tune_stable_threshold
 from exoplanets.classifiers.keras_tools import make_reproducible
 from exoplanets.classifiers.transit import (
+    Transit,
     TransitSettings,
-    make_scorer,
     save_transit,
     train_on_sample,
 )
@@ -58,36 +58,41 @@ def main(argv=None):
     make_reproducible(args.seed)
     rng, settings = np.random.default_rng(args.seed), TransitSettings()
     snr_range = (settings.snr_low, settings.snr_high)
-    sample, held_out, campaigns, sources = [], {}, {}, {}
+    sample, surveys, held_out, campaigns, sources = [], [], {}, {}, {}
+    n_others = 0
     for name, n_curves in CURVES.items():
         folder = args.data_dir if name == "real" else None
         stars, campaigns[name], sources[name] = gather(folder, name == "simulated")
-        fit, validation = (stars.select(rows) for rows in split_rows(stars.is_host, args.seed))
-        others = fit.flux[~fit.is_host]
+        fit, validation = split_rows(stars.is_host, args.seed)
+        others = stars.flux[fit[~stars.is_host[fit]]]
+        surveys.append((others, campaigns[name]))
         sample += make_training_sample(others, n_curves, rng, snr_range, campaigns[name])
-        hosts = fit.is_host
-        curves = np.concatenate([fit.curves[hosts], validation.curves])
-        held_out[name] = np.append(fit.y[hosts], validation.y), curves
-        del stars, fit, validation
-    model, _ = train_on_sample(sample, settings, args.seed)
+        held_out[name] = stars.select(np.append(fit[stars.is_host[fit]], validation))
+        n_others += np.count_nonzero(~stars.is_host)
+        del stars
+    model, _ = train_on_sample(sample, surveys, settings, args.seed)
 
-    y = np.concatenate([y for y, _ in held_out.values()])
-    scorer = make_scorer(model)
-    score = {name: scorer(curves).astype(float) for name, (_, curves) in held_out.items()}
-    for name, its_score in score.items():
-        its_y = held_out[name][0]
-        roc_auc, average_precision = (v[0] for v in metrics.rank_statistics(its_y, its_score))
+    y = np.concatenate([stars.y for stars in held_out.values()])
+    score = {}
+    for name, stars in held_out.items():
+        classifier = Transit(settings, campaigns[name])
+        classifier.model = model
+        score[name] = classifier.score(stars)
+        roc_auc, average_precision = (v[0] for v in metrics.rank_statistics(stars.y, score[name]))
         print(
-            f"{name}: {np.sum(its_y == 1)} hosts, {np.sum(its_y == 0)} non-hosts not trained on: "
-            f"ROC AUC {roc_auc:.3f}, average precision {average_precision:.3f}"
+            f"{name}: {np.sum(stars.y == 1)} hosts, {np.sum(stars.y == 0)} non-hosts not trained "
+            f"on: ROC AUC {roc_auc:.3f}, average precision {average_precision:.3f}"
         )
     score = np.concatenate(list(score.values()))
+    # Non-hosts that taught are represented by the others; see `comparison.choose_tuning`.
+    threshold, *interval = tune_stable_threshold(y, score, n_others / np.sum(y == 0))
+    print(f"threshold {threshold:.3f} ({interval[0]:.3f} to {interval[1]:.3f})")
     measured, _ = measure_calibration(y, score, PREVALENCE, args.seed)
     n_real = sum(sources["real"][table]["n_stars"] for table in TABLES)
     description = f"non-hosts of {n_real} real stars of the Kaggle set and of the simulated survey"
     scoring = {
         "settings": dataclasses.asdict(settings),
-        "threshold": tune_threshold(y, score),
+        "threshold": threshold,
         "calibration": [measured["slope"], measured["offset"]],
         "prevalence": PREVALENCE,
         "provenance": {
