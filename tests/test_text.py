@@ -268,6 +268,12 @@ def test_an_endless_line_is_refused_before_it_fills_the_memory(tmp_path, monkeyp
         read(tmp_path / "a.txt")
 
 
+def test_endless_comments_are_refused_at_once(tmp_path):
+    (tmp_path / "a.txt").write_text("#\n" * (text.MOST_COMMENTS + 2) + "1 2\n")
+    with pytest.raises(DataError, match="comments, of over 16 MB or 100000 lines: fetch"):
+        read(tmp_path / "a.txt")
+
+
 def test_an_ipac_table_as_the_archive_has_them(tmp_path):
     flux = np.where(np.arange(N) == 4, np.nan, FLUX)
     columns = {"TIME": TIME, "CADENCENO": np.arange(N) + 9, "SAP_FLUX": FLUX, "PDCSAP_FLUX": flux}

@@ -188,7 +188,7 @@ def _score_together(stars, network, job, known):
         return Result(
             **numbers,
             name=stars[i].name,
-            n_cadences=count_used(timed[i], prepared[i]),
+            n_cadences=int(count_used(timed[i], prepared[i])),
             network=network.name,
             campaign=job.campaign_name,
             light_curve=digests[i],

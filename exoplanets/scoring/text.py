@@ -27,6 +27,7 @@ CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")  # bytes that no text begins with
 MISSING = ("-", "--", "---")  # beside what pandas takes for missing: "", "nan", "null", "N/A"...
 BLANKS = r"\s+"
 ROWS_AT_A_TIME = 1 << 18
+MOST_COMMENTS = 100_000  # lines before the first of the table
 MOST_IPAC = 1 << 25  # bytes: about 30 times as many lie in memory, and a quarter has 1 MB
 
 
@@ -133,9 +134,10 @@ def _read_head(stream):
     """
     lines, mark, comment, n_read = [], "#", "", 0
     while len(lines) < 3 and (line := stream.readline(LONGEST_LINE)):
-        if stream.tell() > LONGEST_LINE:
+        if stream.tell() > LONGEST_LINE or n_read > MOST_COMMENTS:
             raise DataError(
-                f"has a line, or comments, of over {LONGEST_LINE >> 20} MB: fetch it again"
+                f"has a line, or comments, of over {LONGEST_LINE >> 20} MB or {MOST_COMMENTS} "
+                "lines: fetch it again"
             )
         text = line.decode("utf-8-sig", "replace").strip()
         if text.startswith(("#", "%")):
