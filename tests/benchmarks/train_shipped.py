@@ -31,6 +31,7 @@ from exoplanets.evaluation import metrics
 from exoplanets.evaluation.calibration import measure_calibration
 from exoplanets.evaluation.comparison import STARS_PER_HOST, tune_classifier
 from exoplanets.files import run
+from exoplanets.lightcurves.clock import find_cadences
 from exoplanets.lightcurves.injection import make_training_sample
 from exoplanets.lightcurves.prepared import prepare
 from exoplanets.lightcurves.split import split_rows
@@ -66,7 +67,8 @@ def main(argv=None):
         others = stars.flux[fit[~stars.is_host[fit]]]
         surveys.append((others, campaigns[name]))
         sample += make_training_sample(others, n_curves, rng, snr_range, campaigns[name])
-        held_out[name] = stars.select(np.append(fit[stars.is_host[fit]], validation))
+        stars = stars.select(np.append(fit[stars.is_host[fit]], validation))
+        held_out[name] = stars.replace(cadence=find_cadences(stars.flux, campaigns[name]))
         del stars
     model, _ = train_on_sample(sample, surveys, settings, args.seed)
 
