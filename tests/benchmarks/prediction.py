@@ -108,10 +108,9 @@ def print_rates_of_arrays(rng):
         for _ in range(8)
     ]
     prepared = [prediction.prepare_stars(block, network, job) for block in blocks]
-    curves = [[each.curve for each in block] for block in prepared]
-    prediction.judge_curves(network, curves[0])
+    prediction.judge_curves(network, prepared[0])
     ways = {
-        "network alone, equalised arrays in memory": (prediction.judge_curves, curves),
+        "network alone, equalised arrays in memory": (prediction.judge_curves, prepared),
         "equalised and scored, arrays in memory": (
             lambda network, block: prediction.score_block(block, network, job, {}),
             blocks,
@@ -162,7 +161,8 @@ def print_skill(folder):
     from sklearn.metrics import average_precision_score, roc_auc_score
 
     from exoplanets.scoring import prediction
-    from exoplanets.scoring.own_stars import Star
+    from exoplanets.scoring.own_stars import Star, Unreadable
+    from exoplanets.scoring.samples import COLUMNS_ONLY
     from exoplanets.sources import kaggle
     from exoplanets.stars import describe
 
@@ -170,11 +170,10 @@ def print_skill(folder):
     network, job = prediction.load_network(SHIPPED_MODEL), prediction.Job()
     print(f"data: {describe(provenance)}: {stars.y.sum()} hosts, {(stars.y == 0).sum()} non-hosts")
     for name, sign in (("as they are", 1), ("upside down", -1)):
-        given = [prediction.give_time(Star("", sign * flux), network) for flux in stars.flux]
-        prepared = prediction.prepare_stars(given, network, job)
-        kept = [i for i, each in enumerate(prepared) if hasattr(each, "curve")]
-        judged = prediction.judge_curves(network, [prepared[i].curve for i in kept])
-        score = [judgement.score for judgement in judged]
+        given = [Star("", sign * flux, time_system=COLUMNS_ONLY) for flux in stars.flux]
+        rows = prediction.score_block(given, network, job, {})
+        kept = [i for i, row in enumerate(rows) if not isinstance(row, Unreadable)]
+        score = [rows[i][0].score for i in kept]
         print(
             f"{name}: ROC AUC {roc_auc_score(stars.y[kept], score):.2f}, "
             f"average precision {average_precision_score(stars.y[kept], score):.2f}"
