@@ -29,7 +29,7 @@ from exoplanets.search.transit_shape import Profile, Shape, fit_shape
 from exoplanets.stars import CADENCE_DAYS
 
 FEWEST = 20  # samples of flux that are needed
-ROUNDS = 2  # of trend, shape and ephemeris, each better than the one before
+ROUNDS = 3  # of trend, shape and ephemeris, each better than the one before
 DEEP_ENOUGH = 0.7  # of a transit's depth, of a dip in between that is as deep
 ABSENT = 0.25  # of the depth of the dips that are there, at most, for a dip that is not
 STANDS_OUT = 4.0  # standard errors, of a dip that is there
@@ -222,13 +222,13 @@ def _fit_line(ephemeris, windows, numbers, profile):
 
 def _fit_signal(curve, guess):
     """The `_Signal` near an `Ephemeris`; ValueError if there is none to be fitted."""
-    ephemeris, shape = _align(curve, guess), None
+    ephemeris = _align(curve, guess)
     for _ in range(ROUNDS):
         windows, numbers = curve.cut_transits(ephemeris)
         half, _ = curve.find_hidden(ephemeris)
         near = np.abs(windows.days) < half + ephemeris.duration / 2
         fold = windows.days[near], windows.flux[near]
-        shape, errors = fit_shape(*fold, ephemeris, curve.scale, curve.exposure, shape)
+        shape, errors = fit_shape(*fold, ephemeris, curve.scale, curve.exposure)
         profile = shape.draw(ephemeris.period, curve.exposure)
         ephemeris = replace(ephemeris, duration=shape.duration)
         ephemeris, inverse = _fit_line(ephemeris, windows, numbers, profile)
