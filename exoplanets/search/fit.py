@@ -18,7 +18,7 @@ from astropy.stats import mad_std
 from exoplanets.search.ephemeris import Ephemeris
 from exoplanets.search.local_trend import (
     SHARE,
-    Curve,
+    ScaledCurve,
     Windows,
     average_dips,
     find_robust_spread,
@@ -142,7 +142,7 @@ def measure_transits(times, flux, ephemeris, *, level=None, exposure_days=CADENC
         unit = largest * noise
         scale = None if level is None else level / unit
         has_level = scale is not None and LEAST_NOISE < scale < 1 / LEAST_NOISE**2
-        curve = Curve(timed, values / noise, scale if has_level else None, exposure_days)
+        curve = ScaledCurve(timed, values / noise, scale if has_level else None, exposure_days)
         curve = curve.choose_beside(ephemeris)
         try:
             signal = _settle(curve, ephemeris)
@@ -156,7 +156,7 @@ def measure_transits(times, flux, ephemeris, *, level=None, exposure_days=CADENC
 
 # --------------------------------------------------------------------------------- one signal
 class _Signal(NamedTuple):
-    """What was fitted, and the depths of single dips of its shape; in the unit of `Curve`."""
+    """What was fitted, and the depths of single dips of its shape; in the unit of `ScaledCurve`."""
 
     ephemeris: Ephemeris  # its duration is from first to last contact
     shape: Shape
@@ -322,7 +322,7 @@ def _find_other_period(curve, signal):
 
 # ------------------------------------------------------------------------------------ report
 def _report(curve, signal, known, unit, has_level):
-    """The `TransitFit` of a signal; `unit` is that of `Curve`, in the unit reported."""
+    """The `TransitFit` of a signal; `unit` is that of `ScaledCurve`, in the unit reported."""
     period, epoch, duration, _ = vars(signal.ephemeris).values()
     profile, windows = signal.profile, signal.windows
     shape = signal.shape._replace(scale=signal.shape.scale * unit)
