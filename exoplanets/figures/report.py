@@ -83,10 +83,10 @@ def make_text(rows):
     lines = [[columns.get(name, name.upper()) for name in places]]
     lines += [[format_cell(row, name) for name in places] for row in rows]
     rule = "a star is called a host if score >= threshold; in brackets: 95 % intervals"
-    return "\n".join([*_align(lines), rule])
+    return "\n".join([*_align_columns(lines), rule])
 
 
-def _align(lines):
+def _align_columns(lines):
     """Lines of cells, the cells of a column beneath each other."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return [
@@ -126,7 +126,7 @@ def make_report(content, listed):
         lines.append(f"vetting ({content['vetting']['level']}):")
         lines += [f"  {describe_verdict(v)}" for v in content["vetting"]["verdicts"]]
         columns, rows = make_verdicts(content)
-        lines += [f"  {line}" for line in _align([columns, *rows] if rows else [])]
+        lines += [f"  {line}" for line in _align_columns([columns, *rows] if rows else [])]
     return "\n".join(lines)
 
 
