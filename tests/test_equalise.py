@@ -359,3 +359,31 @@ def test_a_table_of_another_length_is_refused_with_both_numbers(campaign):
         equalise.equalise_table(np.zeros((2, 400)))
     with pytest.raises(ValueError, match="600 cadences are not of a campaign of 3197"):
         equalise.equalise_table(np.zeros((2, 600)), campaign)
+
+
+def test_without_whitening_a_curve_is_flattened_and_its_gaps_stay():
+    """Noise keeps its colour, and a transit its shape."""
+    flux = red_noise(np.random.default_rng(5), 3, 900)
+    flux[:, 100:110] = np.nan
+    flat, rows, dropped = equalise.equalise_table(flux, whiten=False)
+    assert rows.tolist() == [0, 1, 2] and not dropped and flat.dtype == np.float32
+    np.testing.assert_array_equal(np.isnan(flat), np.isnan(flux))
+    known = np.isfinite(flux)
+    np.testing.assert_array_equal(flat[known], equalise.flatten(flux)[known])
+    whole = equalise.equalise_table(flux).curves
+    np.testing.assert_array_equal(equalise.recolour(equalise.flatten(flux)), whole)
+    assert np.abs(flat[known] - whole[known]).max() > 0.5
+
+
+@pytest.mark.parametrize("scale", [1.0, 250.0])
+def test_the_unit_of_a_flattened_curve_is_found_from_its_noise(scale):
+    flux = scale * red_noise(np.random.default_rng(6), 1, 2000)[0]
+    flux[300:320] = np.nan
+    unit = equalise.find_unit(flux, flux / (3 * scale), 1000.0)
+    assert unit == pytest.approx(3 * scale / 1000)
+    flat = equalise.equalise_table(flux[None], whiten=False).curves[0]
+    dipped = flux - 40 * scale * (np.arange(2000) % 400 < 6)
+    change = flat - equalise.equalise_table(dipped[None], whiten=False).curves[0]
+    deepest = np.nanmedian(change[(np.arange(2000) % 400 < 6)])
+    assert deepest * equalise.find_unit(flux, flat, 1000.0) == pytest.approx(0.04 * scale, rel=0.15)
+    assert np.isnan(equalise.find_unit(flux, flat, np.nan))

@@ -140,7 +140,9 @@ def test_four_years_are_as_good():
     assert fit.depth == pytest.approx(DEPTH, rel=0.01)
 
 
-@pytest.mark.parametrize(("factor", "share"), [(0.5, 0.0), (1 / 3, 0.0), (2, 0.0), (3, 0.0)])
+@pytest.mark.parametrize(
+    ("factor", "share"), [(0.5, 0.0), (1 / 3, 0.0), (2, 0.0), (3, 0.0), (5, 0.0)]
+)
 def test_other_periods_are_settled(factor, share):
     guess = Ephemeris(3.3 * factor, PLANET["epoch"], DURATION)
     fit = measure_transits(TIMES, make_flux(secondary=share), guess, level=LEVEL)

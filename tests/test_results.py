@@ -1,8 +1,11 @@
 """figures/results.py: every figure of step 4 shows the numbers it was given."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 from sklearn import metrics as reference
 
 from exoplanets.classifiers.base import Classifier
@@ -143,6 +146,9 @@ def test_candidates_are_folded_with_the_model_that_was_fitted():
         assert model.get_color() == axis._left_title.get_color() == color
         # Neither a median nor the model is cut off.
         assert axis.get_ylim()[0] < min(model.get_ydata().min(), np.nanmin(medians.get_ydata()))
+    deeper = dataclasses.replace(fit, shape=fit.shape._replace(scale=3 * fit.shape.scale))
+    axis = results.draw_candidates(cadence, [deeper], stars[:1]).axes[0]
+    assert axis.get_ylim()[0] < axis.lines[-1].get_ydata().min() < -100
     assert "suspect" not in results.draw_candidates(cadence, fits, stars[:1]).get_suptitle()
 
 
@@ -172,8 +178,11 @@ def test_verdicts_are_counted_where_they_belong():
     assert undefined.endswith("binaries: undefined")
     # A planet that is taken for a binary is as wrong as a binary that is taken for a planet.
     drawn = [~np.ma.getmaskarray(part.get_array()) for part in axis.collections]
-    shapes = {tuple(map(tuple, np.argwhere(part))) for part in drawn}
-    assert {((0, 0), (1, 1)), ((0, 1), (1, 0))} <= shapes
+    shapes = {
+        tuple(map(tuple, np.argwhere(part))): to_hex(cells.get_cmap()(1.0)).upper()
+        for part, cells in zip(drawn, axis.collections, strict=True)
+    }
+    assert shapes[(0, 0), (1, 1)] == results.RIGHT and shapes[(0, 1), (1, 0)] == results.WRONG
 
 
 def test_a_classifier_without_a_colour_gets_one_of_its_own():

@@ -33,6 +33,7 @@ import functools
 import json
 import warnings
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -302,8 +303,8 @@ class Dips(NamedTuple):
 class Judge(NamedTuple):
     """What scoring asks of a trained network; see `make_scorer`."""
 
-    find: object  # from equalised light curves (n_stars, n_cadences) to `Dips`
-    judge: object  # from features of orbits (n, N_FEATURES) to planet scores (n,)
+    find: Callable  # from equalised light curves (n_stars, n_cadences) to `Dips`
+    judge: Callable  # from features of orbits (n, N_FEATURES) to planet scores (n,)
 
 
 @functools.lru_cache(maxsize=1)  # TensorFlow takes half a second to make it
@@ -359,13 +360,14 @@ class Transit(Classifier):
         chosen = np.flatnonzero(dips.transit_score >= LEAST_JUDGED)
         if len(chosen):
             some = stars.select(chosen)
-            flat = equalise_table(some.flux, self.campaign, some.cadence, whiten=False).curves
-            times = np.arange(flat.shape[1]) * CADENCE_DAYS
+            flat, kept, _ = equalise_table(some.flux, self.campaign, some.cadence, whiten=False)
+            chosen, times = chosen[kept], np.arange(flat.shape[1]) * CADENCE_DAYS
             orbits = [
                 describe_orbit(times, one, Ephemeris(*(values[i] for values in dips[1:])))[0]
                 for i, one in zip(chosen, flat, strict=True)
             ]
-            score[chosen] = make_scorer(self.model).judge(np.array(orbits))
+            if orbits:
+                score[chosen] = make_scorer(self.model).judge(np.array(orbits))
         return score
 
     def save(self, path, scoring):

@@ -18,7 +18,7 @@ from astropy.stats import mad_std
 from exoplanets.search.ephemeris import Ephemeris
 from exoplanets.search.local_trend import (
     SHARE,
-    Curve,
+    ScaledCurve,
     Windows,
     average_dips,
     find_robust_spread,
@@ -29,7 +29,7 @@ from exoplanets.search.transit_shape import Profile, Shape, fit_shape
 from exoplanets.stars import CADENCE_DAYS
 
 FEWEST = 20  # samples of flux that are needed
-ROUNDS = 2  # of trend, shape and ephemeris, each better than the one before
+ROUNDS = 3  # of trend, shape and ephemeris, each better than the one before
 DEEP_ENOUGH = 0.7  # of a transit's depth, of a dip in between that is as deep
 ABSENT = 0.25  # of the depth of the dips that are there, at most, for a dip that is not
 STANDS_OUT = 4.0  # standard errors, of a dip that is there
@@ -142,7 +142,7 @@ def measure_transits(times, flux, ephemeris, *, level=None, exposure_days=CADENC
         unit = largest * noise
         scale = None if level is None else level / unit
         has_level = scale is not None and LEAST_NOISE < scale < 1 / LEAST_NOISE**2
-        curve = Curve(timed, values / noise, scale if has_level else None, exposure_days)
+        curve = ScaledCurve(timed, values / noise, scale if has_level else None, exposure_days)
         curve = curve.choose_beside(ephemeris)
         try:
             signal = _settle(curve, ephemeris)
@@ -156,7 +156,7 @@ def measure_transits(times, flux, ephemeris, *, level=None, exposure_days=CADENC
 
 # --------------------------------------------------------------------------------- one signal
 class _Signal(NamedTuple):
-    """What was fitted, and the depths of single dips of its shape; in the unit of `Curve`."""
+    """What was fitted, and the depths of single dips of its shape; in the unit of `ScaledCurve`."""
 
     ephemeris: Ephemeris  # its duration is from first to last contact
     shape: Shape
@@ -222,13 +222,13 @@ def _fit_line(ephemeris, windows, numbers, profile):
 
 def _fit_signal(curve, guess):
     """The `_Signal` near an `Ephemeris`; ValueError if there is none to be fitted."""
-    ephemeris, shape = _align(curve, guess), None
+    ephemeris = _align(curve, guess)
     for _ in range(ROUNDS):
         windows, numbers = curve.cut_transits(ephemeris)
         half, _ = curve.find_hidden(ephemeris)
         near = np.abs(windows.days) < half + ephemeris.duration / 2
         fold = windows.days[near], windows.flux[near]
-        shape, errors = fit_shape(*fold, ephemeris, curve.scale, curve.exposure, shape)
+        shape, errors = fit_shape(*fold, ephemeris, curve.scale, curve.exposure)
         profile = shape.draw(ephemeris.period, curve.exposure)
         ephemeris = replace(ephemeris, duration=shape.duration)
         ephemeris, inverse = _fit_line(ephemeris, windows, numbers, profile)
@@ -322,7 +322,7 @@ def _find_other_period(curve, signal):
 
 # ------------------------------------------------------------------------------------ report
 def _report(curve, signal, known, unit, has_level):
-    """The `TransitFit` of a signal; `unit` is that of `Curve`, in the unit reported."""
+    """The `TransitFit` of a signal; `unit` is that of `ScaledCurve`, in the unit reported."""
     period, epoch, duration, _ = vars(signal.ephemeris).values()
     profile, windows = signal.profile, signal.windows
     shape = signal.shape._replace(scale=signal.shape.scale * unit)

@@ -131,7 +131,7 @@ def find_slow_trend(times, flux, hidden):
     return np.interp(times, times[seen], median_filter(flux[seen], width, mode="nearest"))
 
 
-class Curve(NamedTuple):
+class ScaledCurve(NamedTuple):
     """A light curve ready to be fitted: its noise is about 1."""
 
     times: np.ndarray  # (n_samples,), days, increasing

@@ -94,7 +94,7 @@ def _bin_fold(days, flux):
     return *means, count
 
 
-def fit_shape(days, flux, ephemeris, scale, exposure, before=None):
+def fit_shape(days, flux, ephemeris, scale, exposure):
     """Fit the shape of the folded transits.
 
     Parameters
@@ -107,8 +107,6 @@ def fit_shape(days, flux, ephemeris, scale, exposure, before=None):
         The star's level in the unit of the flux; None if it is not known.
     exposure : float
         Days.
-    before : Shape, optional
-        Of a fit before this one; this one may begin there.
 
     Returns
     -------
@@ -145,10 +143,6 @@ def fit_shape(days, flux, ephemeris, scale, exposure, before=None):
     bounds = np.array([[smallest, 0.0, np.log(shortest)], [largest, 0.998, np.log(longest)]])
     # Central and grazing transits are two valleys: the fit starts in the deeper one.
     starts = [(size, impact, np.log(about)) for impact in (0.05, 0.35, 0.8)]
-    if before is not None:
-        size = np.log(before.scale if scale is None else before.radius_ratio)
-        squared = (before.impact / (1 + before.radius_ratio)) ** 2
-        starts.append((size, squared, np.log(before.duration)))
     starts = np.clip(starts, bounds[0] + 1e-3, bounds[1] - 1e-3)
     start = min(starts, key=lambda trial: np.sum(np.abs(miss(trial))))
     best = least_squares(
