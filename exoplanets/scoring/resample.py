@@ -172,7 +172,7 @@ def join(curves):
     each part is divided by its median, and all are multiplied by the median of those. Levels
     that are not all positive (an over-subtracted sky) have no ratio; they are subtracted instead.
 
-    Returns the joined `Resampled`, and which of the `curves` are in it, in order of time. The others
+    Returns the joined one, and which of the `curves` are in it, in order of time. The others
     are empty or lie within these.
     """
     full = [i for i, curve in enumerate(curves) if not np.isnan(curve.flux).all()]
