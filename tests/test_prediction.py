@@ -665,12 +665,12 @@ def test_the_search_behind_hidden_transits_ends(shipped):
 
     always = shipped._replace(score=call, judge=lambda orbits: np.ones(len(orbits)))
     numbers = []
-    for planets in (3, 50):
+    for planets in (2, 50):
         asked = []
         job = job._replace(planets=planets)
         ((result, _),) = prediction.score_block([star], always, job, {})
         numbers.append(len(result.signals))
-    assert numbers[0] == 3 < numbers[1] < 50
+    assert numbers[0] == 2 <= numbers[1] < 50
 
 
 def test_signals_are_written_only_when_asked_for_and_over_no_other_file(tmp_path, two_planets):

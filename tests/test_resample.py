@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exoplanets.files import DataError
-from exoplanets.scoring.resample import Curve, join, sort_samples, to_long_cadence
+from exoplanets.scoring.resample import Resampled, join, sort_samples, to_long_cadence
 from exoplanets.stars import CADENCE_DAYS
 from exoplanets.transits import transit_flux
 
@@ -233,7 +233,7 @@ def test_of_a_repeated_time_a_known_value_is_kept():
 def part(start, stop, level, relative, number=True):
     cells = np.arange(start, stop)
     time = 100 + cells * CADENCE_DAYS
-    return Curve(time, level * relative[cells], cells + 50 if number else None)
+    return Resampled(time, level * relative[cells], cells + 50 if number else None)
 
 
 def test_parts_are_joined_in_time_at_a_common_level():
@@ -254,7 +254,7 @@ def test_a_part_that_is_there_twice_counts_once_and_an_overlap_too():
     relative = 1 + np.random.default_rng(0).normal(0, 1e-4, 3 * N)
     whole, inside = part(0, 1000, 100, relative), part(200, 700, 300, relative)
     later = part(900, 1500, 50, relative)
-    empty = Curve(whole.time, np.full(1000, np.nan), whole.cadence)
+    empty = Resampled(whole.time, np.full(1000, np.nan), whole.cadence)
     curve, used = join([inside, whole, empty, whole, later])
     assert used == [1, 4]
     assert np.array_equal(curve.cadence, np.arange(1500) + 50)
@@ -266,8 +266,8 @@ def test_a_part_that_is_there_twice_counts_once_and_an_overlap_too():
 
 def test_levels_below_zero_are_subtracted():
     values = np.random.default_rng(0).normal(0, 1, 2 * N)
-    first = Curve(np.arange(N) * CADENCE_DAYS, values[:N] - 500)
-    second = Curve(np.arange(N, 2 * N) * CADENCE_DAYS, values[N:] + 900)
+    first = Resampled(np.arange(N) * CADENCE_DAYS, values[:N] - 500)
+    second = Resampled(np.arange(N, 2 * N) * CADENCE_DAYS, values[N:] + 900)
     curve, _ = join([first, second])
     assert np.allclose(curve.flux, values, rtol=0, atol=0.2)  # each less its own median
 

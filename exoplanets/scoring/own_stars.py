@@ -22,7 +22,7 @@ import numpy as np
 from exoplanets.files import DataError, one_line
 from exoplanets.scoring.cleaning import clean_flux, find_flares, find_stray, to_flux
 from exoplanets.scoring.formats import FORMATS, find_suffix
-from exoplanets.scoring.resample import Curve, join, sort_samples, to_long_cadence
+from exoplanets.scoring.resample import Resampled, join, sort_samples, to_long_cadence
 from exoplanets.scoring.samples import (
     COLUMNS_ONLY,
     UNKNOWN_SYSTEM,
@@ -169,7 +169,7 @@ class _Part(NamedTuple):
 
     file: str  # or file:row
     samples: Samples
-    curve: Curve
+    curve: Resampled
     counts: Counter  # of what was left out
     notes: tuple
 
@@ -256,13 +256,13 @@ def _prepare(samples, file, magnitudes):
         time, flux = time[kept], flux[kept]
         cadence = None if cadence is None else cadence[kept]
     flux, counts["impossible values left out"], note = clean_flux(flux)
-    curve = Curve(None, flux) if time is None else to_long_cadence(time, flux, cadence)
+    curve = Resampled(None, flux) if time is None else to_long_cadence(time, flux, cadence)
     notes = tuple(filter(None, (*samples.notes, curve.note, note)))
     return _Part(file, samples, curve, counts, notes)
 
 
 def _join_parts(parts):
-    """The joined `Curve` of a star's files, the parts that are in it, and notes with counts."""
+    """The joined `Resampled` of a star's files, the parts that are in it, and notes with counts."""
     files = {}  # by time system, one of them
     for part in parts:
         files.setdefault(part.samples.time_system, Path(part.file).name)

@@ -19,7 +19,7 @@ FINEST_DAYS = 0.5 / 86400  # no survey samples faster than once in half a second
 LONGEST_YEARS = 30  # one stray time must not make a grid of gigabytes
 
 
-class Curve(NamedTuple):
+class Resampled(NamedTuple):
     """A light curve at the long cadence, one value for every step of its clock: (n_cadences,)."""
 
     time: np.ndarray  # days: the middle of each bin, or the times as given
@@ -62,7 +62,7 @@ def to_long_cadence(time, flux, cadence=None):
     sampled every 72 to 177 minutes, 93 are called, 94 with a cubic spline, which overshoots
     beside deep dips, and 74 to 77 with splines that conserve the mean of every sample.
 
-    Arrays are those of `sort_samples`: times in days, finite and increasing. Returns a `Curve`;
+    Arrays are those of `sort_samples`: times in days, finite and increasing. Returns a `Resampled`;
     DataError if the samples are too far apart for a transit to be seen, or the times are no days.
     """
     if time.size < 2:
@@ -70,7 +70,7 @@ def to_long_cadence(time, flux, cadence=None):
     step, span = find_step(time), time[-1] - time[0]
     _check_sampling(step, time)
     if step < (1 - SAME_CADENCE) * CADENCE_DAYS:
-        return Curve(*_bin(time, flux, step), note=f"resampled from {step * 1440:.1f} min")
+        return Resampled(*_bin(time, flux, step), note=f"resampled from {step * 1440:.1f} min")
 
     if step > (1 + SAME_CADENCE) * CADENCE_DAYS:
         return _interpolate(time, flux, step)
@@ -93,7 +93,7 @@ def to_long_cadence(time, flux, cadence=None):
     placed[cell] = flux
     numbers = None if cadence is None else cadence[0].astype(np.int64) + number
     note = f"sampled every {step * 1440:.1f} min" if off > 1e-3 else ""
-    return Curve(np.interp(number, cell, time), placed, numbers, note)
+    return Resampled(np.interp(number, cell, time), placed, numbers, note)
 
 
 def find_step(time):
@@ -139,18 +139,18 @@ def _check_sampling(step, time):
 
 
 def _interpolate(time, flux, step):
-    """The `Curve` of samples that are farther apart than long cadences."""
+    """The `Resampled` of samples that are farther apart than long cadences."""
     known = ~np.isnan(flux)
     minutes = f"sampled every {step * 1440:.1f} min"
     note = f"{minutes}: shapes of short transits are smeared" if step > SMEARED / 1440 else minutes
     grid = time[0] + np.arange(int((time[-1] - time[0]) / CADENCE_DAYS) + 1) * CADENCE_DAYS
     time, flux = time[known], flux[known]
     if time.size < 2:
-        return Curve(grid, np.full(grid.size, np.nan), None, note, step / CADENCE_DAYS)
+        return Resampled(grid, np.full(grid.size, np.nan), None, note, step / CADENCE_DAYS)
     after = np.searchsorted(time, grid).clip(1, time.size - 1)
     gap = (np.diff(time) > BRIDGED * step)[after - 1] | (grid < time[0]) | (grid > time[-1])
     flux = np.where(gap, np.nan, np.interp(grid, time, flux))
-    return Curve(grid, flux, None, note, step / CADENCE_DAYS)
+    return Resampled(grid, flux, None, note, step / CADENCE_DAYS)
 
 
 def _bin(time, flux, step):
@@ -172,7 +172,7 @@ def join(curves):
     each part is divided by its median, and all are multiplied by the median of those. Levels
     that are not all positive (an over-subtracted sky) have no ratio; they are subtracted instead.
 
-    Returns the joined `Curve`, and which of the `curves` are in it, in order of time. The others
+    Returns the joined one, and which of the `curves` are in it, in order of time. The others
     are empty or lie within these.
     """
     full = [i for i, curve in enumerate(curves) if not np.isnan(curve.flux).all()]
