@@ -177,9 +177,13 @@ def tune_stable_threshold(y, score, weight_of_others=1.0):
     first = best - int(np.argmin(np.append(good[best::-1], False))) + 1
     end = best + int(np.argmin(np.append(good[best:], False))) - 1
     threshold = (cuts[first] + cuts[end]) / 2
-    low, high = np.percentile(cuts[f1.argmax(axis=1)], [2.5, 97.5])
-    numbers = threshold, min(low, threshold), max(high, threshold)
-    return tuple(float(expit(each) if in_odds else each) for each in numbers)
+    # Classes that lie apart have many cuts that are equally good: the mean of these.
+    ties = f1 >= f1.max(axis=1, keepdims=True) - 1e-9
+    low, high = np.percentile(ties @ cuts / ties.sum(axis=1), [2.5, 97.5])
+    numbers = np.array([threshold, min(low, threshold), max(high, threshold)])
+    # Log-odds and back again may round past the highest score, which would then not be called.
+    numbers = (expit(numbers) if in_odds else numbers).clip(score.min(), score.max())
+    return tuple(numbers.tolist())
 
 
 def tune_threshold(y, score):
