@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from scipy.special import expit
+from scipy.stats import norm
 
 from exoplanets.classifiers.base import (
     NEARLY,
@@ -138,16 +140,81 @@ def test_threshold_refuses_scores_that_are_not_finite(tune, bad):
 
 
 # ------------------------------------------------------------------------ the stable threshold
-def test_where_scores_part_the_classes_the_stable_threshold_is_the_middle_of_the_gap():
+def find_middle_of_good_cuts(y, place, weight=1.0, n_draws=1500):
+    """The same threshold, star by star: drawn anew, moved a little, and counted.
+
+    The scores are not odds. Returns the lowest good cut, the middle of these, and the highest.
+    """
+    rng, y, weight = np.random.default_rng(1), np.asarray(y) == 1, np.broadcast_to(weight, len(y))
+    cuts, f1 = np.linspace(place.min(), place.max(), 400), np.zeros(400)
+    groups = [place[y], *(place[~y & (weight == each)] for each in np.unique(weight[~y]))]
+    counted = [1.0, *np.unique(weight[~y])]
+    for _ in range(n_draws):
+        called = []
+        for group, each in zip(groups, counted, strict=True):
+            moved = rng.choice(group, len(group))
+            moved += rng.normal(size=len(group)) * group.std() * len(group) ** -0.2
+            called.append(each * (len(group) - np.searchsorted(np.sort(moved), cuts)))
+        f1 += 2 * called[0] / (sum(called) + y.sum())
+    is_good, best = f1 >= NEARLY * f1.max(), int(f1.argmax())
+    first = end = best
+    while first > 0 and is_good[first - 1]:
+        first -= 1
+    while end < 399 and is_good[end + 1]:
+        end += 1
+    return cuts[first], (cuts[first] + cuts[end]) / 2, cuts[end]
+
+
+APART = [1] * 6 + [0] * 30, np.append(np.linspace(2, 5, 6), np.linspace(-6, -2, 30))
+# Without overlap but for one far non-host, F1 is flat between the classes, and best there.
+ONE_FAR = (
+    [0] + [1] * 20 + [0] * 200,
+    np.concatenate([[5.0], np.linspace(1, 3, 20), np.linspace(-6, -1, 200)]),
+)
+# A second peak, farther up, does not count: the middle of both would call too few.
+TWO_PEAKS = (
+    [1] * 10 + [0] * 3 + [1] * 10 + [0] * 200,
+    np.repeat([3.0, 1.5, 0.5, -3.0], [10, 3, 10, 200]),
+)
+OVERLAPPING = (
+    np.arange(200) < 30,
+    np.random.default_rng(5).normal(size=200) + 2 * (np.arange(200) < 30),
+)
+
+
+@pytest.mark.parametrize("weight", [1.0, 5.0, "two"])
+@pytest.mark.parametrize("stars", [APART, ONE_FAR, TWO_PEAKS, OVERLAPPING])
+def test_the_stable_threshold_is_the_middle_of_the_good_cuts(stars, weight):
+    y, score = stars
+    if weight == "two":  # every third star stands for nine others
+        weight = np.where(np.arange(len(y)) % 3, 1.0, 9.0)
+    threshold, low, high = tune_stable_threshold(y, score, weight)
+    first, middle, end = find_middle_of_good_cuts(y, score, weight)
+    assert threshold == pytest.approx(middle, abs=0.02 * np.ptp(score))
+    assert first < threshold < end and low <= threshold <= high
+
+
+def test_where_scores_part_the_classes_the_stable_threshold_lies_between_them():
     y = [1] * 6 + [0] * 30
     score = np.append(np.linspace(0.8, 0.95, 6), np.linspace(0.0, 0.2, 30))
     threshold, low, high = tune_stable_threshold(y, score)
-    assert threshold == pytest.approx(0.5)
-    # A draw may leave out the lowest host or the highest non-host: no draw goes beyond them far.
-    assert 0.1 < low <= threshold <= high < 0.9
-    one = tune_stable_threshold([0, 1, 0], [0.1, 0.9, 0.3])
-    assert one == pytest.approx((0.6, 0.6, 0.6))
-    assert tune_stable_threshold([1, 1], [0.4, 0.7])[0] == pytest.approx(0.4)  # all are called
+    # Non-hosts are spread more widely than hosts: another one may lie well above the highest.
+    assert 0.5 < threshold < 0.8
+    assert 0.2 < low <= threshold <= high < 0.9
+    # A star alone has no spread: every cut between is as good.
+    assert tune_stable_threshold([0, 1], [0.1, 0.9]) == pytest.approx((0.5, 0.5, 0.5))
+    threshold, low, high = tune_stable_threshold([0, 1, 0], [0.1, 0.9, 0.3])
+    assert 0.6 < low <= threshold <= high < 0.9
+    assert tune_stable_threshold([1, 1], [0.4, 0.7])[0] == pytest.approx(0.4, abs=0.01)
+
+
+def test_scores_between_0_and_1_are_compared_as_log_odds():
+    y, place = OVERLAPPING
+    as_odds, plain = tune_stable_threshold(y, expit(place)), tune_stable_threshold(y, place)
+    assert as_odds == pytest.approx(expit(np.array(plain)))
+    # What is nearer to 0 or 1 than a millionth counts as that.
+    ends = tune_stable_threshold([1, 0, 0], [1.0, 0.0, 0.0])
+    assert ends == tune_stable_threshold([1, 0, 0], [1 - 1e-6, 1e-6, 1e-6])
 
 
 @given(scored_stars(), st.sampled_from([1.0, 5.0]))
@@ -179,43 +246,46 @@ def test_the_interval_holds_the_stable_threshold_even_where_no_draw_is_best_ther
         assert low <= threshold <= high
 
 
-def find_mean_f1(y, score, cut, weight=1.0):
-    """F1 of all stars as they are, each non-host counted so often."""
-    called = score >= cut
-    hits = np.sum(called & y)
-    return 2 * hits / (hits + weight * np.sum(called & ~y) + y.sum())
-
-
 def test_more_non_hosts_behind_each_raise_the_stable_threshold_as_copies_of_them_would():
     rng = np.random.default_rng(3)
     y = np.arange(1200) < 200
     score = rng.normal(size=1200) + 2 * y
-    cuts = [tune_stable_threshold(y, score, weight)[0] for weight in (0.2, 1, 5, 25)]
+    weights = (0.2, 1, 5, 25)
+    cuts = [tune_stable_threshold(y, score, weight)[0] for weight in weights]
     assert (np.diff(cuts) > 0.1).all()
     order = np.append(np.arange(1200), np.tile(np.flatnonzero(~y), 4))
     copies = tune_stable_threshold(y[order], score[order])[0]
     assert copies == pytest.approx(cuts[2], abs=0.15)
-    for cut, weight in zip(cuts, (0.2, 1, 5, 25), strict=True):
-        best = max(find_mean_f1(y, score, each, weight) for each in score)
-        assert find_mean_f1(y, score, cut, weight) > NEARLY * best - 0.02
+    # It is as good as any for other stars of the same kind, also where few non-hosts decide.
+    grid = np.linspace(-2, 6, 1000)
+    for cut, weight in zip(cuts, weights, strict=True):
+        hits, alarms = (norm.sf(np.append(cut, grid) - middle) for middle in (2, 0))
+        f1 = 2 * hits / (hits + 5 * weight * alarms + 1)
+        assert f1[0] > 0.99 * f1[1:].max()
 
 
-def test_the_stable_threshold_is_the_middle_of_the_good_cuts():
-    """Without overlap but for one far non-host, F1 is flat between the classes, and best there."""
-    y = np.array([0] + [1] * 20 + [0] * 200)
-    score = np.concatenate([[0.99], np.linspace(0.7, 0.9, 20), np.linspace(0, 0.3, 200)])
-    assert tune_stable_threshold(y, score)[0] == pytest.approx(0.5, abs=0.06)
-    # A second peak, farther up, does not count: the middle of both would call too few.
-    y = np.array([1] * 10 + [0] * 3 + [1] * 10 + [0] * 200)
-    score = np.concatenate(
-        [np.full(10, 0.95), np.full(3, 0.8), np.full(10, 0.6), np.linspace(0, 0.2, 200)]
-    )
-    assert tune_stable_threshold(y, score)[0] == pytest.approx(0.4, abs=0.03)
+def test_a_weight_of_each_star_is_that_of_so_many_copies():
+    """Where few non-hosts weigh much more than others, the cut moves above these few alone."""
+    rng = np.random.default_rng(4)
+    y = np.arange(900) < 150
+    score = rng.normal(size=900) + 3 * y
+    heavy = ~y & (np.arange(900) % 5 == 0)
+    score[heavy] += 1
+    plain = tune_stable_threshold(y, score)[0]
+    weighted = tune_stable_threshold(y, score, np.where(heavy, 12.0, 1.0))[0]
+    order = np.append(np.arange(900), np.tile(np.flatnonzero(heavy), 11))
+    copies = tune_stable_threshold(y[order], score[order])[0]
+    assert weighted == pytest.approx(copies, abs=0.15)
+    assert weighted > plain + 0.3
+    # The weight of a host says nothing.
+    anyhow = tune_stable_threshold(y, score, np.where(heavy, 12.0, np.where(y, 7.0, 1.0)))[0]
+    assert anyhow == weighted
 
 
 def test_equal_scores_are_called_together():
     """No cut lies among ties, and what is tied with all of the hosts is called with them."""
     y = np.array([1, 1, 0, 0, 0, 0])
     threshold, low, high = tune_stable_threshold(y, [0.6, 0.6, 0.6, 0.2, 0.2, 0.2])
-    assert (threshold, low, high) == pytest.approx((0.4, 0.4, 0.4))
-    assert tune_stable_threshold(y, np.full(6, 0.3)) == pytest.approx((0.3, 0.3, 0.3))
+    assert 0.2 < low <= threshold <= high < 0.6
+    for score in (0.1, 0.3, 1e-9, 1.0):  # not a rounding above: all are called
+        assert tune_stable_threshold(y, np.full(6, score)) == (score, score, score)

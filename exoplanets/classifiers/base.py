@@ -168,9 +168,13 @@ def tune_stable_threshold(y, score, weight_of_others=1.0):
         weight[:, mine] = rng.multinomial(n, np.full(n, 1 / n), N_RESAMPLES)
     weight[:, ~y] *= weight_of_others[~y]
     hits, called = (weight * y) @ above, weight @ above
-    best = cuts[np.argmax(2 * hits / (called + y.sum()), axis=1)]  # of F1, in each draw
-    numbers = best.mean(), *np.percentile(best, [2.5, 97.5])
-    return tuple(float(expit(each) if in_odds else each) for each in numbers)
+    f1 = 2 * hits / (called + y.sum())
+    # Classes that lie apart have many cuts that are equally good: the mean of these.
+    ties = f1 >= f1.max(axis=1, keepdims=True) - 1e-9
+    best = ties @ cuts / ties.sum(axis=1)
+    numbers = np.array([best.mean(), *np.percentile(best, [2.5, 97.5])])
+    # Log-odds and back again may round past the highest score, which would then not be called.
+    return tuple((expit(numbers) if in_odds else numbers).clip(score.min(), score.max()).tolist())
 
 
 def tune_threshold(y, score):
