@@ -129,9 +129,9 @@ def tune_stable_threshold(y, score, weight_of_others=1.0):
     Stars are drawn anew within their class, again and again, each as a small Gaussian around its
     score (a smoothed bootstrap [1]_): where few stars are, the highest non-host says little of how
     high others are. The threshold is the mean of the cuts of highest F1, one of each draw; the
-    interval holds 95 % of them. Of simulated scores such means varied less from sample to sample
-    than the middle of all cuts that do nearly as well, and had a higher F1 on other stars. Scores
-    between 0 and 1 are compared as log-odds.
+    interval holds 95 % of them, and that mean. Of simulated scores such means varied less from
+    sample to sample than the middle of all cuts that do nearly as well, and had a higher F1 on
+    other stars. Scores between 0 and 1 are compared as log-odds.
 
     Parameters
     ----------
@@ -172,7 +172,8 @@ def tune_stable_threshold(y, score, weight_of_others=1.0):
     # Classes that lie apart have many cuts that are equally good: the mean of these.
     ties = f1 >= f1.max(axis=1, keepdims=True) - 1e-9
     best = ties @ cuts / ties.sum(axis=1)
-    numbers = np.array([best.mean(), *np.percentile(best, [2.5, 97.5])])
+    middle, (low, high) = best.mean(), np.percentile(best, [2.5, 97.5])
+    numbers = np.array([middle, min(low, middle), max(high, middle)])
     # Log-odds and back again may round past the highest score, which would then not be called.
     return tuple((expit(numbers) if in_odds else numbers).clip(score.min(), score.max()).tolist())
 
