@@ -171,10 +171,13 @@ ONE_FAR = (
     [0] + [1] * 20 + [0] * 200,
     np.concatenate([[5.0], np.linspace(1, 3, 20), np.linspace(-6, -1, 200)]),
 )
-# A second peak, farther up, does not count: the middle of both would call too few.
-TWO_PEAKS = (
-    [1] * 10 + [0] * 3 + [1] * 10 + [0] * 200,
-    np.repeat([3.0, 1.5, 0.5, -3.0], [10, 3, 10, 200]),
+# A second peak that is nearly as high, above or below, does not count: the middle of both is bad.
+PEAK_ABOVE, PEAK_BELOW = (
+    (
+        [1] * 200 + [0] * n + [1] * 200 + [0] * 20,
+        np.repeat([3.0, 0.0, -3.0, -6.0], [200, n, 200, 20]),
+    )
+    for n in (400, 430)
 )
 OVERLAPPING = (
     np.arange(200) < 30,
@@ -183,7 +186,7 @@ OVERLAPPING = (
 
 
 @pytest.mark.parametrize("weight", [1.0, 5.0, "two"])
-@pytest.mark.parametrize("stars", [APART, ONE_FAR, TWO_PEAKS, OVERLAPPING])
+@pytest.mark.parametrize("stars", [APART, ONE_FAR, PEAK_ABOVE, PEAK_BELOW, OVERLAPPING])
 def test_the_stable_threshold_is_the_middle_of_the_good_cuts(stars, weight):
     y, score = stars
     if weight == "two":  # every third star stands for nine others
