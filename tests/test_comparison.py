@@ -32,12 +32,15 @@ def test_stars_that_taught_by_their_label_and_test_stars_tune_nothing(kind, star
     held_out = stars.split == "validation"
     expected = held_out if kind.learns_from_hosts else held_out | stars.is_host
     np.testing.assert_array_equal(rows, np.flatnonzero(expected & (stars.split != "test")))
-    # 16 non-hosts of 32 are held out: each stands for two.
-    assert weight == 2
+    # 16 non-hosts of 32 are held out; 8 hosts are those of 1080 other stars.
+    assert weight == 135 * 8 / 16
+    # Where the table has more non-hosts than that, their number counts: each stands for two.
+    is_host = np.zeros(len(stars), bool)
+    assert comparison.choose_tuning(kind(), stars.replace(is_host=is_host))[1] == 2
     made = stars.replace(row=np.where(stars.is_host, -1, stars.row))  # hosts that SMOTE made
     assert not stars.is_host[comparison.choose_tuning(kind(), made)[0]].any()
     alone = stars.select(stars.is_host)
-    assert comparison.choose_tuning(kind(), alone)[1] == 0  # of no non-host there is no weight
+    assert np.isfinite(comparison.choose_tuning(kind(), alone)[1])  # of no non-host
 
 
 @pytest.mark.parametrize("kind", [Deepest, Learner])
@@ -130,8 +133,47 @@ def test_a_slow_classifier_that_is_left_out_is_tuned_on_hosts_and_on_some_others
     assert set(tuned_on.split[~tuned_on.is_host]) == {"validation"}
     assert set(tuned_on.split) == {"train", "validation"}
     assert (tuned_on.is_host.sum(), (~tuned_on.is_host).sum()) == (8, 5)
-    # Each of the five stands for 32 non-hosts of the training table.
-    expected = tune_stable_threshold(tuned_on.y, Deepest().score(tuned_on), 32 / 5)
+    # The five stand for all non-hosts of a survey with eight hosts.
+    expected = tune_stable_threshold(tuned_on.y, Deepest().score(tuned_on), 135 * 8 / 5)
     assert (slow.classifier.threshold, *slow.classifier.threshold_interval) == expected
     told = "deepest is too slow for 60 stars: it is vetted on some, and has no row in the results"
     assert told in capsys.readouterr().err
+
+
+class Twofold(Slow):
+    """Tells planets from binaries, as it says."""
+
+    columns = ("score", "transit_score", "planet_score")
+
+
+def test_simulated_binaries_are_among_the_non_hosts_that_tune_who_tells_them(stars, monkeypatch):
+    """As many as nature has, in other light curves than those of hosts and of test stars."""
+    twofold, seen = Twofold(), {}
+    tune = Twofold.tune
+
+    def watched(self, y, score, weights):
+        seen.update(y=y, score=score, weights=weights)
+        return tune(self, y, score, weights)
+
+    monkeypatch.setattr(Twofold, "tune", watched)
+    rows, weight = comparison.choose_tuning(twofold, stars)
+    score = Deepest().score(stars)[rows]
+    comparison.tune_classifier(twofold, stars, rows, score, weight)
+    (binaries,) = twofold.scored
+    n, n_rows = len(binaries), len(rows)
+    assert n == comparison.N_BINARIES and len(seen["y"]) == n_rows + n
+    np.testing.assert_array_equal(seen["y"], np.append(stars.y[rows], np.zeros(n)))
+    np.testing.assert_array_equal(seen["score"], np.append(score, Deepest().score(binaries)))
+    others = stars.select(rows[~stars.is_host[rows]])
+    assert set(binaries.names) == set(others.names)
+    # Each of them is another light curve than that of its star: eclipses are in it.
+    own = others.select([others.names.index(name) for name in binaries.names])
+    assert ((own.flux - binaries.flux).max(axis=1) > 1).all()
+    assert (seen["weights"][:n_rows] == weight).all()
+    total = comparison.BINARIES * weight * len(others)
+    assert seen["weights"][n_rows:].sum() == pytest.approx(total)
+    # Binaries that look like planets make it more cautious.
+    plain = Deepest().tune(stars.y[rows], score, weight)
+    assert twofold.threshold > plain.threshold
+    (again,) = fit([Twofold()], stars)
+    assert again.classifier.threshold == twofold.threshold  # what is drawn is always the same

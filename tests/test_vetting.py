@@ -186,7 +186,6 @@ def figures(vetted, compared, stars):
     content, drawn, _ = vetted
     colors = find_colors([c.classifier for c in compared])
     calibration, _ = measure_calibration(stars.y, compared[0].score, 0.1, 0)
-    assert content["systems"] is None  # it does not tell planets from binaries
     return {
         "recovery": vetting_figures.draw_injection_recovery(content, colors),
         "reliability": vetting_figures.draw_reliability(content, drawn, colors),

@@ -27,7 +27,7 @@ HEADER = """\
 
 
 def keep(metrics):
-    """What the README quotes of `metrics.json`: rows, recovery and verdicts of the vetting."""
+    """What the README quotes of `metrics.json`: rows, calibration, and of the vetting."""
     names = ("network", "light_curves", "split", *COUNTS, "matched_auc")
     names += tuple(name for metric in METRICS for name in (metric, f"{metric}_interval"))
     rows = [row for row in metrics["results"] if row["split"] in ("test", "cross-validation")]
@@ -38,10 +38,16 @@ def keep(metrics):
             {
                 name: {key: value[key] for key in RECOVERY} if isinstance(value, dict) else value
                 for name, value in entry.items()
+                if name != "curve"
             }
             for entry in vetting["completeness"]
         ],
         "verdicts": vetting["verdicts"],
+        "systems": vetting["systems"],
+        "brier": {
+            when: metrics["calibration"]["transit on equalised"][f"brier_{when}"]
+            for when in ("before", "after")
+        },
         "data": metrics["provenance"]["data"],
         "versions": metrics["provenance"].get("versions"),
     }
