@@ -22,7 +22,6 @@ from exoplanets.scoring.result import DIGITS, Result
 
 # The digest is that of the row's other cells: a row that was changed since is measured again.
 COLUMNS = (*results.COLUMNS, "digest")
-TEXTS = {name for name in results.COLUMNS if name not in (*DIGITS, "called")}
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a cell that begins so is computed by a spreadsheet
 
 

@@ -39,7 +39,6 @@ CANDIDATES = 12  # peaks of the periodogram whose single events are looked at
 INGRESS = 0.3  # of the duration, of the trapezium with which a period is refined
 MULTIPLES = (2, 3)  # of a period, where only every second or third of its dips is there
 ABSENT = 0.25  # of the depth of the dips that are there, at most, for a dip that is not
-VISIBLE_STATISTIC = 6.0  # `statistic` of transits that show; one real non-host in seventy has it
 STANDS_OUT = 4.0  # standard errors between the dips that are there and those that are not
 
 
