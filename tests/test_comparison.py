@@ -7,6 +7,7 @@ from toys import Deepest, Memory, make_stars
 
 from exoplanets.classifiers.base import tune_stable_threshold
 from exoplanets.evaluation import comparison, metrics
+from exoplanets.evaluation.completeness import draw_systems
 from exoplanets.stars import SPLITS
 
 
@@ -155,11 +156,17 @@ def test_simulated_binaries_are_among_the_non_hosts_that_tune_who_tells_them(sta
         seen.update(y=y, score=score, weights=weights)
         return tune(self, y, score, weights)
 
+    def drawn(*given):
+        seen["systems"] = draw_systems(*given)
+        return seen["systems"]
+
     monkeypatch.setattr(Twofold, "tune", watched)
+    monkeypatch.setattr(comparison, "draw_systems", drawn)
     rows, weight = comparison.choose_tuning(twofold, stars)
     score = Deepest().score(stars)[rows]
     comparison.tune_classifier(twofold, stars, rows, score, weight)
     (binaries,) = twofold.scored
+    assert not seen["systems"].is_planet.any() and seen["systems"].stars is binaries
     n, n_rows = len(binaries), len(rows)
     assert n == comparison.N_BINARIES and len(seen["y"]) == n_rows + n
     np.testing.assert_array_equal(seen["y"], np.append(stars.y[rows], np.zeros(n)))

@@ -194,6 +194,8 @@ def test_systems_are_planets_and_binaries_by_turns_of_the_snr_they_claim(quiet):
     np.testing.assert_allclose(systems.stars.curves, curves, atol=1e-3)
     again = draw_systems(quiet, 40, None, np.random.default_rng(0))
     np.testing.assert_array_equal(again.stars.flux, systems.stars.flux)
+    alone = draw_systems(quiet, 6, None, np.random.default_rng(0), ("binary",))
+    assert len(alone.stars) == 6 and not alone.is_planet.any()
 
 
 def test_verdicts_are_counted_by_kind():
