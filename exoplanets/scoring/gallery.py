@@ -60,7 +60,7 @@ def make_gallery(drawn, network):
         about=about,
         warning=trained_on if is_simulated else "",
         cards=cards,
-        columns=["name", "called", *COLUMNS],
+        columns=["name", "verdict", *COLUMNS],
         rows=rows,
     )
 
@@ -78,5 +78,5 @@ def _show_star(drawn):
         lines.append(f"period {shown['period_days']} d, SNR {shown['snr']}")
     name, picture, links = result.name, f"{THUMBNAILS}/{drawn.page}", find_links(drawn.target)
     card = {"title": name, "lines": lines, "links": links, "is_host": is_host}
-    row = [(name, drawn.page), "host" if is_host else "no", *shown.values()]
+    row = [(name, drawn.page), result.verdict, *shown.values()]
     return card | {"picture": picture, "target": drawn.page}, row
