@@ -132,7 +132,7 @@ COMMANDS = {
 
 
 def test_every_command_of_the_readme_is_run_by_a_test_or_listed_with_why_not():
-    blocks = re.findall(r"^```\n(.*?)^```$", (ROOT / "README.md").read_text(), re.S | re.M)
+    blocks = re.findall(r"^```\w*\n(.*?)^```$", (ROOT / "README.md").read_text(), re.S | re.M)
     lines = [line.partition("  #")[0].strip() for block in blocks for line in block.splitlines()]
     starts = ("make", "python", "pip ")
     commands = [line for line in lines if line.startswith(starts)]
