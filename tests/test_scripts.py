@@ -35,7 +35,7 @@ FIGURES = {
 SMALL = [  # both networks as small as they can be: seconds instead of minutes
     "--epochs", "2", "--filters", "3", "2", "--dense", "4", "3", "--batch-size", "16",
     "--curves", "64", "--candidates", "2", "--heads", "1", "--view-filters", "2", "--units", "4",
-    "--transit-epochs", "1",
+    "--transit-epochs", "1", "--systems", "64", "--judge-units", "4", "--judge-epochs", "1",
 ]  # fmt: skip
 OPTIONS = {"cnn_classifier": [*SMALL, "--seed", "5"]}
 ROWS = {  # network, light curves
