@@ -160,7 +160,9 @@ def judge(content):
     sentence = "no host is clear enough to be occluded"
     if clear:
         each = ", ".join("undefined" if s is None else f"{s:.2f}" for s in clear)
-        sentence = f"share of the fall in score that lies within transits, clear hosts: {each}"
+        sentence = (
+            f"share of the fall in transit score that lies within transits, clear hosts: {each}"
+        )
     main = next(r for r in content["completeness"] if r["network"] == content["network"])
     add(main, "occlusion", value, LEAST_IN_TRANSIT, np.greater_equal, sentence)
     return verdicts

@@ -221,7 +221,7 @@ def _survival(row):
 
 @house_style()
 def draw_occlusion(content, drawn):
-    """Light curves coloured by how far the score falls when a stretch is hidden."""
+    """Light curves coloured by how far the transit score falls when a stretch is hidden."""
     rows, panels = content["occlusion"], drawn["occluded"]
     n_panels = max(len(rows), 1)
     hours = 24 * HIDDEN * CADENCE_DAYS
@@ -238,7 +238,7 @@ def draw_occlusion(content, drawn):
         name = name_class(row["label"])
         period = "no period" if row["period"] is None else f"{row['period']:.2f} d"
         snr = "SNR not measured" if row["snr"] is None else f"SNR {row['snr']:.0f}"
-        numbers = f"score {row['score']:.2f}, {period}, {snr}"
+        numbers = f"transit score {row['score']:.2f}, {period}, {snr}"
         title = f"{row['star']}, {name}, {numbers}: {describe_share(row)}"
         axis.set_title(title, fontsize=8, color=COLORS[name])
         bar = figure.colorbar(points, ax=axis, aspect=8, pad=0.01)
@@ -249,15 +249,14 @@ def draw_occlusion(content, drawn):
     share = "" if verdict["value"] is None else f", {verdict['value']:.0%} of it in transit"
     title_figure(
         figure,
-        f"{_name(content['network'])} network, clear hosts: where the score falls{share}\n"
-        f"colour: fall in score (log-odds) when {hours:.0f} h are hidden; triangles: transits "
-        "as fitted",
+        f"{_name(content['network'])} network, clear hosts: where the transit score falls{share}\n"
+        f"colour: its fall (log-odds) when {hours:.0f} h are hidden; triangles: transits as fitted",
     )
     return figure
 
 
 def describe_share(row):
-    """What share of the fall in score lies within transits, in words."""
+    """What share of the fall in transit score lies within transits, in words."""
     if row["share_in_transit"] is None:
         return "no stretch stands out"
     share, by_chance = row["share_in_transit"], row["share_by_chance"]

@@ -60,7 +60,7 @@ def draw_star(examined, network):
     top.set_title(_list_numbers(examined, network), fontsize=8.5, parse_math=False)
     points = _draw_occluded(rows, examined)
     bar = figure.colorbar(points, ax=[top, *rows], shrink=0.5, anchor=(0, 0), pad=0.01)
-    bar.set_label("fall in score (log-odds)", fontsize=9)
+    bar.set_label("fall in transit score (log-odds)", fontsize=9)
     bar.ax.tick_params(labelsize=8)
     if examined.ephemeris:
         _draw_folds(below, examined)
@@ -179,7 +179,7 @@ def _draw_as_read(axis, examined):
 
 
 def _draw_occluded(axes, examined):
-    """The equalised light curve in rows, coloured by how far the score falls; its points.
+    """The equalised light curve in rows, coloured by how far the transit score falls; its points.
 
     Stretches that matter no more than an ordinary one have no colour.
     """
@@ -217,7 +217,7 @@ def _draw_occluded(axes, examined):
     share = "no period is known"
     if examined.ephemeris:
         share = f"triangles: transits; {describe_share(found)}"
-    title = f"Colour: fall in score when {hidden} are hidden, if it stands out; {share}"
+    title = f"Colour: fall in transit score when {hidden} are hidden, if it stands out; {share}"
     axes[0].set_title(title, fontsize=9)
     return points
 
