@@ -142,6 +142,7 @@ def test_leaks_have_the_agreed_schema(rounds, labelled, tmp_path):
     content = json.loads(files["leaks.json"])
     assert set(content) == {
         "provenance", "clock", "n_hosts", "n_non_hosts", "probes", "adversary", "without_learning",
+        "outlier_rule",
     }  # fmt: skip
     assert content["provenance"] == kaggle.load(folder / "data")[1] | {"seed": 0}
     assert (content["n_hosts"], content["n_non_hosts"]) == (13, 127)
@@ -179,8 +180,18 @@ def row_of(results, network="published", light_curves="distributed", split="test
 
 def test_metrics_have_the_agreed_schema(results):
     assert set(results) == {
-        "provenance", "results", "suspects", "calibration", "cross_validation", "vetting",
+        "provenance", "results", "thresholds", "suspects", "calibration", "cross_validation",
+        "vetting",
     }  # fmt: skip
+    assert set(results["thresholds"]) == {" on ".join(key) for key in ROWS}
+    for key in ROWS:
+        told = results["thresholds"][" on ".join(key)]
+        assert told["threshold"] == row_of(results, *key)["threshold"]
+        if key[0] == "published":  # it learns from hosts
+            assert told["interval"] is None
+        else:
+            low, high = told["interval"]
+            assert low <= told["threshold"] <= high
     assert results["vetting"]["level"] == "quick"
     found = [(row["network"], row["light_curves"], row["split"]) for row in results["results"]]
     assert len(found) == len(set(found))
