@@ -47,7 +47,7 @@ def make_page(title, about=(), warning="", cards=(), columns=(), rows=()):
     """A page with cards and a table: that of a run, of which every other part is empty."""
     return render(
         TEMPLATES / "run.html", title=title, about=about, warning=warning, columns=columns,
-        rows=rows, verdicts=(), steps={"step": cards}, files=(),
+        rows=rows, systems=((), ()), verdicts=(), steps={"step": cards}, files=(),
     )  # fmt: skip
 
 
@@ -135,5 +135,5 @@ def test_what_latex_would_take_for_a_command_is_written_out():
 
 
 def test_a_template_that_lacks_some_content_is_an_error():
-    with pytest.raises(UndefinedError, match="sections"):
+    with pytest.raises(UndefinedError, match="tables"):
         render(TEMPLATES / "results.md", columns=[], rows=[], caption="")

@@ -77,8 +77,8 @@ def test_verdicts_on_simulated_systems_in_the_text_are_the_kept_ones():
 
 def test_the_brier_score_in_the_text_is_the_kept_one():
     brier = RESULTS["brier"]
-    assert f"Brier score of the transit network {brier['after']:.3f}" in README
-    assert f"it was {brier['before']:.3f}" in README
+    assert f"Brier score of the transit network from {brier['before']:.3f} to " in README
+    assert f"to {brier['after']:.3f}." in README
 
 
 @pytest.mark.parametrize(
