@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -86,6 +87,15 @@ def test_a_scheduler_that_is_killed_is_one_line(start, scheduler):
     assert client.returncode == 2
     assert len(said.splitlines()) == 1, said
     assert f"the Dask cluster at '{address}' lost its scheduler or too many" in said
+
+
+def test_every_module_of_dask_is_silent_and_speaks_again():
+    """Which of them says that a scheduler is gone depends on the moment."""
+    loggers = [logging.getLogger(name) for name in ("distributed.batched", "distributed.client")]
+    with cluster._silence_logs():
+        assert all(logger.disabled for logger in loggers)
+        assert not logging.getLogger("exoplanets").disabled
+    assert not any(logger.disabled for logger in loggers)
 
 
 def start_worker(start, address):

@@ -23,8 +23,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 PACKAGES = ("numpy", "scipy", "pandas", "astropy", "keras", "tensorflow")  # that scores depend on
 AHEAD = 4  # tasks per worker under way beyond the one whose result is awaited
 RETRIES = 5  # of a task whose worker was lost
-LOGGERS = ("distributed.client", "distributed.core", "distributed.comm", "distributed", "asyncio",
-           "tornado.application")  # fmt: skip
+LOGGERS = ("distributed", "asyncio", "tornado")  # and all below them
 PATIENCE = 30  # s, for the scheduler to answer and the first worker to join
 
 
@@ -99,7 +98,9 @@ def map_on_cluster(address, function, tasks, *shared):
 @contextlib.contextmanager
 def _silence_logs():
     """Keep Dask's and asyncio's tracebacks from the user: what is lost is said in one line."""
-    loggers = [logging.getLogger(name) for name in LOGGERS]
+    # A disabled logger does not disable those below it, and each module of Dask has its own.
+    names = [n for n in logging.root.manager.loggerDict if n.partition(".")[0] in LOGGERS]
+    loggers = [logging.getLogger(name) for name in names]
     before = [logger.disabled for logger in loggers]
     try:
         for logger in loggers:
