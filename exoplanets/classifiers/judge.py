@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from scipy.special import expit
 
-from exoplanets.classifiers.heads import dense
+from exoplanets.classifiers.heads import HeadDense
 from exoplanets.classifiers.keras_tools import keras, train
 from exoplanets.classifiers.verdict import LEAST_JUDGED, UNKNOWN
 from exoplanets.lightcurves.binaries import make_systems
@@ -38,12 +38,11 @@ def make_judge(settings):
     """Features of orbits (n, N_FEATURES) to log-odds of a planet, per head: (n, n_heads)."""
     orbits = keras.Input((N_FEATURES,), name="orbits")
     x = keras.ops.clip(layers.Normalization(name="scale")(orbits), -FARTHEST, FARTHEST)
-    x = dense("ai,hio->aho", x, settings.heads, settings.judge_units, "relu")
-    x = layers.Dropout(settings.judge_dropout)(x)
-    x = dense("ahi,hio->aho", x, settings.heads, settings.judge_units // 2, "relu")
-    x = layers.Dropout(settings.judge_dropout)(x)
-    x = dense("ahi,hio->aho", x, settings.heads, 1)
-    return keras.Model(orbits, x[:, :, 0], name="judge")
+    for units in (settings.judge_units, settings.judge_units // 2):
+        x = HeadDense(settings.heads, units, "relu")(x)
+        x = layers.Dropout(settings.judge_dropout)(x)
+    x = HeadDense(settings.heads, 1)(x)
+    return keras.Model(orbits, keras.ops.transpose(x[:, :, 0]), name="judge")
 
 
 def make_orbits(flux, settings, rng, campaign, choose):

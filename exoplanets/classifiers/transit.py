@@ -8,8 +8,7 @@ network judges whether the best candidate is a planet or two stars (`judge.py`).
 
     numbers (candidates, 22)            views (candidates, 24 points, 4)
        | arcsinh, standardise              | arcsinh
-       | dense 22 relu                     | convolution 5, stride 2, 9 filters, relu
-       |                                   | convolution 3, stride 2, 9 filters, relu
+       | dense 22 relu                     | convolution 4, stride 4, 9 filters, relu
        |                                   | dense 11 relu
        +----------- join, dropout ---------+
                         | dense 22 relu
@@ -43,7 +42,7 @@ from scipy.special import expit
 
 from exoplanets.classifiers import judge
 from exoplanets.classifiers.base import Classifier, Settings, setting
-from exoplanets.classifiers.heads import convolve, dense
+from exoplanets.classifiers.heads import HeadDense
 from exoplanets.classifiers.keras_tools import (
     check_scores,
     keras,
@@ -63,7 +62,8 @@ from exoplanets.search.orbit import describe_orbit
 from exoplanets.stars import CADENCE_DAYS
 
 layers = keras.layers
-MODEL_LAYOUT = 5  # raised whenever the network or what scoring needs changes
+MODEL_LAYOUT = 6  # raised whenever the network or what scoring needs changes
+TAPS = 4  # points of a folded light curve that a filter sees at once; they divide `POINTS`
 CAMPAIGN = "campaign/"  # folder of the saved file that holds the campaign's arrays
 AT_ONCE = 64  # stars that the heads are given
 RISE = 0.7  # log-odds by which the deeper planet of a pair has to be above the other, at least
@@ -79,7 +79,7 @@ class TransitSettings(Settings):
     snr_high: float = setting(1500.0, "greatest signal-to-noise ratio of an injected planet", 1)
     candidates: int = setting(6, "trial periods per star that the network is shown", 1, 100)
     heads: int = setting(8, "networks whose log-odds are averaged", 1, 100)
-    view_filters: int = setting(9, "filters of the convolutions over a folded light curve", 1)
+    view_filters: int = setting(9, "filters of the convolution over a folded light curve", 1)
     units: int = setting(22, "units of the dense layers", 2)
     transit_dropout: float = setting(
         0.1, "share of the units that a step of the training leaves out", 0, 0.9
@@ -109,20 +109,19 @@ def make_weigher(settings):
     n_best, n_heads = settings.candidates, settings.heads
     numbers = keras.Input((n_best, len(NUMBERS)), name="numbers")
     views = keras.Input((n_best, POINTS, len(VIEWS)), name="views")
-    seen = keras.ops.arcsinh(views / 4)
-    for taps in (5, 3):
-        seen = convolve(seen, n_heads, settings.view_filters, taps)
-    # Points and filters of a head side by side.
-    seen = keras.ops.transpose(seen, (0, 1, 3, 2, 4))
-    seen = keras.ops.reshape(seen, (-1, n_best, n_heads, POINTS // 4 * settings.view_filters))
-    seen = dense("abhi,hio->abho", seen, n_heads, settings.units // 2, "relu")
+    # Candidates in a row; from the first layer on, heads come first.
+    seen = keras.ops.reshape(keras.ops.arcsinh(views / 4), (-1, TAPS * len(VIEWS)))
+    seen = HeadDense(n_heads, settings.view_filters, "relu")(seen)  # a convolution, `TAPS` apart
+    seen = keras.ops.reshape(seen, (n_heads, -1, POINTS // TAPS * settings.view_filters))
+    seen = HeadDense(n_heads, settings.units // 2, "relu")(seen)
     x = layers.Normalization(name="scale")(keras.ops.arcsinh(numbers / 2))
-    x = keras.ops.clip(x, -FARTHEST, FARTHEST)
-    x = dense("abi,hio->abho", x, n_heads, settings.units, "relu")
+    x = keras.ops.reshape(keras.ops.clip(x, -FARTHEST, FARTHEST), (-1, len(NUMBERS)))
+    x = HeadDense(n_heads, settings.units, "relu")(x)
     x = layers.Dropout(settings.transit_dropout)(layers.Concatenate()([x, seen]))
-    x = dense("abhi,hio->abho", x, n_heads, settings.units, "relu")
-    x = dense("abhi,hio->abho", x, n_heads, 1)
-    return keras.Model([numbers, views], x[..., 0], name="weigher")
+    x = HeadDense(n_heads, settings.units, "relu")(x)
+    x = HeadDense(n_heads, 1)(x)
+    x = keras.ops.transpose(keras.ops.reshape(x, (n_heads, -1, n_best)), (1, 2, 0))
+    return keras.Model([numbers, views], x, name="weigher")
 
 
 def make_transit_network(settings):
