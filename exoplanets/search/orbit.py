@@ -28,8 +28,8 @@ SHORTEST = 0.06  # days that a duration counts as, at least, for that reach
 DRIFTS = np.linspace(-1.5, 1.5, 9)  # cadences, from the middle of the light curve to an end
 SHIFTS = np.linspace(-1.0, 1.0, 7)  # cadences
 FINE = 48  # bins of the fold, from mid-transit to `REACH`, that a trapezium is fitted to
-WIDTHS = np.geomspace(0.35, 2.4, 18)  # of the trapezium at half depth, over the duration
-INGRESSES = np.array([0.1, 0.3, 0.6, 1.0])  # share of the width in which it deepens; 1 for a V
+WIDTHS = np.geomspace(0.35, 2.4, 36)  # of the trapezium at half depth, over the duration
+INGRESSES = np.linspace(0.1, 1.0, 10)  # share of the width in which it deepens; 1 for a V
 LEAST_PERIOD = 0.2  # days, and two durations: nothing with a shorter one is a planet
 DIVISORS = (3, 2)  # of a period that may be a multiple of the true one
 ALIKE, SEEN = 0.7, 5.0  # dips that are the same: depth over the deepest, and over its error
@@ -91,18 +91,26 @@ def sharpen(times, flux, ephemeris):
     best = np.sum(total**2 / np.maximum(count, 1), axis=1).argmax()
     period, epoch = period + changes[best], epoch + shifts[best]
 
-    # The trapezium of highest signal-to-noise ratio, from the finer fold of the best trial.
+    # Trapezia fitted to the finer fold of the best trial. Their mean, weighted by how likely the
+    # flux makes each, changes little where the flux changes little; the likeliest would jump.
     place = np.minimum((trial[best] * FINE).astype(int), FINE)
     count, total = np.bincount(place, minlength=FINE + 1), np.bincount(place, flux, FINE + 1)
     apart = (np.arange(FINE + 1) + 0.5) / FINE * reach
-    width = (WIDTHS * duration)[:, None, None]
-    ingress = INGRESSES[:, None]
-    dips = np.clip(((1 + ingress) * width / 2 - apart) / (ingress * width), 0, 1)
-    weight = np.maximum(dips**2 @ count, 1e-9)
-    depth = -(dips @ total) / weight
-    i, j = np.unravel_index(np.argmax(depth * np.sqrt(weight)), depth.shape)
-    found = Ephemeris(float(period), float(epoch), float(width[i, 0, 0]), float(depth[i, j]))
-    return found, float(INGRESSES[j])
+
+    def fit(width, ingress):
+        """Depth of trapezia, and its inverse variance."""
+        dips = np.clip(((1 + ingress) * width / 2 - apart) / (ingress * width), 0, 1)
+        weight = np.maximum(dips**2 @ count, 1e-9)
+        return -(dips @ total) / weight, weight
+
+    depth, weight = fit((WIDTHS * duration)[:, None, None], INGRESSES[:, None])
+    gain = np.maximum(depth, 0) ** 2 * weight / 2  # of the logarithm of the likelihood
+    likely = np.exp(gain - gain.max())
+    likely /= likely.sum()
+    width = duration * np.exp(likely.sum(axis=1) @ np.log(WIDTHS))
+    ingress = likely.sum(axis=0) @ INGRESSES
+    depth, _ = fit(width, ingress)
+    return Ephemeris(float(period), float(epoch), float(width), float(depth)), float(ingress)
 
 
 def divide_period(times, flux, ephemeris):
