@@ -93,7 +93,7 @@ class TransitSettings(Settings):
     systems: int = setting(12_000, "planets and binaries that teach which is which", 64)
     judge_units: int = setting(48, "units of the first layer that tells them apart", 2)
     judge_dropout: float = setting(0.25, "share of its units that a step leaves out", 0, 0.9)
-    judge_epochs: int = setting(20, "epochs of its training", 1)
+    judge_epochs: int = setting(40, "epochs of its training", 1)
 
     def __post_init__(self):
         super().__post_init__()
