@@ -27,6 +27,7 @@ REACH = 2.0  # durations on either side of a transit within which it is sharpene
 SHORTEST = 0.06  # days that a duration counts as, at least, for that reach
 DRIFTS = np.linspace(-1.5, 1.5, 9)  # cadences, from the middle of the light curve to an end
 SHIFTS = np.linspace(-1.0, 1.0, 7)  # cadences
+AT_A_TIME = 15_000  # places of samples in trial folds: what a processor's cache holds
 FINE = 48  # bins of the fold, from mid-transit to `REACH`, that a trapezium is fitted to
 WIDTHS = np.geomspace(0.35, 2.4, 36)  # of the trapezium at half depth, over the duration
 INGRESSES = np.linspace(0.1, 1.0, 10)  # share of the width in which it deepens; 1 for a V
@@ -81,36 +82,38 @@ def sharpen(times, flux, ephemeris):
     changes = np.repeat(DRIFTS * CADENCE_DAYS / (span / 2) * period, len(SHIFTS))
     shifts = np.tile(SHIFTS * CADENCE_DAYS, len(DRIFTS))
 
-    # Every trial folds into bins of |time|: the sharper the fold, the more the bins differ.
-    trial = np.abs(away - number * changes[:, None] - shifts[:, None]) / reach
-    place = np.minimum((trial * FINE / 2).astype(int), FINE // 2)
-    place += (FINE // 2 + 1) * np.arange(len(trial))[:, None]
-    size = (FINE // 2 + 1) * len(trial)
-    count = np.bincount(place.ravel(), minlength=size).reshape(len(trial), -1)
-    total = np.bincount(place.ravel(), np.tile(flux, len(trial)), size).reshape(len(trial), -1)
-    best = np.sum(total**2 / np.maximum(count, 1), axis=1).argmax()
-    period, epoch = period + changes[best], epoch + shifts[best]
+    # Every trial is folded into bins of |time|; a few at a time, which a processor's cache holds.
+    n_bins, folds = FINE + 1, []
+    together = max(AT_A_TIME // max(len(away), 1), 1)
+    for k in range(0, len(changes), together):
+        some = slice(k, k + together)
+        trial = np.abs(away - number * changes[some, None] - shifts[some, None])
+        place = np.minimum(trial * (FINE / reach), FINE).astype(int)
+        place += n_bins * np.arange(len(place))[:, None]
+        size, repeated = n_bins * len(place), np.tile(flux, len(place))
+        count, total = (np.bincount(place.ravel(), w, size) for w in (None, repeated))
+        folds.append((count.reshape(-1, n_bins), total.reshape(-1, n_bins)))
+    count, total = map(np.concatenate, zip(*folds, strict=True))
 
-    # Trapezia fitted to the finer fold of the best trial. Their mean, weighted by how likely the
-    # flux makes each, changes little where the flux changes little; the likeliest would jump.
-    place = np.minimum((trial[best] * FINE).astype(int), FINE)
-    count, total = np.bincount(place, minlength=FINE + 1), np.bincount(place, flux, FINE + 1)
-    apart = (np.arange(FINE + 1) + 0.5) / FINE * reach
-
-    def fit(width, ingress):
-        """Depth of trapezia, and its inverse variance."""
-        dips = np.clip(((1 + ingress) * width / 2 - apart) / (ingress * width), 0, 1)
-        weight = np.maximum(dips**2 @ count, 1e-9)
-        return -(dips @ total) / weight, weight
-
-    depth, weight = fit((WIDTHS * duration)[:, None, None], INGRESSES[:, None])
+    # Trapezia of all widths and ingresses are fitted to all folds. The mean, weighted by how likely
+    # the flux makes each, changes little where the flux changes little; the likeliest would jump.
+    apart = (np.arange(n_bins) + 0.5) / FINE * reach
+    width, ingress = (grid.ravel() for grid in np.meshgrid(WIDTHS * duration, INGRESSES))
+    dips = (1 + ingress) * width / 2 - apart[:, None]
+    dips = np.clip(dips / (ingress * width), 0, 1)
+    weight = np.maximum(count @ dips**2, 1e-9)
+    depth = -(total @ dips) / weight
     gain = np.maximum(depth, 0) ** 2 * weight / 2  # of the logarithm of the likelihood
     likely = np.exp(gain - gain.max())
     likely /= likely.sum()
-    width = duration * np.exp(likely.sum(axis=1) @ np.log(WIDTHS))
-    ingress = likely.sum(axis=0) @ INGRESSES
-    depth, _ = fit(width, ingress)
-    return Ephemeris(float(period), float(epoch), float(width), float(depth)), float(ingress)
+    of_trial, of_shape = likely.sum(axis=1), likely.sum(axis=0)
+    found = Ephemeris(
+        float(period + of_trial @ changes),
+        float(epoch + of_trial @ shifts),
+        float(np.exp(of_shape @ np.log(width))),
+        float(np.sum(likely * depth)),
+    )
+    return found, float(of_shape @ ingress)
 
 
 def divide_period(times, flux, ephemeris):
