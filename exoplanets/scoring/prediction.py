@@ -24,7 +24,7 @@ from threadpoolctl import threadpool_limits
 from exoplanets.files import DataError, one_line
 from exoplanets.lightcurves import clock, equalise
 from exoplanets.scoring import own_stars
-from exoplanets.scoring.measure import OwnCurve, ask_network, measure_star
+from exoplanets.scoring.measure import OwnCurve, ask_network, judge_orbits, measure_star
 from exoplanets.scoring.network import load_network
 from exoplanets.scoring.own_campaign import OwnCampaign
 from exoplanets.scoring.own_stars import Unreadable
@@ -180,6 +180,8 @@ def _score_together(stars, network, job, known):
     flattened = prepare_stars([timed[i] for i in looked_at], network, job, whiten=False)
     for i, each in zip(looked_at, flattened, strict=True):
         prepared[i] = prepared[i]._replace(flat=each.curve)
+    about = [timed[i] for i in prepared], list(prepared.values()), judgements
+    judgements = judge_orbits(*about, network)
 
     def measure(i, judgement):
         about = network, job.prevalence, job.planets, job.search_all
