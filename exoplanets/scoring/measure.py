@@ -26,7 +26,7 @@ class OwnCurve(NamedTuple):
 
     curve: np.ndarray  # equalised, float32, a value for every cadence; NaN in long gaps
     days: np.ndarray  # as the file counts them
-    flat: np.ndarray | None = None  # flattened, NaN in all gaps; only where dips repeat
+    flat: np.ndarray  # flattened, float32, NaN in all gaps
 
 
 class Judgement(NamedTuple):
@@ -73,9 +73,11 @@ def judge_orbits(stars, prepared, judgements, network):
     All are lists with an item per star. The network is asked once for all of them: that takes it
     as long as for one.
     """
+    if network.judge is None:  # it does not tell planets from binaries
+        return judgements
     judged, orbits, sharpened = list(judgements), [], {}
     for i, (star, own, judgement) in enumerate(zip(stars, prepared, judgements, strict=True)):
-        if own.flat is not None and judgement.is_worth_a_look:
+        if judgement.is_worth_a_look:
             orbit, sharpened[i] = _describe_orbit(star, own, judgement.ephemeris)
             orbits.append(orbit)
     if orbits:
@@ -143,8 +145,7 @@ def hide_signal(star, prepared, ephemeris):
 
     star = dataclasses.replace(star, flux=hide(star.days, star.flux))
     curve, days, flat = prepared
-    flat = None if flat is None else hide(days, flat)
-    return star, OwnCurve(hide(days, curve), days, flat)
+    return star, OwnCurve(hide(days, curve), days, hide(days, flat))
 
 
 def _describe_signal(star, judgement, network, prevalence, always):
