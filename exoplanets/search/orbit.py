@@ -27,6 +27,7 @@ REACH = 2.0  # durations on either side of a transit within which it is sharpene
 SHORTEST = 0.06  # days that a duration counts as, at least, for that reach
 DRIFTS = np.linspace(-1.5, 1.5, 9)  # cadences, from the middle of the light curve to an end
 SHIFTS = np.linspace(-1.0, 1.0, 7)  # cadences
+AT_A_TIME = 15_000  # places of samples in trial folds: what a processor's cache holds
 FINE = 48  # bins of the fold, from mid-transit to `REACH`, that a trapezium is fitted to
 WIDTHS = np.geomspace(0.35, 2.4, 18)  # of the trapezium at half depth, over the duration
 INGRESSES = np.array([0.1, 0.3, 0.6, 1.0])  # share of the width in which it deepens; 1 for a V
@@ -82,17 +83,25 @@ def sharpen(times, flux, ephemeris):
     shifts = np.tile(SHIFTS * CADENCE_DAYS, len(DRIFTS))
 
     # Every trial folds into bins of |time|: the sharper the fold, the more the bins differ.
-    trial = np.abs(away - number * changes[:, None] - shifts[:, None]) / reach
-    place = np.minimum((trial * FINE / 2).astype(int), FINE // 2)
-    place += (FINE // 2 + 1) * np.arange(len(trial))[:, None]
-    size = (FINE // 2 + 1) * len(trial)
-    count = np.bincount(place.ravel(), minlength=size).reshape(len(trial), -1)
-    total = np.bincount(place.ravel(), np.tile(flux, len(trial)), size).reshape(len(trial), -1)
-    best = np.sum(total**2 / np.maximum(count, 1), axis=1).argmax()
+    n_bins, together = FINE // 2 + 1, max(AT_A_TIME // max(len(away), 1), 1)
+    repeated, sharpness = np.tile(flux, min(together, len(changes))), []
+    for k in range(0, len(changes), together):
+        some = slice(k, k + together)
+        trial = away - number * changes[some, None]
+        trial -= shifts[some, None]
+        trial = np.abs(trial, out=trial) / reach * (FINE / 2)
+        place = np.minimum(trial, FINE // 2, out=trial).astype(int)
+        place += n_bins * np.arange(len(place))[:, None]
+        place, size = place.ravel(), n_bins * len(place)
+        count = np.bincount(place, minlength=size)
+        total = np.bincount(place, repeated[: place.size], size)
+        sharpness.append((total**2 / np.maximum(count, 1)).reshape(-1, n_bins).sum(axis=1))
+    best = np.concatenate(sharpness).argmax()
     period, epoch = period + changes[best], epoch + shifts[best]
 
     # The trapezium of highest signal-to-noise ratio, from the finer fold of the best trial.
-    place = np.minimum((trial[best] * FINE).astype(int), FINE)
+    trial = np.abs(away - number * changes[best] - shifts[best]) / reach
+    place = np.minimum((trial * FINE).astype(int), FINE)
     count, total = np.bincount(place, minlength=FINE + 1), np.bincount(place, flux, FINE + 1)
     apart = (np.arange(FINE + 1) + 0.5) / FINE * reach
     width = (WIDTHS * duration)[:, None, None]
@@ -126,6 +135,11 @@ def divide_period(times, flux, ephemeris):
     return None
 
 
+def _wrap(phase):
+    """What `phase % 1` is of phases from -1 to 1, in a tenth of its time."""
+    return phase + (phase < 0)
+
+
 def _average(place, flux, n_bins):
     """Mean of the flux in each bin, 0 where there is none, and how many values it has."""
     inside = (place >= 0) & (place < n_bins)
@@ -138,7 +152,7 @@ def _find_second_dip(phase, flux, ephemeris):
     """Depth of the deepest dip away from the transits, and that over its noise."""
     n_bins = max(round(2 * ephemeris.period / ephemeris.duration), 6)
     away = np.abs(phase) * ephemeris.period > ephemeris.duration
-    mean, count = _average((phase[away] % 1) * n_bins, flux[away], n_bins)
+    mean, count = _average(_wrap(phase[away]) * n_bins, flux[away], n_bins)
     strength = -mean * np.sqrt(count)
     return -mean[strength.argmax()], strength.max()
 
@@ -172,8 +186,8 @@ def describe_orbit(times, flux, ephemeris, unit=np.nan, sampling=1.0):
         ephemeris, ingress = sharpen(times, flux, shorter)
     phase, number = ephemeris.phase(times), ephemeris.count(times)
     away = phase * ephemeris.period / ephemeris.duration
-    half_way = (phase % 1 - 0.5) * ephemeris.period / ephemeris.duration
-    is_odd = number % 2 == 1
+    half_way = (_wrap(phase) - 0.5) * ephemeris.period / ephemeris.duration
+    is_odd = (number & 1).astype(bool)
 
     def fold(name, where, values):
         n_bins, reach = FOLDS[name]
@@ -181,7 +195,7 @@ def describe_orbit(times, flux, ephemeris, unit=np.nan, sampling=1.0):
 
     n_orbit = FOLDS["orbit"][0]
     folds = [
-        _average((phase + 0.25) % 1 * n_orbit, flux, n_orbit),
+        _average(_wrap(phase + 0.25) * n_orbit, flux, n_orbit),
         fold("transit", away, flux),
         fold("half-way", half_way, flux),
     ]
