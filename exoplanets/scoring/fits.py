@@ -58,7 +58,7 @@ MISSIONS = {  # flags of useless cadences, and the time system of files that do 
     "TESS": (TESS_FLAGS, "BTJD"),
 }
 ZEROS = {"BKJD": 2454833, "BTJD": 2457000}  # Julian dates
-HEADER_BYTES = 1 << 20  # more than the headers up to the first table have
+HEADER_BYTES = 1 << 17  # more than the headers up to the first table have
 MOST_FITS = 1 << 29  # bytes, uncompressed: three years at 20 s have as many
 COLUMN_CARD = re.compile(rb"TFIELDS|T[A-Z]{3,5}\d")  # what a card about columns begins with
 CARD, BLOCK = 80, 2880  # bytes
@@ -220,13 +220,16 @@ def find_star(path):
 def _match(table):
     """The `Columns` of a table. An empty corrected flux of TASOC or CDIPS is passed over."""
     names = list(table.names)
-    columns = match_columns(names, table.columns.units)
+    columns = _match_names(tuple(names), tuple(table.columns.units))
     while not columns.missing() and {"PIXEL_QUALITY", "TMID_BJD"} & {*names}:
         if np.isfinite(table.read(columns.flux)).any():
             break
         names[columns.flux] = ""
-        columns = match_columns(names, table.columns.units)
+        columns = _match_names(tuple(names), tuple(table.columns.units))
     return columns
+
+
+_match_names = functools.lru_cache(maxsize=64)(match_columns)  # files of an archive are alike
 
 
 def _find_table(hdus, stream):
