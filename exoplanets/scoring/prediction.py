@@ -11,10 +11,8 @@ import dataclasses
 import functools
 import hashlib
 import itertools
-import os
 import tempfile
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -190,8 +188,8 @@ def _score_together(stars, network, job, known):
             more=tuple(more),
         )
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # the search lets other threads work
-        measured = dict(zip(prepared, pool.map(measure, prepared, judgements), strict=True))
+    # One after the other: threads of so short steps would wait for Python's lock most of the time.
+    measured = dict(zip(prepared, map(measure, prepared, judgements), strict=True))
     for i, result in (old | measured).items():
         rows[i] = complete_result(result, timed[i], network, job), i in measured
     return rows
