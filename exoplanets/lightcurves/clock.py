@@ -112,9 +112,10 @@ def put_on_grid(flux, cadences, n_grid):
     Flux and cadences have the shape (n_stars, n_columns). Where nothing was measured the grid holds
     NaN. What lies beyond the grid is left out.
     """
+    known = find_measured(flux) & (cadences < n_grid)
     placed = np.full((len(flux), n_grid), np.nan)
-    row, column = np.nonzero(find_measured(flux) & (cadences < n_grid))
-    placed[row, cadences[row, column]] = flux[row, column]
+    places = cadences + n_grid * np.arange(len(flux))[:, np.newaxis]  # one row after the other
+    placed.ravel()[places[known]] = flux[known]
     return placed
 
 

@@ -58,6 +58,7 @@ LINE = 0.0012  # cycles per cadence, half width of a line: that of its smear
 CLIP = 4.0  # robust standard deviations; cuts only the copy that the noise is measured on
 NO_NOISE = 12.0  # robust standard deviations; what is deeper or higher is left out of that copy
 PASSES = 2  # times the noise is measured: the second clips what the first whitened
+BOTH = "both"  # of `whiten`: equalised curves, and flattened ones beside them
 REDNESS = 2.0  # red over white noise power of the common colour at frequency 0 ...
 CORNER = 0.05  # ... and the frequency, cycles per cadence, at which it has halved
 
@@ -155,6 +156,14 @@ def flatten(curves, campaign=None):
     return even_out(curves)
 
 
+def _finish(flat, gaps, whiten):
+    """Light curves of `flatten` as `whiten` wants them, see `equalise_table`."""
+    if whiten is True:
+        return recolour(flat)
+    plain = np.where(gaps, np.float32(np.nan), flat)
+    return np.stack([recolour(flat), plain], axis=1) if whiten == BOTH else plain
+
+
 def find_unit(flux, flat, level):
     """What one standard deviation of a flattened light curve is, over the light of the star.
 
@@ -226,15 +235,17 @@ def equalise_stars(stars, whiten=True):
 def _equalise_alike(flux, groups, whiten):
     """Equalise light curves (n_stars, n_cadences) whose stretches are the same."""
     flux = np.where([find_used(star) for star in flux], flux, np.nan)
-    curves = np.full(flux.shape, np.nan, np.float32)
+    gaps = np.isnan(flux)
+    shape = (len(flux), 2, flux.shape[1]) if whiten == BOTH else flux.shape
+    curves = np.full(shape, np.nan, np.float32)
     for group in groups:
         flat = np.concatenate([flatten(flux[:, first:end]) for first, end in group], axis=1)
         cadences = np.concatenate([np.arange(first, end) for first, end in group])
-        curves[:, cadences] = recolour(flat) if whiten else flat
+        curves[..., cadences] = _finish(flat, gaps[:, cadences], whiten)
     stretches = list(itertools.chain(*groups))
     for (_, end), (first, _) in itertools.pairwise(stretches):
-        curves[:, end - EDGE : first + EDGE] = np.nan
-    return curves if whiten else np.where(np.isnan(flux), np.float32(np.nan), curves)
+        curves[..., end - EDGE : first + EDGE] = np.nan
+    return curves
 
 
 def spread_order(n_stars):
@@ -252,7 +263,8 @@ def equalise_table(flux, campaign=None, cadences=None, whiten=True):
 
     The cadences are the true ones of every column, an ndarray of int of the shape of the flux,
     (n_stars, n_cadences); they are found from the flux unless given. Without `whiten` the curves
-    are those of `flatten`, NaN where nothing was measured. ValueError if the table is too short to
+    are those of `flatten`, NaN where nothing was measured; if it is `BOTH`, there are both of each
+    star, the equalised one first: (n_kept, 2, n_cadences). ValueError if the table is too short to
     be equalised at all, or not as long as the campaign's.
     """
     n_stars, n_cadences = flux.shape
@@ -268,10 +280,7 @@ def equalise_table(flux, campaign=None, cadences=None, whiten=True):
         times = None if cadences is None else cadences[rows]
         curves, n_measured = place(flux[rows], campaign, times)
         curves = curves[n_measured >= least]
-        flat = flatten(curves, campaign)
-        if whiten:
-            return recolour(flat), n_measured
-        return np.where(np.isnan(curves), np.float32(np.nan), flat), n_measured
+        return _finish(flatten(curves, campaign), np.isnan(curves), whiten), n_measured
 
     blocks = map_blocks(treat, n_stars, what="blocks of stars equalised")
     curves, n_measured = map(np.concatenate, zip(*blocks, strict=True))

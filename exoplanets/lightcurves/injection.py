@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from exoplanets.lightcurves.clock import find_cadences
+from exoplanets.lightcurves.detrend import find_median
 from exoplanets.lightcurves.equalise import equalise_table
 from exoplanets.stars import CADENCE_DAYS, EXPOSURE_SECONDS, SHORTEST
 
@@ -60,9 +61,13 @@ def find_scatter(flux):
     """Robust standard deviation of a light curve about the medians of its blocks, in its unit."""
     n_blocks = len(flux) // SCATTER_WINDOW
     blocks = np.reshape(flux[: n_blocks * SCATTER_WINDOW], (n_blocks, SCATTER_WINDOW))
-    rest = blocks - np.median(blocks, axis=1, keepdims=True)
+    rest = blocks - find_median(blocks)
     # A median takes out about 1.5 of the degrees of freedom of its block.
-    return 1.4826 * np.median(np.abs(rest)) * np.sqrt(SCATTER_WINDOW / (SCATTER_WINDOW - 1.5))
+    return (
+        1.4826
+        * find_median(np.abs(rest).ravel())[0]
+        * np.sqrt(SCATTER_WINDOW / (SCATTER_WINDOW - 1.5))
+    )
 
 
 def inject(flux, dip, snr):

@@ -9,7 +9,7 @@ import dataclasses
 import numpy as np
 
 from exoplanets.files import DataError
-from exoplanets.lightcurves.detrend import find_spread, find_trend
+from exoplanets.lightcurves.detrend import find_median, find_spread, find_trend
 from exoplanets.lightcurves.gaps import fill_gaps
 
 # A value is impossible if it is farther from the median than both. A flare of 10 times the flux is
@@ -50,9 +50,9 @@ def find_impossible(flux):
     if values.size < 2:
         return impossible
     with np.errstate(over="ignore"):
-        median = np.median(values)
+        median = find_median(values)[0]
         deviation = np.abs(values - median)
-        spread = 1.4826 * np.median(deviation)
+        spread = 1.4826 * find_median(deviation)[0]
         farthest = max(FARTHEST_SPREAD * spread, FARTHEST_LEVEL * abs(median))
     if farthest > 0:
         impossible[known] = deviation > farthest

@@ -58,10 +58,17 @@ MISSIONS = {  # flags of useless cadences, and the time system of files that do 
     "TESS": (TESS_FLAGS, "BTJD"),
 }
 ZEROS = {"BKJD": 2454833, "BTJD": 2457000}  # Julian dates
-HEADER_BYTES = 1 << 20  # more than the headers up to the first table have
+HEADER_BYTES = 1 << 17  # more than the headers up to the first table have
 MOST_FITS = 1 << 29  # bytes, uncompressed: three years at 20 s have as many
 COLUMN_CARD = re.compile(rb"TFIELDS|T[A-Z]{3,5}\d")  # what a card about columns begins with
+OTHER_CARD = re.compile(  # ... and all others that are looked at
+    rb"XTENSION|BITPIX|NAXIS|PCOUNT|GCOUNT|BJDREF|TELESCOP|MISSION|KEPLERID|TICID|OBJECT|QUARTER|"
+    rb"CAMPAIGN|SECTOR"
+)
 CARD, BLOCK = 80, 2880  # bytes
+END = b"END".ljust(CARD)  # the last card of a header
+MOST_CARDS = 20_000  # of a header; long ones have 1000
+BINARY_TABLES = ("BINTABLE", "A3DTABLE")
 NUMBERS = "BIJKED"  # formats of columns that are numbers, one after the other
 PARTS = {"QUARTER": "quarter", "CAMPAIGN": "campaign", "SECTOR": "sector"}
 
@@ -82,9 +89,39 @@ def read_fits(path):
         # astropy takes a compressed file that breaks off for one that ends there.
         packed = Path(path).suffix.lower() in COMPRESSIONS
         stream = io.BytesIO(stream.read()) if packed else stream
-        with fits.open(stream, memmap=False, lazy_load_hdus=True) as hdus:
-            samples = _read_table(*_find_table(hdus, stream))
+        samples = _read_table(*_find_table(stream))
     yield samples
+
+
+def _read_cards(stream):
+    """The cards of a header that begins at the place of a stream, up to its end: list of bytes."""
+    cards = []
+    while END not in cards[-BLOCK // CARD :]:
+        block = stream.read(BLOCK)
+        if len(block) < BLOCK or len(cards) > MOST_CARDS:
+            raise ValueError("a header is truncated")
+        cards += [block[start : start + CARD] for start in range(0, BLOCK, CARD)]
+    return cards
+
+
+def _parse_cards(cards):
+    """A header of the few cards that are looked at: parsing all of them took most of the time."""
+    return fits.Header.fromstring(b"".join(filter(OTHER_CARD.match, cards)))
+
+
+def _read_headers(stream):
+    """Yield the header of each part of a FITS file, its cards, and where its data begin."""
+    end, place = stream.seek(0, io.SEEK_END), 0
+    while place < end:
+        stream.seek(place)
+        cards = _read_cards(stream)
+        if not cards[0].startswith((b"SIMPLE  =", b"XTENSION=")):
+            raise ValueError("a header has no beginning")
+        header, start = _parse_cards(cards), stream.tell()
+        place = start + header.data_size_padded
+        if not start <= place <= end:
+            raise ValueError("truncated")
+        yield header, cards, start
 
 
 class _Table:
@@ -94,20 +131,23 @@ class _Table:
     twice, which takes two thirds of the time.
     """
 
-    def __init__(self, hdu, stream):
-        self.hdu, self.stream, self.place = hdu, stream, hdu.fileinfo()
-        stream.seek(self.place["hdrLoc"])
-        header = stream.read(self.place["datLoc"] - self.place["hdrLoc"])
-        cards = (header[start : start + CARD] for start in range(0, len(header), CARD))
+    def __init__(self, stream, number, header, cards, start):
+        self.stream, self.number, self.header, self.start = stream, number, header, start
         self.columns = _parse_columns(b"".join(filter(COLUMN_CARD.match, cards)))
         self.names = [name.upper() for name in self.columns.names]
 
     @functools.cached_property
     def rows(self):
         """All rows as the file has them."""
-        dtype, n_rows = self.columns.dtype.newbyteorder(">"), self.hdu.header["NAXIS2"]
-        self.stream.seek(self.place["datLoc"])
+        dtype, n_rows = self.columns.dtype.newbyteorder(">"), self.header["NAXIS2"]
+        self.stream.seek(self.start)
         return np.frombuffer(self.stream.read(n_rows * dtype.itemsize), dtype, n_rows)
+
+    @functools.cached_property
+    def data(self):
+        """The table as astropy reads it, for columns that are not plain numbers."""
+        self.stream.seek(0)
+        return fits.open(self.stream, memmap=False, lazy_load_hdus=True)[self.number].data
 
     def read(self, place):
         """All numbers of the column at a position, ndarray of float64; NaN where one is missing."""
@@ -116,7 +156,7 @@ class _Table:
         if column.format.format in NUMBERS and (scale, zero) == (1, 0):
             values = self.rows[self.rows.dtype.names[place]].astype(np.float64)
         else:
-            values = self.hdu.data.field(place)
+            values = self.data.field(place)
             # An array of variable length is an object of its own in each row.
             values = np.concatenate(values) if values.dtype == object else values
             values = np.array(values, dtype=np.float64)
@@ -136,7 +176,7 @@ def _parse_columns(cards):
 
 def _read_table(header, table, columns):
     """Samples of a table, with what the file's primary header says."""
-    n_rows = table.hdu.header["NAXIS2"]
+    n_rows = table.header["NAXIS2"]
     n_times, n_fluxes = (table.read(place).size for place in (columns.time, columns.flux))
     if n_rows > 1 and min(n_times, n_fluxes) > n_rows:
         raise DataError(
@@ -153,7 +193,7 @@ def _read_table(header, table, columns):
 
     mission = str(header.get("TELESCOP", header.get("MISSION", ""))).upper()
     flags, system = MISSIONS.get(mission, (EVERY_FLAG, UNKNOWN_SYSTEM))
-    about, shift = table.hdu.header, 0.0
+    about, shift = table.header, 0.0
     if "BJDREFI" in about:
         zero = float(about["BJDREFI"]) + float(about.get("BJDREFF", 0))
         # All files of a mission get its zero, or those of one star would lie centuries apart.
@@ -195,7 +235,7 @@ def _treat_product(samples, table, columns, numbers):
         return dataclasses.replace(samples, flux=flux, flagged=flagged)
     letters = "IRQ" + table.names[columns.flux][-1]  # the quality in the same aperture
     if "TMID_BJD" in table.names and letters in table.names:
-        letters = table.hdu.data.field(table.names.index(letters)).astype(str)
+        letters = table.data.field(table.names.index(letters)).astype(str)
         return dataclasses.replace(samples, flagged=~np.isin(np.char.strip(letters), CDIPS_GOOD))
     return samples
 
@@ -209,7 +249,7 @@ def find_star(path):
         with open_bytes(path) as stream, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             start = stream.read(HEADER_BYTES)
-            target = name_target(fits.Header.fromfile(io.BytesIO(start)))
+            target = name_target(_parse_cards(_read_cards(io.BytesIO(start))))
             columns = re.findall(rb"TTYPE\d+ *= *'(\w+)", start)
     except Exception:  # whatever damage makes of astropy: reading the file will say what it is
         return None
@@ -220,19 +260,27 @@ def find_star(path):
 def _match(table):
     """The `Columns` of a table. An empty corrected flux of TASOC or CDIPS is passed over."""
     names = list(table.names)
-    columns = match_columns(names, table.columns.units)
+    columns = _match_names(tuple(names), tuple(table.columns.units))
     while not columns.missing() and {"PIXEL_QUALITY", "TMID_BJD"} & {*names}:
         if np.isfinite(table.read(columns.flux)).any():
             break
         names[columns.flux] = ""
-        columns = match_columns(names, table.columns.units)
+        columns = _match_names(tuple(names), tuple(table.columns.units))
     return columns
 
 
-def _find_table(hdus, stream):
+_match_names = functools.lru_cache(maxsize=64)(match_columns)  # files of an archive are alike
+
+
+def _find_table(stream):
     """The primary header, the first table with columns of time and flux, and these columns."""
-    seen = []
-    binary = (_Table(hdu, stream) for hdu in hdus if isinstance(hdu, fits.BinTableHDU))
+    headers, seen = _read_headers(stream), []
+    primary, *_ = next(headers)
+    binary = (
+        _Table(stream, number, *parts)
+        for number, parts in enumerate(headers, 1)
+        if parts[0].get("XTENSION") in BINARY_TABLES
+    )
     tables = ((table, _match(table)) for table in binary)
     for table, columns in tables:
         if not columns.missing():
@@ -244,7 +292,7 @@ def _find_table(hdus, stream):
             if n_tables > 1:
                 note = f"the first of {n_tables} tables with time and flux"
                 columns = columns._replace(notes=(*columns.notes, note))
-            return hdus[0].header, table, columns
+            return primary, table, columns
         seen += table.names[:5]
     instead = f", but {seen}" if seen else ""
     raise DataError(f"has no table with columns of time and flux{instead}: fetch a light curve")

@@ -26,7 +26,7 @@ class OwnCurve(NamedTuple):
 
     curve: np.ndarray  # equalised, float32, a value for every cadence; NaN in long gaps
     days: np.ndarray  # as the file counts them
-    flat: np.ndarray | None = None  # flattened, NaN in all gaps; only where dips repeat
+    flat: np.ndarray  # flattened, float32, NaN in all gaps
 
 
 class Judgement(NamedTuple):
@@ -47,7 +47,7 @@ def ask_network(network, curves, starts):
     """What a network says of equalised light curves (n_stars, n_cadences): a list of `Judgement`.
 
     `starts` are the days of their first cadences. Whether dips are a planet's is not asked yet, see
-    `judge_orbit`. A network may give bare scores. DataError if a score is not finite.
+    `judge_orbits`. A network may give bare scores. DataError if a score is not finite.
     """
     answer = network.score(curves)
     names_candidates = hasattr(answer, "transit_score")
@@ -67,24 +67,38 @@ def ask_network(network, curves, starts):
     return judgements
 
 
-def judge_orbit(star, prepared, judgement, network):
-    """A judgement that also says whether the dips are a planet's; see `search/orbit.py`."""
-    if prepared.flat is None or not judgement.is_worth_a_look:
-        return judgement
+def judge_orbits(stars, prepared, judgements, network):
+    """Judgements that also say whether the dips are a planet's; see `search/orbit.py`.
+
+    All are lists with an item per star. The network is asked once for all of them: that takes it
+    as long as for one.
+    """
+    if network.judge is None:  # it does not tell planets from binaries
+        return judgements
+    judged, orbits, sharpened = list(judgements), [], {}
+    for i, (star, own, judgement) in enumerate(zip(stars, prepared, judgements, strict=True)):
+        if judgement.is_worth_a_look:
+            orbit, sharpened[i] = _describe_orbit(star, own, judgement.ephemeris)
+            orbits.append(orbit)
+    if orbits:
+        answers = map(float, network.judge(np.stack(orbits)))
+        for (i, ephemeris), planet_score in zip(sharpened.items(), answers, strict=True):
+            transit_score = judgements[i].transit_score
+            score = transit_score * planet_score
+            judged[i] = Judgement(score, transit_score, planet_score, ephemeris)
+    return judged
+
+
+def _describe_orbit(star, prepared, ephemeris):
+    """Features of the orbit of a candidate of a star, and its sharpened ephemeris."""
     start, unit = prepared.days[0], np.nan
     if star.level is not None:
         unit = find_unit(star.flux, prepared.flat, star.level)
     # Days are counted from the first cadence: small numbers lose no digits.
-    guess = dataclasses.replace(judgement.ephemeris, epoch=judgement.ephemeris.epoch - start)
+    guess = dataclasses.replace(ephemeris, epoch=ephemeris.epoch - start)
     days = prepared.days - start
     orbit, sharp = describe_orbit(days, prepared.flat, guess, unit, star.sampling)
-    planet_score = float(network.judge(orbit[np.newaxis])[0])
-    return Judgement(
-        judgement.transit_score * planet_score,
-        judgement.transit_score,
-        planet_score,
-        dataclasses.replace(sharp, epoch=sharp.epoch + start),
-    )
+    return orbit, dataclasses.replace(sharp, epoch=sharp.epoch + start)
 
 
 def measure_star(star, prepared, judgement, network, prevalence, planets=1, always=False):
@@ -98,7 +112,7 @@ def measure_star(star, prepared, judgement, network, prevalence, planets=1, alwa
     star : own_stars.Star
     prepared : OwnCurve
     judgement : Judgement
-        Of this star, see `ask_network`.
+        Of this star, see `judge_orbits`.
     network : network.Network
     prevalence : float or None
         See `Network.find_probability`.
@@ -109,7 +123,6 @@ def measure_star(star, prepared, judgement, network, prevalence, planets=1, alwa
     """
     signals = []
     while True:
-        judgement = judge_orbit(star, prepared, judgement, network)
         signal = _describe_signal(star, judgement, network, prevalence, always)
         if signals and not signal.called:
             return signals
@@ -119,7 +132,8 @@ def measure_star(star, prepared, judgement, network, prevalence, planets=1, alwa
         star, prepared = hide_signal(star, prepared, signal.ephemeris)
         if np.isfinite(prepared.curve).sum() < SHORTEST:
             return signals
-        (judgement,) = ask_network(network, prepared.curve[np.newaxis], prepared.days[:1])
+        asked = ask_network(network, prepared.curve[np.newaxis], prepared.days[:1])
+        (judgement,) = judge_orbits([star], [prepared], asked, network)
 
 
 def hide_signal(star, prepared, ephemeris):
@@ -131,8 +145,7 @@ def hide_signal(star, prepared, ephemeris):
 
     star = dataclasses.replace(star, flux=hide(star.days, star.flux))
     curve, days, flat = prepared
-    flat = None if flat is None else hide(days, flat)
-    return star, OwnCurve(hide(days, curve), days, flat)
+    return star, OwnCurve(hide(days, curve), days, hide(days, flat))
 
 
 def _describe_signal(star, judgement, network, prevalence, always):

@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from exoplanets.files import DataError, one_line
+from exoplanets.lightcurves.detrend import find_median
 from exoplanets.scoring.cleaning import clean_flux, find_flares, find_stray, to_flux
 from exoplanets.scoring.formats import FORMATS, find_suffix
 from exoplanets.scoring.resample import Resampled, join, sort_samples, to_long_cadence
@@ -298,9 +299,9 @@ def _make_star(name, parts, n_unusable=0):
             f"has the flux of the cadence before at {repeats:.0%} of its cadences, so that its "
             "noise cannot be measured: give it with more digits"
         )
-    level = np.median(values)
+    level = find_median(values)[0]
     positive = (values > 0).mean() >= LEAST_POSITIVE
-    has_level = positive and level > np.median(np.abs(values - level))
+    has_level = positive and level > find_median(np.abs(values - level))[0]
     flux = curve.flux
     if samples.time_system != COLUMNS_ONLY:  # rows of a table are scored as in training
         flux = np.where(flares := find_flares(flux), np.nan, flux)

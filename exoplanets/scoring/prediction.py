@@ -11,10 +11,8 @@ import dataclasses
 import functools
 import hashlib
 import itertools
-import os
 import tempfile
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,7 +22,7 @@ from threadpoolctl import threadpool_limits
 from exoplanets.files import DataError, one_line
 from exoplanets.lightcurves import clock, equalise
 from exoplanets.scoring import own_stars
-from exoplanets.scoring.measure import OwnCurve, ask_network, measure_star
+from exoplanets.scoring.measure import OwnCurve, ask_network, judge_orbits, measure_star
 from exoplanets.scoring.network import load_network
 from exoplanets.scoring.own_campaign import OwnCampaign
 from exoplanets.scoring.own_stars import Unreadable
@@ -89,31 +87,31 @@ def give_time(star, network):
     return dataclasses.replace(star, time=time, time_system=CAMPAIGN_TIME, notes=notes)
 
 
-def prepare_stars(stars, network, job, whiten=True):
-    """Equalise light curves of any lengths, as those were that taught the network.
+def prepare_stars(stars, network, job):
+    """Equalise and flatten light curves of any lengths, as those were that taught the network.
 
     Rows of the table that taught it are put on the clock of their campaign, and what its stars
     share is taken out; of other stars, what those of `job.campaign` share. Returns an `OwnCurve` or
-    an `Unreadable` of each star; see `give_time`, and for `whiten` `equalise.equalise_table`.
+    an `Unreadable` of each star; see `give_time`.
     """
     prepared = [None] * len(stars)
     rows = [i for i, star in enumerate(stars) if star.time_system == CAMPAIGN_TIME]
     if rows:
         flux = np.stack([stars[i].flux for i in rows])
-        curves, kept, dropped = equalise.equalise_table(flux, network.campaign, None, whiten)
+        curves, kept, dropped = equalise.equalise_table(flux, network.campaign, None, equalise.BOTH)
         days = np.arange(flux.shape[1]) * CADENCE_DAYS
-        for k, curve in zip(kept, curves, strict=True):
-            prepared[rows[k]] = OwnCurve(curve, days)
+        for k, (curve, flat) in zip(kept, curves, strict=True):
+            prepared[rows[k]] = OwnCurve(curve, days, flat)
         for k, reason in dropped:
             prepared[rows[k]] = Unreadable(stars[rows[k]].file, f"cannot be scored: {reason}")
     others = sorted(set(range(len(stars))) - set(rows))
     campaign = job.campaign
     flux = [stars[i].flux if campaign is None else campaign.remove_shared(stars[i]) for i in others]
-    for i, curve in zip(others, equalise.equalise_stars(flux, whiten), strict=True):
-        if isinstance(curve, ValueError):  # too little is measured
-            prepared[i] = Unreadable(stars[i].file, str(curve))
+    for i, curves in zip(others, equalise.equalise_stars(flux, equalise.BOTH), strict=True):
+        if isinstance(curves, ValueError):  # too little is measured
+            prepared[i] = Unreadable(stars[i].file, str(curves))
         else:
-            prepared[i] = OwnCurve(curve, stars[i].days)
+            prepared[i] = OwnCurve(curves[0], stars[i].days, curves[1])
     return prepared
 
 
@@ -173,13 +171,8 @@ def _score_together(stars, network, job, known):
         if isinstance(prepared[i], Unreadable):
             rows[i] = prepared.pop(i)
     judgements = judge_curves(network, list(prepared.values()))
-    looked_at = [
-        i for i, each in zip(prepared, judgements, strict=True)
-        if network.judge is not None and each.is_worth_a_look
-    ]  # fmt: skip
-    flattened = prepare_stars([timed[i] for i in looked_at], network, job, whiten=False)
-    for i, each in zip(looked_at, flattened, strict=True):
-        prepared[i] = prepared[i]._replace(flat=each.curve)
+    about = [timed[i] for i in prepared], list(prepared.values()), judgements
+    judgements = judge_orbits(*about, network)
 
     def measure(i, judgement):
         about = network, job.prevalence, job.planets, job.search_all
@@ -195,8 +188,8 @@ def _score_together(stars, network, job, known):
             more=tuple(more),
         )
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # the search lets other threads work
-        measured = dict(zip(prepared, pool.map(measure, prepared, judgements), strict=True))
+    # One after the other: threads of so short steps would wait for Python's lock most of the time.
+    measured = dict(zip(prepared, map(measure, prepared, judgements), strict=True))
     for i, result in (old | measured).items():
         rows[i] = complete_result(result, timed[i], network, job), i in measured
     return rows

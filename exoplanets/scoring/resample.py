@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from exoplanets.files import DataError
+from exoplanets.lightcurves.detrend import find_median
 from exoplanets.stars import CADENCE_DAYS
 
 SAME_CADENCE = 0.03  # relative: TESS's 30.0 min full frames count as long cadence
@@ -104,7 +105,7 @@ def find_step(time):
     all short steps over their number are better still.
     """
     steps = np.diff(time)
-    median = np.median(steps)
+    median = find_median(steps)[0]
     count = np.rint(steps / steps[np.abs(steps - median) < UNEVEN * median].mean())
     short = count < LONG_GAP
     mean = steps[short].sum() / count[short].sum()

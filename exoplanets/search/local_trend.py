@@ -68,19 +68,20 @@ def cut_windows(times, flux, middles, hidden, reach, excluded=False):
     window, sample, days, beside = (values[usable] for values in (window, sample, days, beside))
     x, y = days / reach, flux[sample]
     found = Windows(window, sample, days, y, len(middles))
-    weight, rest = beside.astype(float), y
+    seen, rest = np.flatnonzero(beside), y
     for _ in range(2 if len(y) else 0):
         # All parabolas at once: the normal equations hold sums of the powers of time.
-        powers = [weight]
-        for _ in range(4):
-            powers.append(powers[-1] * x)
-        sums = np.stack([found.add_up(power) for power in powers], axis=1)
-        right_side = np.stack([found.add_up(power * y) for power in powers[:3]], axis=1)
+        x1, y1 = x[seen], y[seen]
+        x2, kept = x1 * x1, found._replace(window=window[seen])
+        powers = [None, x1, x2, x2 * x1, x2 * x1 * x1]  # None: they are counted
+        sums = np.stack([kept.add_up(power) for power in powers], axis=1)
+        right_side = np.stack([kept.add_up(value) for value in (y1, x1 * y1, x2 * y1)], axis=1)
         matrix = sums[:, [[0, 1, 2], [1, 2, 3], [2, 3, 4]]] + 1e-9 * np.eye(3)
         c0, c1, c2 = np.linalg.solve(matrix, right_side[..., None])[..., 0].T
         rest = y - (c0[window] + x * (c1[window] + x * c2[window]))
-        spread = 1.4826 * np.median(np.abs(rest[beside]))
-        weight = (beside & (np.abs(rest) <= OUTLIER * spread)).astype(float)
+        away = np.abs(rest)
+        spread = 1.4826 * np.median(away[beside])
+        seen = np.flatnonzero(beside & (away <= OUTLIER * spread))
     return found._replace(flux=rest)
 
 

