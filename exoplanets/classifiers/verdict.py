@@ -1,6 +1,6 @@
 """What is said in words of a star that was judged twice; one rule for the study and for scoring."""
 
-LEAST_JUDGED = 0.02  # transit score below which there is nothing to judge
+LEAST_JUDGED = 0.1  # transit score below which there is nothing to judge
 UNKNOWN = 0.5  # planet score where nothing can be told
 MOST_OF_BINARY = 0.3  # planet score, below which dips are taken for those of two stars
 VERDICTS = PLANET, BINARY, UNCLEAR, NOTHING = (

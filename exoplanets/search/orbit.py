@@ -27,10 +27,13 @@ REACH = 2.0  # durations on either side of a transit within which it is sharpene
 SHORTEST = 0.06  # days that a duration counts as, at least, for that reach
 DRIFTS = np.linspace(-1.5, 1.5, 9)  # cadences, from the middle of the light curve to an end
 SHIFTS = np.linspace(-1.0, 1.0, 7)  # cadences
+SCALES = (2.0, 0.4)  # of these grids: the first round finds the dips, the second their shape
 AT_A_TIME = 15_000  # places of samples in trial folds: what a processor's cache holds
 FINE = 48  # bins of the fold, from mid-transit to `REACH`, that a trapezium is fitted to
-WIDTHS = np.geomspace(0.35, 2.4, 36)  # of the trapezium at half depth, over the duration
-INGRESSES = np.linspace(0.1, 1.0, 10)  # share of the width in which it deepens; 1 for a V
+WIDTHS = np.geomspace(0.35, 2.4, 24)  # of the trapezium at half depth, over the duration
+INGRESSES = np.array(
+    [0.1, 0.25, 0.4, 0.6, 0.8, 1.0]
+)  # share of the width in which it deepens; 1 for a V
 LEAST_PERIOD = 0.2  # days, and two durations: nothing with a shorter one is a planet
 DIVISORS = (5, 3, 2)  # of a period that may be a multiple of the true one
 ALIKE, SEEN = 0.7, 5.0  # dips that are the same: depth over the deepest, and over its error
@@ -60,15 +63,22 @@ def sharpen(times, flux, ephemeris):
     times, flux : ndarray of shape (n_measured,)
         Days, and flux in its standard deviations; nothing missing.
     ephemeris : Ephemeris
-        Good to about a cadence over the light curve.
+        Good to about two cadences over the light curve.
 
     Returns
     -------
     ephemeris : Ephemeris
-        With the duration and the depth of the trapezium that fits the fold best.
+        With the duration and the depth of the trapezium that fits its fold.
     ingress : float
         Share of that duration in which the trapezium deepens.
     """
+    for scale in SCALES:
+        ephemeris, ingress = _align(times, flux, ephemeris, scale)
+    return ephemeris, ingress
+
+
+def _align(times, flux, ephemeris, scale):
+    """One round of `sharpen`, with steps and reach of its grid of so many times the usual."""
     period, duration = ephemeris.period, max(ephemeris.duration, SHORTEST)
     reach = REACH * duration
     # Counted from the middle of the light curve: a change of period moves both ends alike.
@@ -79,8 +89,9 @@ def sharpen(times, flux, ephemeris):
     near = np.abs(away) < reach + 2 * CADENCE_DAYS
     away, number, flux = away[near], number[near], flux[near]
     span = max(np.ptp(times), period)
-    changes = np.repeat(DRIFTS * CADENCE_DAYS / (span / 2) * period, len(SHIFTS))
-    shifts = np.tile(SHIFTS * CADENCE_DAYS, len(DRIFTS))
+    drifts, shifts = (scale * CADENCE_DAYS * grid for grid in (DRIFTS, SHIFTS))
+    changes = np.repeat(drifts / (span / 2) * period, len(shifts))
+    shifts = np.tile(shifts, len(drifts))
 
     # Every trial is folded into bins of |time|; a few at a time, which a processor's cache holds.
     n_bins, folds = FINE + 1, []
@@ -117,7 +128,7 @@ def sharpen(times, flux, ephemeris):
 
 
 def divide_period(times, flux, ephemeris):
-    """The ephemeris at a half or a third of its period, if equal dips lie between its transits.
+    """The ephemeris at half, a third or a fifth of its period, if equal dips lie in between.
 
     A search prefers a multiple of the true period where a dip or two are spoilt. Returns None if
     none of the shorter periods fits. The arguments are those of `sharpen`.
