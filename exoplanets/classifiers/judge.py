@@ -10,10 +10,6 @@ the answer one half, and weak signals of both kinds, in which no shape is seen, 
 `score` is the product of both judgements: the dips repeat, and it is a planet that makes them.
 """
 
-import itertools
-import os
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 from scipy.special import expit
 
@@ -21,7 +17,8 @@ from exoplanets.classifiers.heads import HeadDense
 from exoplanets.classifiers.keras_tools import keras, train
 from exoplanets.classifiers.pairs import make_learner, make_loss
 from exoplanets.classifiers.verdict import LEAST_JUDGED, UNKNOWN
-from exoplanets.lightcurves.binaries import make_systems
+from exoplanets.files import track
+from exoplanets.lightcurves.binaries import BLOCK, make_systems
 from exoplanets.lightcurves.equalise import find_unit
 from exoplanets.search.ephemeris import Ephemeris
 from exoplanets.search.features import find_features
@@ -30,7 +27,6 @@ from exoplanets.stars import CADENCE_DAYS
 
 layers = keras.layers
 ANSWERS = {"planet": 1.0, "binary": 0.0, "nothing": UNKNOWN}
-AT_ONCE = 8  # blocks of simulated systems
 TELLING_SNR = 20.0  # of a signal whose shape may change the odds by a factor of e
 FARTHEST = 4.0  # standard deviations; a number farther from its mean counts as if it were there
 
@@ -74,12 +70,8 @@ def make_orbits(flux, settings, rng, campaign, choose):
 
     snr_range = (settings.snr_low, settings.snr_high)
     blocks = make_systems(flux, settings.systems, rng, snr_range, campaign)
-    # Drawn one after the other, described side by side; a few at a time, so that memory stays flat.
-    done = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        while some := list(itertools.islice(blocks, AT_ONCE)):
-            done += pool.map(describe, some)
-    return tuple(map(np.concatenate, zip(*done, strict=True)))
+    blocks = track(blocks, "blocks of simulated systems", -(-settings.systems // BLOCK))
+    return tuple(map(np.concatenate, zip(*map(describe, blocks), strict=True)))
 
 
 def train_judge(judge, orbits, answers, settings, seed):

@@ -3,9 +3,6 @@
 All of it is decided here, once a run; the table, the figures and the vetting use the same decision.
 """
 
-import os
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import pandas as pd
 
@@ -51,8 +48,7 @@ def measure_stars(stars, judged, chosen):
         flux = stars.flux[star].astype(np.float64)
         return measure_transits(stars.cadence[star] * CADENCE_DAYS, flux, ephemeris)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(measure, range(len(stars))))
+    return [measure(star) for star in range(len(stars))]
 
 
 def list_stars(stars, judged, threshold, out_of_fold, fits):

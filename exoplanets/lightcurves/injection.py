@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from exoplanets.files import track
 from exoplanets.lightcurves.clock import find_cadences
 from exoplanets.lightcurves.detrend import find_median
 from exoplanets.lightcurves.equalise import equalise_table
@@ -275,8 +276,9 @@ def make_training_sample(flux, n_curves, rng, snr_range, campaign=None):
         rows = np.resize(rng.permutation(len(flux)), 2 * len(kinds)).reshape(-1, 2)
         length = max(round(variant.length * n_cadences), min(SHORTEST, n_cadences))
         used = campaign if variant.with_campaign else None
+        places = np.split(np.arange(len(kinds)), range(BLOCK // 2, len(kinds), BLOCK // 2))
         blocks = [
             _make_block(flux[rows[i]], cadences[rows[i]], kinds[i], length, rng, snr_range, used)
-            for i in np.split(np.arange(len(kinds)), range(BLOCK // 2, len(kinds), BLOCK // 2))
+            for i in track(places, f"blocks of training curves of {length} cadences")
         ]
         yield Pairs(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))

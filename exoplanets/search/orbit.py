@@ -25,8 +25,8 @@ from exoplanets.stars import CADENCE_DAYS
 BRIGHTEST, DEEPEST = 6.0, -1e4  # of the flux, its standard deviations: flares tell nothing here
 REACH = 2.0  # durations on either side of a transit within which it is sharpened
 SHORTEST = 0.06  # days that a duration counts as, at least, for that reach
-DRIFTS = np.linspace(-1.5, 1.5, 9)  # cadences, from the middle of the light curve to an end
-SHIFTS = np.linspace(-1.0, 1.0, 7)  # cadences
+DRIFTS = np.linspace(-1.5, 1.5, 7)  # cadences, from the middle of the light curve to an end
+SHIFTS = np.linspace(-1.0, 1.0, 5)  # cadences
 SCALES = (2.0, 0.4)  # of these grids: the first round finds the dips, the second their shape
 AT_A_TIME = 15_000  # places of samples in trial folds: what a processor's cache holds
 FINE = 48  # bins of the fold, from mid-transit to `REACH`, that a trapezium is fitted to
