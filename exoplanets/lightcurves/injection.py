@@ -6,6 +6,7 @@ real one; and it repeats in true time, which a table's columns are only after it
 (`clock.py`).
 """
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from exoplanets.stars import CADENCE_DAYS, EXPOSURE_SECONDS, SHORTEST
 
 SCATTER_WINDOW = 73  # cadences (36 h), blocks whose median is taken out before the scatter
 BLOCK = 128  # light curves equalised at a time
+AT_ONCE = 8  # such blocks, of which a sample yields its curves
 EXPOSURES = 5  # times at which a dip is taken within a cadence, and averaged
 SUN_LIKE = 0.075  # days, of a transit of a Sun-like star over the cube root of the period, days
 PERIODS = (0.6, 32.0)  # days
@@ -262,7 +264,7 @@ def _make_block(flux, cadences, kinds, length, rng, snr_range, campaign):
 
 
 def make_training_sample(flux, n_curves, rng, snr_range, campaign=None):
-    """Draw about `n_curves` training curves: yields `Pairs`, one for each of `VARIANTS`.
+    """Draw about `n_curves` training curves: yields `Pairs`, some of one of `VARIANTS` each.
 
     They are made of the raw flux of non-hosts, e-/s, (n_stars, n_cadences), NaN where missing; of
     fewer stars than curves each is used several times. `snr_range` holds the least and the greatest
@@ -276,9 +278,15 @@ def make_training_sample(flux, n_curves, rng, snr_range, campaign=None):
         rows = np.resize(rng.permutation(len(flux)), 2 * len(kinds)).reshape(-1, 2)
         length = max(round(variant.length * n_cadences), min(SHORTEST, n_cadences))
         used = campaign if variant.with_campaign else None
-        places = np.split(np.arange(len(kinds)), range(BLOCK // 2, len(kinds), BLOCK // 2))
-        blocks = [
-            _make_block(flux[rows[i]], cadences[rows[i]], kinds[i], length, rng, snr_range, used)
-            for i in track(places, f"blocks of training curves of {length} cadences")
-        ]
-        yield Pairs(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
+        ends = range(BLOCK // 2, len(kinds), BLOCK // 2)
+        parts = list(zip(np.split(rows, ends), np.split(kinds, ends), strict=True))
+        parts = track(parts, f"blocks of training curves of {length} cadences")
+        # A few blocks at a time: all curves together would take more memory than all else.
+        while some := list(itertools.islice(parts, AT_ONCE)):
+            blocks = [
+                _make_block(flux[stars], cadences[stars], of_kind, length, rng, snr_range, used)
+                for stars, of_kind in some
+            ]
+            pairs = Pairs(*map(np.concatenate, zip(*blocks, strict=True)))
+            if len(pairs.kinds):
+                yield pairs
