@@ -47,9 +47,6 @@ class HeadDense(keras.layers.Layer):
 
     def get_config(self):
         """What makes the layer again, for the saved file."""
-        named = {"n_heads": self.n_heads, "units": self.units}
-        return (
-            super().get_config()
-            | named
-            | {"activation": keras.activations.serialize(self.activation)}
-        )
+        activation = keras.activations.serialize(self.activation)
+        named = {"n_heads": self.n_heads, "units": self.units, "activation": activation}
+        return super().get_config() | named

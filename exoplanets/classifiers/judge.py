@@ -15,7 +15,6 @@ from scipy.special import expit
 
 from exoplanets.classifiers.heads import HeadDense
 from exoplanets.classifiers.keras_tools import keras, train
-from exoplanets.classifiers.pairs import make_learner, make_loss
 from exoplanets.classifiers.verdict import LEAST_JUDGED, UNKNOWN
 from exoplanets.files import track
 from exoplanets.lightcurves.binaries import BLOCK, make_systems
@@ -43,11 +42,10 @@ def make_judge(settings):
 
 
 def make_orbits(flux, settings, rng, campaign, choose):
-    """Orbits of simulated systems in non-hosts, (n, 2, N_FEATURES), and the right answers (n,).
+    """Orbits of simulated systems in non-hosts, (n, N_FEATURES), and the right answers (n,).
 
-    Both orbits of a pair are of the same system, the second is deeper. `choose` gives of numbers
-    and views of candidates (see `features.find_features`) the transit score of each star and the
-    place of its best candidate.
+    `choose` gives of numbers and views of candidates (see `features.find_features`) the transit
+    score of each star and the place of its best candidate.
     """
 
     def describe(systems):
@@ -55,18 +53,14 @@ def make_orbits(flux, settings, rng, campaign, choose):
         numbers, views, ephemerides = find_features(curves, settings.candidates)
         score, best = choose(numbers, views)
         times = np.arange(flat.shape[1]) * CADENCE_DAYS
-        shown = (score >= LEAST_JUDGED) | (systems.kinds == "nothing")
-        orbits = np.full((len(flat), N_FEATURES), np.nan, np.float32)
-        for i in np.flatnonzero(shown):
+        rows = np.flatnonzero((score >= LEAST_JUDGED) | (systems.kinds == "nothing"))
+        orbits = []
+        for i in rows:
             unit = find_unit(systems.flux[i], flat[i], systems.level[i])
             candidate = Ephemeris(*ephemerides[i, best[i]])
-            orbits[i], _ = describe_orbit(times, flat[i], candidate, unit, systems.sampling[i])
-        # Where only one of a pair is seen it takes the other's place: nothing is deeper there.
-        orbits = orbits.reshape(-1, 2, N_FEATURES)
-        orbits = np.where(np.isnan(orbits), orbits[:, ::-1], orbits)
-        seen = shown.reshape(-1, 2).any(axis=1)
-        answers = [ANSWERS[kind] for kind in systems.kinds[::2][seen]]
-        return orbits[seen], np.array(answers, np.float32)
+            orbits.append(describe_orbit(times, flat[i], candidate, unit, systems.sampling[i])[0])
+        answers = [ANSWERS[kind] for kind in systems.kinds[rows]]
+        return np.reshape(orbits, (-1, N_FEATURES)), np.array(answers, np.float32)
 
     snr_range = (settings.snr_low, settings.snr_high)
     blocks = make_systems(flux, settings.systems, rng, snr_range, campaign)
@@ -76,17 +70,19 @@ def make_orbits(flux, settings, rng, campaign, choose):
 
 def train_judge(judge, orbits, answers, settings, seed):
     """Teach a network of `make_judge` with what `make_orbits` returns; a DataFrame of losses."""
-    judge.get_layer("scale").adapt(orbits.reshape(-1, N_FEATURES))
+    judge.get_layer("scale").adapt(orbits)
     n_batches = -(-len(orbits) // settings.transit_batch_size) * settings.judge_epochs
     rate = keras.optimizers.schedules.CosineDecay(settings.transit_rate, n_batches)
-    learner = make_learner(judge)
-    learner.compile(
-        keras.optimizers.AdamW(rate, weight_decay=1e-3), make_loss(settings.order_weight)
-    )
-    # A deeper planet is more surely one, deeper eclipses are more surely two stars'.
-    truth = np.column_stack([answers, 2 * answers - 1])
+
+    def loss(truth, odds):
+        truth = keras.ops.reshape(truth, (-1, 1))
+        return keras.ops.mean(keras.ops.softplus(odds) - truth * odds, axis=1)
+
+    # The same layers, compiled apart: Keras alone can read the file of a network without a loss.
+    learner = keras.Model(judge.inputs, judge.outputs, name=judge.name)
+    learner.compile(keras.optimizers.AdamW(rate, weight_decay=1e-3), loss)
     batches = settings.transit_batch_size, settings.judge_epochs
-    return train(learner, orbits, truth, *batches, seed)
+    return train(learner, orbits, answers, *batches, seed)
 
 
 def find_planet_score(odds, orbits):

@@ -51,7 +51,6 @@ from exoplanets.classifiers.keras_tools import (
     tf,
     train,
 )
-from exoplanets.classifiers.pairs import make_learner, make_loss
 from exoplanets.classifiers.verdict import LEAST_JUDGED, UNKNOWN
 from exoplanets.files import DataError, one_line, say
 from exoplanets.lightcurves.campaign import Campaign
@@ -67,6 +66,7 @@ MODEL_LAYOUT = 6  # raised whenever the network or what scoring needs changes
 TAPS = 4  # points of a folded light curve that a filter sees at once; they divide `POINTS`
 CAMPAIGN = "campaign/"  # folder of the saved file that holds the campaign's arrays
 AT_ONCE = 64  # stars that the heads are given
+RISE = 0.7  # log-odds by which the deeper planet of a pair has to be above the other, at least
 FARTHEST = 4.0  # standard deviations; a number farther from its mean counts as if it were there
 
 
@@ -93,7 +93,7 @@ class TransitSettings(Settings):
     systems: int = setting(12_000, "planets and binaries that teach which is which", 64)
     judge_units: int = setting(48, "units of the first layer that tells them apart", 2)
     judge_dropout: float = setting(0.25, "share of its units that a step leaves out", 0, 0.9)
-    judge_epochs: int = setting(40, "epochs of its training", 1)
+    judge_epochs: int = setting(20, "epochs of its training", 1)
 
     def __post_init__(self):
         super().__post_init__()
@@ -131,6 +131,30 @@ def make_transit_network(settings):
     return keras.Model(inputs, [parts[0](inputs[:2]), parts[1](inputs[2])], name="transit")
 
 
+def make_learner(weigher):
+    """Two stars side by side through each head, so that their order can be taught.
+
+    The heads share the batches and nothing else. Output (n, n_heads, 2): log-odds.
+    """
+    pairs = [keras.Input((2, *part.shape[1:])) for part in weigher.inputs]
+    stars = [keras.ops.reshape(part, (-1, *part.shape[2:])) for part in pairs]
+    odds = keras.ops.logsumexp(weigher(stars), axis=1)
+    odds = keras.ops.reshape(odds, (-1, 2, odds.shape[-1]))
+    return keras.Model(pairs, keras.ops.transpose(odds, (0, 2, 1)), name="transit")
+
+
+def make_loss(order_weight):
+    """Per head, cross-entropy of both curves of a pair, and what the deeper lacks of `RISE`."""
+
+    def loss(truth, odds):
+        truth = keras.ops.expand_dims(truth, 1)
+        crossed = keras.ops.softplus(odds) - truth * odds
+        fall = keras.ops.relu(RISE + odds[..., :1] - odds[..., 1:])
+        return keras.ops.mean(crossed + order_weight * truth * fall, axis=2)
+
+    return loss
+
+
 def train_transit(flux, settings, seed, campaign=None):
     """Train the transit network on the raw light curves of non-hosts alone.
 
@@ -157,7 +181,7 @@ def train_on_sample(sample, surveys, settings, seed):
     model = make_transit_network(settings)
     weigher = model.get_layer("weigher")
     weigher.get_layer("scale").adapt(np.arcsinh(numbers / 2).reshape(-1, *numbers.shape[2:]))
-    learner = make_learner(weigher, lambda odds: keras.ops.logsumexp(odds, axis=1))
+    learner = make_learner(weigher)
     batch_size, epochs = settings.transit_batch_size, settings.transit_epochs
     n_batches = -(-len(has) // batch_size) * epochs
     rate = keras.optimizers.schedules.CosineDecay(settings.transit_rate, n_batches)
@@ -165,7 +189,7 @@ def train_on_sample(sample, surveys, settings, seed):
         keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay),
         make_loss(settings.order_weight),
     )
-    truth = np.stack([has, has], axis=1)  # the deeper of two transits has the higher score
+    truth = np.stack([has, has], axis=1)
     history = train(learner, (numbers, views), truth, batch_size, epochs, seed)
 
     say(f"injecting planets and eclipsing binaries: {settings.systems} light curves")

@@ -18,7 +18,7 @@ import numpy as np
 
 from exoplanets.classifiers.verdict import VERDICTS, find_verdict
 from exoplanets.evaluation.metrics import find_roc_auc, ratio, wilson
-from exoplanets.lightcurves.binaries import draw_system
+from exoplanets.lightcurves.binaries import make_system
 from exoplanets.lightcurves.equalise import equalise_table
 from exoplanets.lightcurves.injection import estimate_level, inject
 from exoplanets.stars import CADENCE_DAYS, Stars
@@ -109,7 +109,7 @@ def draw_systems(stars, n_systems, campaign, rng, kinds=("planet", "binary")):
     snr = np.exp(rng.uniform(*np.log(SYSTEM_SNR), n_systems))
     for i, cadence in enumerate(injected.cadence):
         ratio = snr[i], snr[i] * (1 + 1e-9)
-        flux[i] -= draw_system(flux[i], cadence, kind[i], rng, ratio)[0]
+        flux[i], _ = make_system(flux[i], cadence, kind[i], rng, ratio)
     curves, kept, _ = equalise_table(flux, campaign, injected.cadence)
     injected = injected.select(kept).replace(flux=flux[kept].astype(np.float32), curves=curves)
     return SimulatedSystems(injected, kind[kept] == "planet", snr[kept])

@@ -22,7 +22,7 @@ from scipy.ndimage import uniform_filter1d
 from exoplanets.lightcurves.clock import LEAST_MEASURED, find_cadences, place
 from exoplanets.lightcurves.equalise import flatten, recolour
 from exoplanets.lightcurves.gaps import fill_gaps
-from exoplanets.lightcurves.injection import DEEPER, count_dips, draw_snr, find_scatter
+from exoplanets.lightcurves.injection import count_dips, draw_snr, find_scatter
 from exoplanets.stars import CADENCE_DAYS, SHORTEST
 from exoplanets.transits import draw_lognormal, draw_planet, occult, scaled_separation, transit_flux
 
@@ -160,20 +160,21 @@ class Systems(NamedTuple):
 
 def coarsen(flux, cadences, sampling):
     """Flux as a survey with longer exposures would give it, brought back to the same cadences."""
+    if sampling <= 1:
+        return flux
     mean = uniform_filter1d(fill_gaps(flux[None])[0], round(sampling))
     times = np.arange(cadences[0], cadences[-1] + sampling, sampling)
     return np.interp(cadences, times, np.interp(times, cadences, mean))
 
 
-def draw_system(flux, cadences, kind, rng, snr_range):
-    """What a system of one of `KINDS` takes from a raw light curve, and the light of its star.
+def make_system(flux, cadences, kind, rng, snr_range):
+    """A raw light curve with a system of one of `KINDS`, and the light of its star, e-/s.
 
-    Flux and true cadences have the shape (n_cadences,), as what is lost has; flux, loss and light
-    are in e-/s. The light is what makes the depth that of the system; NaN for half of them, as if
-    the file did not tell it.
+    Flux (e-/s) and true cadences have the shape (n_cadences,). The light is what makes the depth
+    in e-/s that of the system; NaN for half of them, as if the file did not tell it.
     """
     if kind == "nothing":
-        return np.zeros(len(flux)), np.nan
+        return flux, np.nan
     draw = draw_planet_loss if kind == "planet" else draw_binary_loss
     known = np.isfinite(flux)
     while True:
@@ -186,16 +187,14 @@ def draw_system(flux, cadences, kind, rng, snr_range):
     if kind == "binary" and rng.random() < DILUTED_SHARE:
         depth *= draw_log_uniform(rng, *DILUTION)
     level = scale * eclipses[known].max() / depth
-    return scale * loss, level if rng.random() < 0.5 else np.nan
+    return flux - scale * loss, level if rng.random() < 0.5 else np.nan
 
 
 def make_systems(flux, n_curves, rng, snr_range, campaign=None):
     """Yield `Systems`, a few at a time: about `n_curves` planets and binaries in non-hosts.
 
-    Two by two they are one system in one star, as two stars of different light would show it: in
-    the second all is deeper. The arguments are those of `injection.make_training_sample`. Most have
-    the length of the table and are freed of what its stars share; others are shorter and are not,
-    as a user's own are.
+    The arguments are those of `injection.make_training_sample`. Most have the length of the table
+    and are freed of what its stars share; others are shorter and are not, as a user's own are.
     """
     n_stars, n_cadences = flux.shape
     cadences = find_cadences(flux, campaign)
@@ -203,7 +202,7 @@ def make_systems(flux, n_curves, rng, snr_range, campaign=None):
     ways = ((n_cadences, campaign), (n_cadences, None), (half, None))
     for start in range(0, n_curves, BLOCK):
         length, used = ways[rng.choice(3, p=(0.6, 0.2, 0.2))]
-        n = min(BLOCK, n_curves - start) // 2
+        n = min(BLOCK, n_curves - start)
         share = (1 - NOTHING_SHARE) / 2
         kinds = rng.choice(KINDS, n, p=(share, share, NOTHING_SHARE))
         stars, first = rng.integers(n_stars, size=n), rng.integers(n_cadences - length + 1)
@@ -214,15 +213,10 @@ def make_systems(flux, n_curves, rng, snr_range, campaign=None):
             continue
         stars = usable[stars % len(usable)]
         raw, times = (values[stars, first : first + length] for values in (flux, cadences))
-        times = np.repeat(times - times[:, :1], 2, axis=0)
-        raw, level = np.repeat(raw.astype(np.float64), 2, axis=0), np.empty(2 * n)
-        sampling = np.repeat(rng.choice(SAMPLINGS, n, p=SAMPLING_SHARES), 2)
+        times = times - times[:, :1]
+        raw, level, sampling = raw.astype(np.float64), np.empty(n), np.empty(n)
         for i, kind in enumerate(kinds):
-            pair = slice(2 * i, 2 * i + 2)
-            lost, light = draw_system(raw[2 * i], times[2 * i], kind, rng, snr_range)
-            depths = np.array([1.0, draw_log_uniform(rng, *DEEPER)])
-            raw[pair] -= depths[:, None] * lost
-            level[pair] = depths * light
-        for i in np.flatnonzero(sampling > 1):
+            raw[i], level[i] = make_system(raw[i], times[i], kind, rng, snr_range)
+            sampling[i] = rng.choice(SAMPLINGS, p=SAMPLING_SHARES)
             raw[i] = coarsen(raw[i], times[i], sampling[i])
-        yield Systems(raw, times, used, np.repeat(kinds, 2), level, sampling)
+        yield Systems(raw, times, used, kinds, level, sampling)
