@@ -73,11 +73,11 @@ def sharpen(times, flux, ephemeris):
         Share of that duration in which the trapezium deepens.
     """
     for scale in SCALES:
-        ephemeris, ingress = _align(times, flux, ephemeris, scale)
+        ephemeris, ingress = _sharpen_once(times, flux, ephemeris, scale)
     return ephemeris, ingress
 
 
-def _align(times, flux, ephemeris, scale):
+def _sharpen_once(times, flux, ephemeris, scale):
     """One round of `sharpen`, with steps and reach of its grid of so many times the usual."""
     period, duration = ephemeris.period, max(ephemeris.duration, SHORTEST)
     reach = REACH * duration
