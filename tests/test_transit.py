@@ -1,4 +1,4 @@
-"""classifiers/transit.py and heads.py: repeated transits are told, whatever else a star does."""
+"""classifiers/transit.py: repeated transits are told, whatever else a star does."""
 
 import argparse
 import dataclasses
@@ -9,14 +9,13 @@ import pytest
 from sklearn import metrics as reference
 
 from exoplanets.classifiers import transit
-from exoplanets.classifiers.heads import PerHead, convolve
+from exoplanets.classifiers.heads import HeadDense
 from exoplanets.classifiers.keras_tools import keras
 from exoplanets.classifiers.transit import (
     MODEL_LAYOUT,
     Transit,
     TransitSettings,
     load_transit,
-    make_loss,
     make_scorer,
     make_transit_network,
     save_transit,
@@ -181,15 +180,52 @@ def test_scores_are_right_at_any_length(taught, n):
 
 
 # ------------------------------------------------------------------------------- what it is
-def test_the_loss_wants_the_right_class_and_the_deeper_planet_above():
-    truth, odds = np.array([[1.0, 1.0], [0.0, 0.0]]), np.array([[[1.0, 3.0]], [[-2.0, 2.0]]])
-    plain = np.array(make_loss(0.0)(truth, odds))[:, 0]
-    expected = [np.log1p(np.exp([-1.0, -3.0])).mean(), np.log1p(np.exp([-2.0, 2.0])).mean()]
-    np.testing.assert_allclose(plain, expected, rtol=1e-6)
-    ordered = np.array(make_loss(2.0)(truth, odds))[:, 0]
-    np.testing.assert_allclose(ordered, plain)  # the planet rises enough, and others need not
-    fallen = np.array(make_loss(2.0)(truth, odds[..., ::-1]))[:, 0]
-    np.testing.assert_allclose(fallen - plain, [2 * (2.0 + transit.RISE), 0])
+def test_the_network_is_a_plain_computation():
+    """Star by star and candidate by candidate: views are read four points at a time, side by side.
+
+    The layers of each part are told by how many numbers they read.
+    """
+    settings = dataclasses.replace(TINY, heads=2, candidates=3, view_filters=4, units=6)
+    model, rng = make_transit_network(settings), np.random.default_rng(0)
+    numbers = rng.normal(2, 3, (5, 3, len(NUMBERS))).astype(np.float32)
+    views = rng.normal(0, 4, (5, 3, POINTS, len(VIEWS))).astype(np.float32)
+    orbits = rng.normal(1, 2, (5, N_FEATURES)).astype(np.float32)
+    dense, scaled = {}, {}
+    for name, values in (("weigher", np.arcsinh(numbers / 2)), ("judge", orbits)):
+        part = model.get_layer(name)
+        scale = part.get_layer("scale")
+        scale.adapt(values[:2])  # few: others are far away
+        mean, variance, _ = scale.get_weights()
+        scaled[name] = np.clip((values - mean) / np.sqrt(variance), -4, 4)
+        assert (np.abs(scaled[name]) == 4).any()
+        for layer in part.layers:
+            if isinstance(layer, HeadDense):
+                for weight in layer.weights:
+                    weight.assign(rng.normal(0, 0.3, weight.shape))
+                dense[name, layer.kernel.shape[1]] = [
+                    w.numpy().astype(float) for w in layer.weights
+                ]
+    assert len(dense) == 8
+
+    def find(name, x, head, last=False):
+        kernel, bias = (weight[head] for weight in dense[name, len(x)])
+        y = x @ kernel + bias[0]
+        return y.item() if last else np.maximum(y, 0)
+
+    def weigh(star, k, head):
+        seen = np.arcsinh(views[star, k].astype(float) / 4)
+        parts = [find("weigher", seen[i : i + 4].ravel(), head) for i in range(0, POINTS, 4)]
+        seen = find("weigher", np.concatenate(parts), head)
+        x = find("weigher", scaled["weigher"][star, k], head)
+        return find("weigher", find("weigher", np.concatenate([x, seen]), head), head, last=True)
+
+    odds, told = (np.array(each) for each in model([numbers, views, orbits]))
+    expected = [[[weigh(star, k, head) for head in (0, 1)] for k in range(3)] for star in range(5)]
+    np.testing.assert_allclose(odds, expected, rtol=1e-3, atol=1e-4)
+    for head in range(2):
+        for star, x in enumerate(scaled["judge"]):
+            x = find("judge", find("judge", x, head), head)
+            assert told[star, head] == pytest.approx(find("judge", x, head, last=True), abs=1e-4)
 
 
 def test_candidates_are_weighed_alike(taught):
@@ -222,45 +258,15 @@ def test_heads_share_nothing_but_the_scale(part):
     n_changed = 0
     for weight in network.trainable_weights:
         values = weight.numpy()
-        (axis,) = [k for k, size in enumerate(values.shape) if size == 3][-1:] or [None]
-        if values.ndim == 2:
-            axis = 0  # of biases: (heads, units)
+        assert values.shape[0] == 3 and values.ndim == 3  # heads come first
         changed = values.copy()
-        np.moveaxis(changed, axis, 0)[1] += 0.5
+        changed[1] += 0.5
         weight.assign(changed)
         after = np.array(network(given if len(given) > 1 else given[0]))
         weight.assign(values)
         np.testing.assert_array_equal(after[..., [0, 2]], before[..., [0, 2]])
         n_changed += not np.array_equal(after[..., 1], before[..., 1])
     assert n_changed >= len(network.trainable_weights) - 2
-
-
-def test_a_head_starts_as_a_layer_of_its_own_would():
-    keras.utils.set_random_seed(0)
-    weights = np.array(PerHead()((8, 30, 50)))
-    limit = np.sqrt(6 / 80)  # of Glorot's uniform start for 30 inputs and 50 outputs
-    assert 0.98 * limit < np.abs(weights).max() <= limit
-    assert weights.std() == pytest.approx(limit / np.sqrt(3), rel=0.02)
-
-
-def test_a_convolution_is_that_of_keras_with_stride_two():
-    """Head by head, on the input and on what a convolution per head gave."""
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(2, 3, POINTS, 4)).astype(np.float32)
-    for taps in (3, 5):
-        source = keras.Input(x.shape[1:])
-        model = keras.Model(source, convolve(source, 2, 6, taps))
-        ours = np.array(model(x))
-        assert ours.shape == (2, 3, POINTS // 2, 2, 6)
-        kernel, bias = (weight.numpy() for weight in model.trainable_weights)
-        padded = np.pad(x.reshape(6, POINTS, 4), [(0, 0), ((taps - 2) // 2, taps - 1), (0, 0)])
-        for head in range(2):
-            own = kernel[head].reshape(taps, 4, 6)
-            plain = keras.ops.conv(padded, own, strides=2, padding="valid")
-            plain = np.maximum(np.array(plain) + bias[head], 0)[:, : POINTS // 2]
-            np.testing.assert_allclose(
-                ours[:, :, :, head].reshape(6, POINTS // 2, 6), plain, rtol=1e-4, atol=1e-5
-            )
 
 
 @pytest.mark.parametrize("rows", [[7], [7, 40], [*range(100, 3, -1)]])
