@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from exoplanets.search.ephemeris import Ephemeris
 from exoplanets.search.orbit import (
-    DIVISORS,
     N_FEATURES,
     NUMBERS,
     describe_orbit,
@@ -61,8 +60,8 @@ def test_a_guess_a_cadence_off_is_sharpened(seed):
 MIDDLE = TIMES[N // 2]
 
 
-def draw_off(seed, snr=60.0):
-    """An ephemeris of dips of some SNR, and one that is two cadences off and drifts by 1.5."""
+def draw_off(seed, snr=60.0, shift=2.0, drift=1.5):
+    """An ephemeris of dips of some SNR, and one that is off and drifts by so many cadences."""
     rng = np.random.default_rng(seed)
     period = rng.uniform(1, 8)
     true = Ephemeris(period, MIDDLE + rng.uniform(-0.5, 0.5) * period, 0.15, 1.0)
@@ -70,8 +69,8 @@ def draw_off(seed, snr=60.0):
     true = dataclasses.replace(true, depth=snr / np.linalg.norm(shape))
     signs = rng.choice([-1, 1], 2) * CADENCE_DAYS
     guess = Ephemeris(
-        period * (1 + signs[0] * 1.5 / (TIMES[-1] / 2)),
-        true.epoch + 2 * signs[1],
+        period * (1 + signs[0] * drift / (TIMES[-1] / 2)),
+        true.epoch + shift * signs[1],
         true.duration * rng.uniform(0.7, 1.4),
     )
     return true, guess
@@ -98,13 +97,18 @@ def test_two_cadences_and_a_drift_of_one_and_a_half_are_brought_back():
     assert np.sqrt(np.mean(np.square(off), axis=0)).max() < 0.15
 
 
-def test_without_noise_the_truth_is_found_to_a_step_of_the_grid():
-    """The last grid has steps of 0.13 cadences, and of 0.15 for the drift."""
-    for seed in range(12):
-        true, guess = draw_off(seed, snr=3000.0)
+def test_without_noise_the_truth_is_found_from_anywhere_near():
+    """The last grid has steps of 0.13 cadences, and of 0.15 for the drift: about half of them."""
+    rng, left = np.random.default_rng(0), []
+    for seed in range(30):
+        off = rng.uniform(0, 2), rng.uniform(0, 2.4)
+        true, guess = draw_off(seed, 3000.0, *off)
+        assert np.abs(find_offsets(true, guess)) == pytest.approx(off, abs=1e-6)
         sharp, _ = sharpen(TIMES, draw_dips(true, ingress=0.4, noise=0), guess)
-        assert (np.abs(find_offsets(true, sharp)) < [0.14, 0.16]).all()
+        left.append(find_offsets(true, sharp))
         assert sharp.duration == pytest.approx(true.duration, rel=0.06)
+    assert np.sqrt(np.mean(np.square(left), axis=0)).max() < 0.08
+    assert np.abs(left).max() < 0.2
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -125,7 +129,7 @@ def test_a_small_change_of_the_flux_changes_the_orbit_a_little(seed):
 
 
 # ------------------------------------------------------------------- multiples of the period
-@pytest.mark.parametrize("part", DIVISORS)
+@pytest.mark.parametrize("part", [2, 3, 5])
 def test_a_part_of_the_period_is_found(part):
     flux = draw_dips()
     longer = dataclasses.replace(TRUE, period=part * TRUE.period)
