@@ -210,6 +210,18 @@ def test_three_quarters_of_the_planets_are_faint():
 
 
 # ------------------------------------------------------------------------------- the sample
+def test_a_sample_comes_a_few_blocks_at_a_time(non_hosts, monkeypatch):
+    """Few light curves are in memory at once, and they are the same as together."""
+    whole = make_sample(non_hosts)
+    monkeypatch.setattr(injection, "AT_ONCE", 1)
+    parts = make_sample(non_hosts)
+    assert len(parts) > len(whole)
+    assert max(len(pairs.kinds) for pairs in parts) == injection.BLOCK // 2
+    for read in (lambda pairs: pairs.kinds, lambda pairs: pairs.curves[:, :, :99]):
+        both = [np.concatenate([read(pairs) for pairs in some]) for some in (whole, parts)]
+        np.testing.assert_array_equal(*both)
+
+
 def test_shares_shapes_and_what_every_curve_is(sample):
     assert len(sample) == len(injection.VARIANTS)
     assert sum(injection.KINDS.values()) == pytest.approx(1)

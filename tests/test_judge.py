@@ -85,7 +85,7 @@ def test_the_same_seed_gives_the_same_orbits():
 def test_one_core_describes_the_systems_as_many_do(monkeypatch):
     few = dataclasses.replace(SMALL, systems=200)  # two blocks
     many = make_orbits(5, few)
-    monkeypatch.setattr(judge.os, "cpu_count", lambda: 1)
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
     for one, other in zip(make_orbits(5, few), many, strict=True):
         np.testing.assert_array_equal(one, other)
 

@@ -16,6 +16,7 @@ from exoplanets.classifiers.transit import (
     Transit,
     TransitSettings,
     load_transit,
+    make_loss,
     make_scorer,
     make_transit_network,
     save_transit,
@@ -180,6 +181,26 @@ def test_scores_are_right_at_any_length(taught, n):
 
 
 # ------------------------------------------------------------------------------- what it is
+@pytest.mark.parametrize("order_weight", [0.0, 0.5, 3.0])
+def test_the_loss_is_a_plain_sum(order_weight):
+    """Cross-entropy of both curves, and of planets what the deeper lacks of `RISE`."""
+    rng = np.random.default_rng(0)
+    truth, odds = rng.choice([0.0, 1.0], 40).repeat(2).reshape(-1, 2), rng.normal(0, 2, (40, 3, 2))
+    expected = np.empty((40, 3))
+    for pair, head in np.ndindex(40, 3):
+        p = 1 / (1 + np.exp(-odds[pair, head]))
+        crossed = -np.log(p if truth[pair, 0] else 1 - p).mean()
+        lacking = max(transit.RISE - np.diff(odds[pair, head])[0], 0) if truth[pair, 0] else 0
+        expected[pair, head] = crossed + order_weight * lacking
+    np.testing.assert_allclose(make_loss(order_weight)(truth, odds), expected, rtol=1e-6)
+
+
+def test_huge_log_odds_have_a_finite_loss():
+    odds, truth = np.array([[[1e4, -1e4]]], np.float32), np.ones((1, 2), np.float32)
+    expected = 0.5e4 + 2e4 + transit.RISE
+    np.testing.assert_allclose(np.array(make_loss(1.0)(truth, odds)), expected, rtol=1e-5)
+
+
 def test_the_network_is_a_plain_computation():
     """Star by star and candidate by candidate: views are read four points at a time, side by side.
 
