@@ -26,7 +26,7 @@ from exoplanets.stars import CADENCE_DAYS
 
 layers = keras.layers
 ANSWERS = {"planet": 1.0, "binary": 0.0, "nothing": UNKNOWN}
-TELLING_SNR = 20.0  # of a signal whose shape may change the odds by a factor of e
+TELLING_SNR = 30.0  # of a signal whose shape may change the odds by a factor of e
 FARTHEST = 4.0  # standard deviations; a number farther from its mean counts as if it were there
 
 
@@ -71,7 +71,8 @@ def make_orbits(flux, settings, rng, campaign, choose):
 def train_judge(judge, orbits, answers, settings, seed):
     """Teach a network of `make_judge` with what `make_orbits` returns; a DataFrame of losses."""
     judge.get_layer("scale").adapt(orbits)
-    n_batches = -(-len(orbits) // settings.transit_batch_size) * settings.judge_epochs
+    batch_size = 2 * settings.transit_batch_size  # as many light curves as so many pairs
+    n_batches = -(-len(orbits) // batch_size) * settings.judge_epochs
     rate = keras.optimizers.schedules.CosineDecay(settings.transit_rate, n_batches)
 
     def loss(truth, odds):
@@ -81,8 +82,7 @@ def train_judge(judge, orbits, answers, settings, seed):
     # The same layers, compiled apart: Keras alone can read the file of a network without a loss.
     learner = keras.Model(judge.inputs, judge.outputs, name=judge.name)
     learner.compile(keras.optimizers.AdamW(rate, weight_decay=1e-3), loss)
-    batches = settings.transit_batch_size, settings.judge_epochs
-    return train(learner, orbits, answers, *batches, seed)
+    return train(learner, orbits, answers, batch_size, settings.judge_epochs, seed)
 
 
 def find_planet_score(odds, orbits):

@@ -90,7 +90,7 @@ class TransitSettings(Settings):
     order_weight: float = setting(0.5, "weight of the penalty when the deeper of two transits "
         "scores lower", 0)  # fmt: skip
     transit_batch_size: int = setting(64, "pairs of light curves per batch", 1)
-    systems: int = setting(12_000, "planets and binaries that teach which is which", 64)
+    systems: int = setting(16_000, "planets and binaries that teach which is which", 64)
     judge_units: int = setting(48, "units of the first layer that tells them apart", 2)
     judge_dropout: float = setting(0.25, "share of its units that a step leaves out", 0, 0.9)
     judge_epochs: int = setting(20, "epochs of its training", 1)
