@@ -93,7 +93,7 @@ def test_one_core_describes_the_systems_as_many_do(monkeypatch):
 def test_no_weak_signal_is_surely_two_stars_unless_its_depth_is_known():
     orbits = np.zeros((3, N_FEATURES), np.float32)
     place = {name: k - len(NUMBERS) for k, name in enumerate(NUMBERS)}
-    orbits[:, place["log_snr"]] = np.log([6.0, 6.0, 60.0])
+    orbits[:, place["log_snr"]] = np.log([6.0, 6.0, 600.0])
     orbits[1, place["depth_is_known"]] = 1
     for sign in (1, -1):
         score = judge.find_planet_score(np.full((3, 4), sign * 9.0, np.float32), orbits)

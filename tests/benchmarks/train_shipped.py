@@ -41,6 +41,7 @@ from exoplanets.stars import TABLES
 
 PREVALENCE = 42 / 5657  # hosts among the labelled stars of the whole Kaggle set
 CURVES = {"real": 12_000, "simulated": 8000}  # in the training sample
+SYSTEMS = 40_000  # planets and binaries: it is trained once, so it may take its time
 
 
 def gather(data_dir, simulated):
@@ -57,7 +58,7 @@ def main(argv=None):
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
     make_reproducible(args.seed)
-    rng, settings = np.random.default_rng(args.seed), TransitSettings()
+    rng, settings = np.random.default_rng(args.seed), TransitSettings(systems=SYSTEMS)
     snr_range = (settings.snr_low, settings.snr_high)
     sample, surveys, held_out, campaigns, sources = [], [], {}, {}, {}
     for name, n_curves in CURVES.items():
