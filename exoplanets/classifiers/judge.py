@@ -26,7 +26,7 @@ from exoplanets.stars import CADENCE_DAYS
 
 layers = keras.layers
 ANSWERS = {"planet": 1.0, "binary": 0.0, "nothing": UNKNOWN}
-TELLING_SNR = 50.0  # of a signal whose shape may change the odds by a factor of e
+TELLING_SNR = 30.0  # of a signal whose shape may change the odds by a factor of e
 FARTHEST = 4.0  # standard deviations; a number farther from its mean counts as if it were there
 
 
