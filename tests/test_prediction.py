@@ -683,7 +683,7 @@ def test_the_search_behind_hidden_transits_ends(shipped):
     def call(curves):
         """Dips at another phase each time."""
         asked.append(len(curves))
-        dips = [[1.0], [4.0], [0.35 * len(asked)], [0.1]]
+        dips = [[1.0], [4.0], [0.41 * len(asked)], [0.1]]
         return transit.Dips(*np.tile(dips, len(curves)))
 
     always = shipped._replace(score=call, judge=lambda orbits: np.ones(len(orbits)))
