@@ -65,12 +65,9 @@ def find_scatter(flux):
     n_blocks = len(flux) // SCATTER_WINDOW
     blocks = np.reshape(flux[: n_blocks * SCATTER_WINDOW], (n_blocks, SCATTER_WINDOW))
     rest = blocks - find_median(blocks)
+    spread = 1.4826 * find_median(np.abs(rest).ravel())[0]
     # A median takes out about 1.5 of the degrees of freedom of its block.
-    return (
-        1.4826
-        * find_median(np.abs(rest).ravel())[0]
-        * np.sqrt(SCATTER_WINDOW / (SCATTER_WINDOW - 1.5))
-    )
+    return spread * np.sqrt(SCATTER_WINDOW / (SCATTER_WINDOW - 1.5))
 
 
 def inject(flux, dip, snr):

@@ -31,9 +31,7 @@ SCALES = (2.0, 0.4)  # of these grids: the first round finds the dips, the secon
 AT_A_TIME = 15_000  # places of samples in trial folds: what a processor's cache holds
 FINE = 48  # bins of the fold, from mid-transit to `REACH`, that a trapezium is fitted to
 WIDTHS = np.geomspace(0.35, 2.4, 24)  # of the trapezium at half depth, over the duration
-INGRESSES = np.array(
-    [0.1, 0.25, 0.4, 0.6, 0.8, 1.0]
-)  # share of the width in which it deepens; 1 for a V
+INGRESSES = np.array([0.1, 0.25, 0.4, 0.6, 0.8, 1.0])  # share of it that deepens; 1 for a V
 LEAST_PERIOD = 0.2  # days, and two durations: nothing with a shorter one is a planet
 DIVISORS = (5, 3, 2)  # of a period that may be a multiple of the true one
 ALIKE, SEEN = 0.7, 5.0  # dips that are the same: depth over the deepest, and over its error
@@ -78,7 +76,7 @@ def sharpen(times, flux, ephemeris):
 
 
 def _sharpen_once(times, flux, ephemeris, scale):
-    """One round of `sharpen`, with steps and reach of its grid of so many times the usual."""
+    """One round of `sharpen`, on a grid `scale` times as wide and as coarse as that of `DRIFTS`."""
     period, duration = ephemeris.period, max(ephemeris.duration, SHORTEST)
     reach = REACH * duration
     # Counted from the middle of the light curve: a change of period moves both ends alike.
