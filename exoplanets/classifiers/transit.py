@@ -68,6 +68,7 @@ CAMPAIGN = "campaign/"  # folder of the saved file that holds the campaign's arr
 AT_ONCE = 64  # stars that the heads are given
 RISE = 0.7  # log-odds by which the deeper planet of a pair has to be above the other, at least
 FARTHEST = 4.0  # standard deviations; a number farther from its mean counts as if it were there
+AS_SURE = 2.0  # log-odds below the best within which a candidate may be the true one as well
 
 
 @dataclasses.dataclass(frozen=True)
@@ -197,7 +198,7 @@ def train_on_sample(sample, surveys, settings, seed):
 
     def choose(numbers, views):
         odds = weigh(numbers, views)
-        return find_score(odds), odds.mean(axis=2).argmax(axis=1)
+        return find_score(odds), find_best(odds, numbers)
 
     some = dataclasses.replace(settings, systems=settings.systems // len(surveys))
     taught = [judge.make_orbits(flux, some, rng, known, choose) for flux, known in surveys]
@@ -222,6 +223,17 @@ def find_pair_features(sample, n_best):
 def find_score(odds):
     """Transit score of each star, (n,), from the log-odds of its candidates per head."""
     return expit(np.logaddexp.reduce(odds, axis=1).mean(axis=1))
+
+
+def find_best(odds, numbers):
+    """Place of the best candidate of each star, (n,), from the log-odds per head and the numbers.
+
+    Deep dips make the network sure of every candidate that shares some of them, at a multiple of
+    the period too; of those it is nearly as sure of, the one whose dips are strongest together.
+    """
+    odds = odds.mean(axis=2)
+    snr = numbers[:, :, NUMBERS.index("snr")]
+    return np.where(odds >= odds.max(axis=1, keepdims=True) - AS_SURE, snr, -np.inf).argmax(axis=1)
 
 
 def make_padded(model):
@@ -316,7 +328,7 @@ def make_scorer(model):
     def find(curves):
         numbers, views, ephemerides = find_features(curves, n_best)
         odds = weigh(numbers, views)
-        best = odds.mean(axis=2).argmax(axis=1)
+        best = find_best(odds, numbers)
         return Dips(find_score(odds), *ephemerides[np.arange(len(best)), best].T)
 
     return Judge(find, lambda orbits: judge.find_planet_score(tell(orbits), orbits))
