@@ -20,7 +20,7 @@ import numpy as np
 from scipy.ndimage import uniform_filter1d
 
 from exoplanets.lightcurves.clock import LEAST_MEASURED, find_cadences, place
-from exoplanets.lightcurves.equalise import flatten, recolour
+from exoplanets.lightcurves.equalise import BOTH, finish, flatten
 from exoplanets.lightcurves.gaps import fill_gaps
 from exoplanets.lightcurves.injection import count_dips, draw_snr, find_scatter
 from exoplanets.stars import CADENCE_DAYS, SHORTEST
@@ -155,7 +155,8 @@ class Systems(NamedTuple):
         """
         placed, _ = place(self.flux, self.campaign, self.cadences)
         flat = flatten(placed, self.campaign)
-        return np.where(np.isnan(placed), np.float32(np.nan), flat), recolour(flat)
+        both = finish(flat, np.isnan(placed), self.campaign, BOTH)
+        return both[:, 1], both[:, 0]
 
 
 def coarsen(flux, cadences, sampling):

@@ -141,27 +141,32 @@ def equalise(curves, campaign=None):
     is taken out. Returns float32, dimensionless: median 0, robust standard deviation 1,
     `common_colour`.
     """
-    return recolour(flatten(curves, campaign))
+    return recolour(even_noise(flatten(curves, campaign), campaign))
 
 
 def flatten(curves, campaign=None):
-    """All of `equalise` but the common colour: what is left is noise of one height, and dips."""
+    """Take out trends, what stars share, and lone outliers: what is left is noise, and dips.
+
+    In the unit of the curves. Nothing bends a dip: what evens out noise comes after, in
+    `even_noise`, and would make neighbouring dips, and both sides of one, unlike.
+    """
     gaps = np.isnan(curves)
     curves = detrend(curves)
     if campaign is not None and len(campaign.modes):
         curves -= find_shared(curves, campaign.modes)
-    curves = replace_lone_outliers(curves, gaps)
-    if campaign is not None:
-        curves /= campaign.scatter
-    return even_out(curves)
+    return replace_lone_outliers(curves, gaps)
 
 
-def _finish(flat, gaps, whiten):
+def even_noise(flat, campaign=None):
+    """Give the noise of flattened light curves one height: that of a cadence, and that of a day."""
+    return even_out(flat if campaign is None else flat / campaign.scatter)
+
+
+def finish(flat, gaps, campaign=None, whiten=True):
     """Light curves of `flatten` as `whiten` wants them, see `equalise_table`."""
-    if whiten is True:
-        return recolour(flat)
-    plain = np.where(gaps, np.float32(np.nan), flat)
-    return np.stack([recolour(flat), plain], axis=1) if whiten == BOTH else plain
+    plain = np.where(gaps, np.float32(np.nan), flat / find_spread(flat)) if whiten is not True else 0
+    white = recolour(even_noise(flat, campaign)) if whiten else 0
+    return np.stack([white, plain], axis=1) if whiten == BOTH else white if whiten else plain
 
 
 def find_unit(flux, flat, level):
@@ -241,7 +246,7 @@ def _equalise_alike(flux, groups, whiten):
     for group in groups:
         flat = np.concatenate([flatten(flux[:, first:end]) for first, end in group], axis=1)
         cadences = np.concatenate([np.arange(first, end) for first, end in group])
-        curves[..., cadences] = _finish(flat, gaps[:, cadences], whiten)
+        curves[..., cadences] = finish(flat, gaps[:, cadences], None, whiten)
     stretches = list(itertools.chain(*groups))
     for (_, end), (first, _) in itertools.pairwise(stretches):
         curves[..., end - EDGE : first + EDGE] = np.nan
@@ -280,7 +285,7 @@ def equalise_table(flux, campaign=None, cadences=None, whiten=True):
         times = None if cadences is None else cadences[rows]
         curves, n_measured = place(flux[rows], campaign, times)
         curves = curves[n_measured >= least]
-        return _finish(flatten(curves, campaign), np.isnan(curves), whiten), n_measured
+        return finish(flatten(curves, campaign), np.isnan(curves), campaign, whiten), n_measured
 
     blocks = map_blocks(treat, n_stars, what="blocks of stars equalised")
     curves, n_measured = map(np.concatenate, zip(*blocks, strict=True))
