@@ -31,6 +31,7 @@ SCALES = (2.0, 0.4)  # of these grids: the first round finds the dips, the secon
 AT_A_TIME = 15_000  # places of samples in trial folds: what a processor's cache holds
 FINE = 48  # bins of the fold, from mid-transit to `REACH`, that a trapezium is fitted to
 WIDTHS = np.geomspace(0.35, 2.4, 24)  # of the trapezium at half depth, over the duration
+MISFIT = 0.1  # of the depth: what a trapezium may miss a transit by
 INGRESSES = np.array([0.1, 0.25, 0.4, 0.6, 0.8, 1.0])  # share of it that deepens; 1 for a V
 LEAST_PERIOD = 0.2  # days, and two durations: nothing with a shorter one is a planet
 DIVISORS = (5, 3, 2)  # of a period that may be a multiple of the true one
@@ -113,6 +114,8 @@ def _sharpen_once(times, flux, ephemeris, scale):
     weight = np.maximum(count @ dips**2, 1e-9)
     depth = -(total @ dips) / weight
     gain = np.maximum(depth, 0) ** 2 * weight / 2  # of the logarithm of the likelihood
+    # No transit is a trapezium: what one misses by grows with the depth and is no noise.
+    gain /= 1 + (MISFIT * depth.ravel()[gain.argmax()]) ** 2
     likely = np.exp(gain - gain.max())
     likely /= likely.sum()
     of_trial, of_shape = likely.sum(axis=1), likely.sum(axis=0)
