@@ -25,11 +25,11 @@ from exoplanets.stars import CADENCE_DAYS
 BRIGHTEST, DEEPEST = 6.0, -1e4  # of the flux, its standard deviations: flares tell nothing here
 REACH = 2.0  # durations on either side of a transit within which it is sharpened
 SHORTEST = 0.06  # days that a duration counts as, at least, for that reach
-DRIFTS = np.linspace(-1.5, 1.5, 7)  # cadences, from the middle of the light curve to an end
-SHIFTS = np.linspace(-1.0, 1.0, 5)  # cadences
+STEP = 0.5  # cadences, of the grids of ephemerides that are tried ...
+DRIFTS = np.arange(-3, 4)  # ... steps from the middle of the light curve to an end ...
+SHIFTS = np.arange(-2, 3)  # ... and steps of the epoch
 SCALES = (2.0, 0.4)  # of these grids: the first round finds the dips, the second their shape
-AT_A_TIME = 15_000  # places of samples in trial folds: what a processor's cache holds
-FINE = 48  # bins of the fold, from mid-transit to `REACH`, that a trapezium is fitted to
+FINE = 48  # bins of the fold, from mid-transit to `REACH`, at least, that a trapezium is fitted to
 WIDTHS = np.geomspace(0.35, 2.4, 24)  # of the trapezium at half depth, over the duration
 MISFIT = 0.1  # of the depth: what a trapezium may miss a transit by
 INGRESSES = np.array([0.1, 0.25, 0.4, 0.6, 0.8, 1.0])  # share of it that deepens; 1 for a V
@@ -79,38 +79,43 @@ def sharpen(times, flux, ephemeris):
 def _sharpen_once(times, flux, ephemeris, scale):
     """One round of `sharpen`, on a grid `scale` times as wide and as coarse as that of `DRIFTS`."""
     period, duration = ephemeris.period, max(ephemeris.duration, SHORTEST)
-    reach = REACH * duration
+    reach, step = REACH * duration, scale * STEP * CADENCE_DAYS
     # Counted from the middle of the light curve: a change of period moves both ends alike.
     middle = times[len(times) // 2]
     epoch = ephemeris.epoch + ephemeris.count(middle) * period
     number = np.rint((times - epoch) / period)
     away = times - epoch - number * period
-    near = np.abs(away) < reach + 2 * CADENCE_DAYS
+    near = np.abs(away) < reach + (DRIFTS[-1] + SHIFTS[-1]) * step
     away, number, flux = away[near], number[near], flux[near]
     span = max(np.ptp(times), period)
-    drifts, shifts = (scale * CADENCE_DAYS * grid for grid in (DRIFTS, SHIFTS))
-    changes = np.repeat(drifts / (span / 2) * period, len(shifts))
-    shifts = np.tile(shifts, len(drifts))
+    changes = step * DRIFTS / (span / 2) * period
 
-    # Every trial is folded into bins of |time|; a few at a time, which a processor's cache holds.
-    n_bins, folds = FINE + 1, []
-    together = max(AT_A_TIME // max(len(away), 1), 1)
-    for k in range(0, len(changes), together):
-        some = slice(k, k + together)
-        trial = np.abs(away - number * changes[some, None] - shifts[some, None])
-        place = np.minimum(trial * (FINE / reach), FINE).astype(int)
-        place += n_bins * np.arange(len(place))[:, None]
-        size, repeated = n_bins * len(place), np.tile(flux, len(place))
-        count, total = (np.bincount(place.ravel(), w, size) for w in (None, repeated))
-        folds.append((count.reshape(-1, n_bins), total.reshape(-1, n_bins)))
-    count, total = map(np.concatenate, zip(*folds, strict=True))
+    # The light curve is folded into bins of time once for each trial period. A shift is a whole
+    # number of bins: both halves of the fold, seen from there, are one fold of |time|.
+    per_step = int(np.ceil(step * FINE / reach))
+    width = step / per_step
+    n_bins = int(np.ceil(reach / width))
+    centres = n_bins + per_step * (SHIFTS - SHIFTS[0])
+    size = centres[-1] + n_bins + 2  # the first and the last hold what is farther away
+    place = (away - number * changes[:, None]) / width + (centres.mean() + 1)
+    place = np.clip(place, 0, size - 1).astype(int) + size * np.arange(len(changes))[:, None]
+    weights = None, np.tile(flux, len(changes))
+    folds = (np.bincount(place.ravel(), w, size * len(changes)) for w in weights)
+    count, total = (
+        np.stack([fold[:, c : c + n_bins] + fold[:, c - n_bins : c][:, ::-1] for c in centres], 1)
+        for fold in (fold.reshape(len(changes), size)[:, 1:-1] for fold in folds)
+    )
+    count, total = (fold.reshape(-1, n_bins) for fold in (count, total))
+    changes, shifts = (
+        grid.ravel() for grid in np.meshgrid(changes, step * SHIFTS, indexing="ij")
+    )
 
     # Trapezia of all widths and ingresses are fitted to all folds. The mean, weighted by how likely
     # the flux makes each, changes little where the flux changes little; the likeliest would jump.
-    apart = (np.arange(n_bins) + 0.5) / FINE * reach
-    width, ingress = (grid.ravel() for grid in np.meshgrid(WIDTHS * duration, INGRESSES))
-    dips = (1 + ingress) * width / 2 - apart[:, None]
-    dips = np.clip(dips / (ingress * width), 0, 1)
+    apart = (np.arange(n_bins) + 0.5) * width
+    long, ingress = (grid.ravel() for grid in np.meshgrid(WIDTHS * duration, INGRESSES))
+    dips = (1 + ingress) * long / 2 - apart[:, None]
+    dips = np.clip(dips / (ingress * long), 0, 1)
     weight = np.maximum(count @ dips**2, 1e-9)
     depth = -(total @ dips) / weight
     gain = np.maximum(depth, 0) ** 2 * weight / 2  # of the logarithm of the likelihood
@@ -122,7 +127,7 @@ def _sharpen_once(times, flux, ephemeris, scale):
     found = Ephemeris(
         float(period + of_trial @ changes),
         float(epoch + of_trial @ shifts),
-        float(np.exp(of_shape @ np.log(width))),
+        float(np.exp(of_shape @ np.log(long))),
         float(np.sum(likely * depth)),
     )
     return found, float(of_shape @ ingress)
