@@ -1,5 +1,6 @@
 """Equalised light curves: identities, what is removed, what is kept."""
 
+import dataclasses
 import re
 
 import numpy as np
@@ -11,7 +12,7 @@ from exoplanets.evaluation import metrics
 from exoplanets.lightcurves import equalise, probes
 from exoplanets.lightcurves.campaign import learn_campaign
 from exoplanets.lightcurves.clock import find_cadences, find_measured
-from exoplanets.lightcurves.detrend import WINDOW, find_trend
+from exoplanets.lightcurves.detrend import WINDOW, find_spread, find_trend
 from exoplanets.sources import survey
 from exoplanets.stars import CADENCE_DAYS
 
@@ -368,11 +369,29 @@ def test_without_whitening_a_curve_is_flattened_and_its_gaps_stay():
     flat, rows, dropped = equalise.equalise_table(flux, whiten=False)
     assert rows.tolist() == [0, 1, 2] and not dropped and flat.dtype == np.float32
     np.testing.assert_array_equal(np.isnan(flat), np.isnan(flux))
-    known = np.isfinite(flux)
-    np.testing.assert_array_equal(flat[known], equalise.flatten(flux)[known])
+    known, plain = np.isfinite(flux), equalise.flatten(flux)
+    np.testing.assert_array_equal(flat[known], (plain / find_spread(plain))[known])
     whole = equalise.equalise_table(flux).curves
-    np.testing.assert_array_equal(equalise.recolour(equalise.flatten(flux)), whole)
+    np.testing.assert_array_equal(equalise.recolour(equalise.even_noise(plain)), whole)
     assert np.abs(flat[known] - whole[known]).max() > 0.5
+
+
+def test_flattening_leaves_dips_alike_where_the_noise_differs(campaign):
+    """What evens out noise would make two dips, and both sides of one, unlike."""
+    rng = np.random.default_rng(8)
+    uneven = np.where(np.arange(3197) % 2 == 1, 3.0, 1.0).astype("f4")
+    campaign = dataclasses.replace(
+        campaign, scatter=uneven, missing=np.zeros(3197, bool), modes=campaign.modes[:0]
+    )
+    noise = rng.normal(size=(1, 3197)) * np.where(np.arange(3197) < 1600, 1.0, 5.0)
+    dips = np.zeros(3197)
+    dips[[*range(800, 806), *range(2400, 2406)]] = 1e4
+    cadences = np.arange(3197)[None]
+    flat = equalise.equalise_table(noise - dips, campaign, cadences, whiten=False).curves[0]
+    depths = -flat[dips > 0]
+    assert depths.max() / depths.min() < 1.02
+    even = equalise.even_noise(equalise.flatten(noise - dips, campaign), campaign)[0]
+    assert even[dips > 0].min() / even[dips > 0].max() > 3
 
 
 @pytest.mark.parametrize("scale", [1.0, 250.0])

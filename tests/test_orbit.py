@@ -111,6 +111,19 @@ def test_without_noise_the_truth_is_found_from_anywhere_near():
     assert np.abs(left).max() < 0.2
 
 
+@pytest.mark.parametrize("seed", range(2))
+def test_the_shape_of_a_deep_dip_does_not_jump_as_it_deepens(seed):
+    """A transit is no trapezium: of ever deeper dips the likeliest one would hop over its grid."""
+    rng, shapes = np.random.default_rng(seed), []
+    true = Ephemeris(rng.uniform(3, 9), rng.uniform(0, 3), rng.uniform(0.07, 0.12))
+    noise = rng.normal(size=N)
+    away = 2 * true.since_transit(TIMES) / true.duration
+    dip = np.clip(1.6 * (1 - away**2), 0, 1) ** 0.7  # round, as limb darkening makes it
+    for depth in np.geomspace(10, 500, 16):
+        shapes.append(sharpen(TIMES, noise - depth * dip, true)[1])
+    assert np.abs(np.diff(shapes)).max() < 0.02
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_a_small_change_of_the_flux_changes_the_orbit_a_little(seed):
     """Other noise comes little by little; whoever took the likeliest of a grid would jump."""
@@ -215,7 +228,7 @@ def test_the_shape_does_not_depend_on_the_depth():
     numbers = [dict(zip(NUMBERS, each[-len(NUMBERS) :], strict=True)) for each in (one, two)]
     assert numbers[1]["log_depth"] - numbers[0]["log_depth"] == pytest.approx(np.log(3), abs=1e-3)
     for name in ("secondary", "ingress", "log_period", "log_duration", "log_transits"):
-        assert numbers[1][name] == pytest.approx(numbers[0][name], abs=1e-4)
+        assert numbers[1][name] == pytest.approx(numbers[0][name], abs=2e-3)
 
 
 def test_what_is_missing_is_left_out_and_a_flare_tells_nothing():

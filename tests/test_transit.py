@@ -15,6 +15,7 @@ from exoplanets.classifiers.transit import (
     MODEL_LAYOUT,
     Transit,
     TransitSettings,
+    find_best,
     load_transit,
     make_loss,
     make_scorer,
@@ -314,6 +315,15 @@ def test_the_best_candidate_is_where_the_transits_are(taught):
     away = (dips.epoch - PLANET["epoch"]) / PLANET["period"]
     np.testing.assert_allclose(away - np.rint(away), 0, atol=0.01)
     assert ((dips.duration > 0.04) & (dips.duration < 0.3)).all()
+
+
+def test_of_candidates_it_is_as_sure_of_the_strongest_is_the_best():
+    """Deep dips make it sure of multiples of the period too; a weak one it trusts is not left."""
+    odds = np.array([[5.0, 6.5, 2.0], [5.0, 9.0, 2.0], [-3.0, -2.5, -2.0]])
+    heads = np.stack([odds - 1, odds + 1], axis=2)
+    numbers = np.zeros((3, 3, len(NUMBERS)))
+    numbers[:, :, NUMBERS.index("snr")] = [[30, 20, 40], [30, 20, 40], [7, 9, 8]]
+    assert find_best(heads, numbers).tolist() == [0, 1, 1]
 
 
 def test_the_network_is_small():

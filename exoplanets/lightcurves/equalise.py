@@ -163,10 +163,13 @@ def even_noise(flat, campaign=None):
 
 
 def finish(flat, gaps, campaign=None, whiten=True):
-    """Light curves of `flatten` as `whiten` wants them, see `equalise_table`."""
-    plain = np.where(gaps, np.float32(np.nan), flat / find_spread(flat)) if whiten is not True else 0
-    white = recolour(even_noise(flat, campaign)) if whiten else 0
-    return np.stack([white, plain], axis=1) if whiten == BOTH else white if whiten else plain
+    """Light curves of `flatten` as `whiten` wants them; see `equalise_table`."""
+    if whiten is True:
+        return recolour(even_noise(flat, campaign))
+    plain = np.where(gaps, np.float32(np.nan), flat / find_spread(flat))
+    if whiten is False:
+        return plain
+    return np.stack([recolour(even_noise(flat, campaign)), plain], axis=1)
 
 
 def find_unit(flux, flat, level):
@@ -268,8 +271,9 @@ def equalise_table(flux, campaign=None, cadences=None, whiten=True):
 
     The cadences are the true ones of every column, an ndarray of int of the shape of the flux,
     (n_stars, n_cadences); they are found from the flux unless given. Without `whiten` the curves
-    are those of `flatten`, NaN where nothing was measured; if it is `BOTH`, there are both of each
-    star, the equalised one first: (n_kept, 2, n_cadences). ValueError if the table is too short to
+    are those of `flatten` in units of their robust standard deviation, NaN where nothing was
+    measured; if it is `BOTH`, there are both of each star, the equalised one first:
+    (n_kept, 2, n_cadences). ValueError if the table is too short to
     be equalised at all, or not as long as the campaign's.
     """
     n_stars, n_cadences = flux.shape

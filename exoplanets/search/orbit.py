@@ -31,8 +31,8 @@ SHIFTS = np.arange(-2, 3)  # ... and steps of the epoch
 SCALES = (2.0, 0.4)  # of these grids: the first round finds the dips, the second their shape
 FINE = 48  # bins of the fold, from mid-transit to `REACH`, at least, that a trapezium is fitted to
 WIDTHS = np.geomspace(0.35, 2.4, 24)  # of the trapezium at half depth, over the duration
-MISFIT = 0.1  # of the depth: what a trapezium may miss a transit by
-INGRESSES = np.array([0.1, 0.25, 0.4, 0.6, 0.8, 1.0])  # share of it that deepens; 1 for a V
+MISFIT = 0.3  # of the depth: what a trapezium may miss a transit by
+INGRESSES = np.linspace(0.1, 1.0, 10)  # share of it that deepens; 1 for a V
 LEAST_PERIOD = 0.2  # days, and two durations: nothing with a shorter one is a planet
 DIVISORS = (5, 3, 2)  # of a period that may be a multiple of the true one
 ALIKE, SEEN = 0.7, 5.0  # dips that are the same: depth over the deepest, and over its error
@@ -106,9 +106,7 @@ def _sharpen_once(times, flux, ephemeris, scale):
         for fold in (fold.reshape(len(changes), size)[:, 1:-1] for fold in folds)
     )
     count, total = (fold.reshape(-1, n_bins) for fold in (count, total))
-    changes, shifts = (
-        grid.ravel() for grid in np.meshgrid(changes, step * SHIFTS, indexing="ij")
-    )
+    changes, shifts = (grid.ravel() for grid in np.meshgrid(changes, step * SHIFTS, indexing="ij"))
 
     # Trapezia of all widths and ingresses are fitted to all folds. The mean, weighted by how likely
     # the flux makes each, changes little where the flux changes little; the likeliest would jump.

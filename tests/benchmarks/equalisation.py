@@ -100,7 +100,7 @@ def whiten(flux, campaign, cadences):
     curves = put_on_grid(flux, cadences, campaign.n_cadences)
     curves[:, campaign.missing] = np.nan
     with mock.patch.object(equalise, "REDNESS", 0):
-        return equalise.recolour(equalise.flatten(curves, campaign))
+        return equalise.recolour(equalise.even_noise(equalise.flatten(curves, campaign), campaign))
 
 
 def print_variant(name, stars, folds, learnt, dips, first):
