@@ -17,7 +17,7 @@ network judges whether the best candidate is a planet or two stars (`judge.py`).
 
 All of it is there once per head (`heads.py`), and all candidates share the same layers.
 
-It sees no host label: non-hosts teach it, half of them with injected transits
+It sees no host label: non-hosts teach it, and white noise, both with and without injected transits
 (`lightcurves/injection.py`). Each planet is shown twice, with shallow and with deep transits, and
 the deeper one has to have the higher score.
 
@@ -62,7 +62,7 @@ from exoplanets.search.orbit import describe_orbit
 from exoplanets.stars import CADENCE_DAYS
 
 layers = keras.layers
-MODEL_LAYOUT = 6  # raised whenever the network or what scoring needs changes
+MODEL_LAYOUT = 7  # raised whenever the network or what scoring needs changes
 TAPS = 4  # points of a folded light curve that a filter sees at once; they divide `POINTS`
 CAMPAIGN = "campaign/"  # folder of the saved file that holds the campaign's arrays
 AT_ONCE = 64  # stars that the heads are given
@@ -75,7 +75,7 @@ AS_SURE = 2.0  # log-odds below the best within which a candidate may be the tru
 class TransitSettings(Settings):
     """Hyper-parameters of the transit network; each is a flag."""
 
-    curves: int = setting(20_000, "light curves in the training sample, half with transits", 64)
+    curves: int = setting(20_000, "light curves in the training sample", 64)
     snr_low: float = setting(5.5, "least signal-to-noise ratio of an injected planet", 0.1)
     snr_high: float = setting(1500.0, "greatest signal-to-noise ratio of an injected planet", 1)
     candidates: int = setting(6, "trial periods per star that the network is shown", 1, 100)
