@@ -147,8 +147,8 @@ def equalise(curves, campaign=None):
 def flatten(curves, campaign=None):
     """Take out trends, what stars share, and lone outliers: what is left is noise, and dips.
 
-    In the unit of the curves. Nothing bends a dip: what evens out noise comes after, in
-    `even_noise`, and would make neighbouring dips, and both sides of one, unlike.
+    Dimensionless, robust standard deviation about 1. Nothing here bends a dip: what evens out noise
+    comes after, in `even_noise`, and makes dips of one star, and both sides of one dip, unlike.
     """
     gaps = np.isnan(curves)
     curves = detrend(curves)
@@ -273,8 +273,8 @@ def equalise_table(flux, campaign=None, cadences=None, whiten=True):
     (n_stars, n_cadences); they are found from the flux unless given. Without `whiten` the curves
     are those of `flatten` in units of their robust standard deviation, NaN where nothing was
     measured; if it is `BOTH`, there are both of each star, the equalised one first:
-    (n_kept, 2, n_cadences). ValueError if the table is too short to
-    be equalised at all, or not as long as the campaign's.
+    (n_kept, 2, n_cadences). ValueError if the table is too short to be equalised at all, or not as
+    long as the campaign's.
     """
     n_stars, n_cadences = flux.shape
     check_length(n_cadences)
