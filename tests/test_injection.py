@@ -310,7 +310,7 @@ def test_injection_comes_before_cleaning_and_is_periodic_in_true_time(
     is_real = [{star.tobytes() for star in stars} <= raw for stars, *_ in whole]
     # Some are white noise instead: what is known of a quiet star has to be known of them.
     white = np.concatenate([w[0] for w, real in zip(whole, is_real, strict=True) if not real])
-    assert 0.1 < 1 - np.mean(is_real) < 0.25
+    assert 0.2 < 1 - np.mean(is_real) < 0.5
     assert np.std(white) == pytest.approx(1, abs=0.02)
     steps = np.corrcoef(white[:, 1:].ravel(), white[:, :-1].ravel())[0, 1]
     assert abs(steps) < 0.02

@@ -8,10 +8,10 @@ network judges whether the best candidate is a planet or two stars (`judge.py`).
 
     numbers (candidates, 22)            views (candidates, 24 points, 4)
        | arcsinh, standardise              | arcsinh
-       | dense 22 relu                     | convolution 4, stride 4, 9 filters, relu
-       |                                   | dense 11 relu
+       | dense 32 relu                     | convolution 4, stride 4, 9 filters, relu
+       |                                   | dense 16 relu
        +----------- join, dropout ---------+
-                        | dense 22 relu
+                        | dense 32 relu
                         | dense 1: log-odds of each candidate
                         | log of the sum of the odds of all candidates; mean over the heads
 
@@ -81,7 +81,7 @@ class TransitSettings(Settings):
     candidates: int = setting(6, "trial periods per star that the network is shown", 1, 100)
     heads: int = setting(8, "networks whose log-odds are averaged", 1, 100)
     view_filters: int = setting(9, "filters of the convolution over a folded light curve", 1)
-    units: int = setting(22, "units of the dense layers", 2)
+    units: int = setting(32, "units of the dense layers", 2)
     transit_dropout: float = setting(
         0.1, "share of the units that a step of the training leaves out", 0, 0.9
     )

@@ -57,11 +57,11 @@ class Variant(NamedTuple):
 
 
 VARIANTS = (
-    Variant(0.58, 1.0, True),
-    Variant(0.09, 1.0, False),
-    Variant(0.09, 0.5, False),
-    Variant(0.09, 0.25, False),
-    Variant(0.15, 1.0, True, is_white=True),
+    Variant(0.51, 1.0, True),
+    Variant(0.08, 1.0, False),
+    Variant(0.08, 0.5, False),
+    Variant(0.08, 0.25, False),
+    Variant(0.25, 1.0, True, is_white=True),
 )
 
 
