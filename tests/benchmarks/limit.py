@@ -1,13 +1,15 @@
 """How near the search comes to what physics allows: planets recovered at 1 % false alarms.
 
-    python tests/benchmarks/limit.py --data-dir DIR [--curves 500] [--seeds 0 1 2] [--tls]
+    python tests/benchmarks/limit.py --data-dir DIR [--curves 1000] [--seeds 0 1 2] [--tls]
+    python tests/benchmarks/limit.py --data-dir DIR --steps
 
 White noise is laid out as the rows of the table, and planets of the transit model are put into it.
 There an ideal search is known: boxes, folded at every period. Real noise is that of the non-hosts
 of the data directory; half of them teach the network, and the other half is judged. Every search
 has the threshold that one in a hundred light curves without a planet passes. Prints a row per kind
 of noise and search, the mean over seeds, and draws `limit.png` in `--plots-dir`. `--tls` needs
-`pip install transitleastsquares`.
+`pip install transitleastsquares`. `--steps` shows instead what equalising costs: the ideal search
+on white noise after each of its steps, and no network.
 """
 
 import argparse
@@ -16,6 +18,7 @@ from collections import defaultdict
 from concurrent.futures import ProcessPoolExecutor
 from itertools import pairwise
 from pathlib import Path
+from unittest import mock
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -29,8 +32,10 @@ from exoplanets.classifiers.transit import Transit
 from exoplanets.evaluation.completeness import draw_dips, find_false_positive_threshold
 from exoplanets.figures.style import house_style, save_figure
 from exoplanets.files import run
+from exoplanets.lightcurves import equalise
 from exoplanets.lightcurves.campaign import learn_campaign
-from exoplanets.lightcurves.clock import find_cadences
+from exoplanets.lightcurves.clock import find_cadences, place
+from exoplanets.lightcurves.detrend import find_spread
 from exoplanets.lightcurves.equalise import equalise_table
 from exoplanets.lightcurves.injection import SUN_LIKE, inject
 from exoplanets.search import box
@@ -110,6 +115,42 @@ def score_rows(network, flux, cadences, equalised):
     )
 
 
+def find_shares(without, planets, snr):
+    """Share recovered in each bin of `SNR_EDGES`, from the statistics of both kinds of curves."""
+    recovered = planets >= find_false_positive_threshold(without)
+    bins = np.digitize(snr, SNR_EDGES[1:-1])
+    return [recovered[bins == i].mean() for i in range(len(SNR_EDGES) - 1)]
+
+
+def follow_steps(flux, cadences, campaign):
+    """Light curves after each step of equalising, by name, on the cadences that are kept."""
+    placed, _ = place(flux, campaign, cadences)
+    flat = equalise.flatten(placed, campaign)
+    even = equalise.even_noise(flat, campaign)
+    with mock.patch.object(equalise, "REDNESS", 0):  # an ideal search is one in white noise
+        white = equalise.recolour(even)
+    steps = {"gaps": placed, "flattened": flat, "noise evened out": even, "whitened": white}
+    kept = {name: np.nan_to_num(c)[:, ~campaign.missing] for name, c in steps.items()}
+    return {name: curves / find_spread(curves) for name, curves in kept.items()}
+
+
+def measure_steps(stars, n_curves, seed):
+    """What `measure` does, of the ideal search after each step of `follow_steps`."""
+    rng = np.random.default_rng(seed)
+    campaign = learn_campaign(stars.flux[stars.table == "train"])
+    flux = rng.normal(size=(n_curves, stars.flux.shape[1]))
+    cadences = find_cadences(flux, campaign)
+    raw, planet_cadences, snr = make_planets(flux, cadences, n_curves, rng)
+    tables = (flux, cadences), (raw, planet_cadences)
+    without, planets = (follow_steps(*table, campaign) for table in tables)
+    days = np.flatnonzero(~campaign.missing) * CADENCE_DAYS
+    shares = {}
+    for name in without:
+        both = (search_ideally(curves[name], days) for curves in (without, planets))
+        shares["white", name] = find_shares(*both, snr)
+    return shares
+
+
 def measure(stars, n_curves, seed, with_tls):
     """The share recovered in each bin of `SNR_EDGES`, by noise and search."""
     rng = np.random.default_rng(seed)
@@ -137,10 +178,8 @@ def measure(stars, n_curves, seed, with_tls):
         ]
         for name, search in make_searches(with_tls).items():
             found[name] = [search(c.curves) for c in curves]
-        bins = np.digitize(snr[curves[1].rows], SNR_EDGES[1:-1])
-        for name, (without, planets) in found.items():
-            recovered = planets >= find_false_positive_threshold(without)
-            shares[noise, name] = [recovered[bins == i].mean() for i in range(len(SNR_EDGES) - 1)]
+        for name, both in found.items():
+            shares[noise, name] = find_shares(*both, snr[curves[1].rows])
     return shares
 
 
@@ -165,20 +204,26 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data-dir", type=Path, default=ROOT / "data")
     parser.add_argument("--plots-dir", type=Path, default=ROOT / "plots")
-    parser.add_argument("--curves", type=int, default=500, help="of each kind, with and without")
+    parser.add_argument("--curves", type=int, default=1000, help="of each kind, with and without")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--tls", action="store_true")
+    parser.add_argument("--steps", action="store_true")
     args = parser.parse_args(argv)
     stars, provenance = kaggle.load(args.data_dir)
     every = defaultdict(list)
     for seed in args.seeds:
-        for key, values in measure(stars, args.curves, seed, args.tls).items():
+        if args.steps:
+            found = measure_steps(stars, args.curves, seed)
+        else:
+            found = measure(stars, args.curves, seed, args.tls)
+        for key, values in found.items():
             every[key].append(values)
     shares = {key: np.mean(values, axis=0) for key, values in every.items()}
     print(f"{'':34s}" + "".join(f"{f'{low}-{high}':>7s}" for low, high in pairwise(SNR_EDGES)))
     for (noise, name), values in shares.items():
         print(f"{noise + ', ' + name:34s}" + "".join(f"{value:7.2f}" for value in values))
-    save_figure(draw_limit(shares), args.plots_dir / "limit.png", provenance)
+    if not args.steps:
+        save_figure(draw_limit(shares), args.plots_dir / "limit.png", provenance)
 
 
 if __name__ == "__main__":
