@@ -164,12 +164,11 @@ def even_noise(flat, campaign=None):
 
 def finish(flat, gaps, campaign=None, whiten=True):
     """Light curves of `flatten` as `whiten` wants them; see `equalise_table`."""
+    white = recolour(even_noise(flat, campaign)) if whiten else None
     if whiten is True:
-        return recolour(even_noise(flat, campaign))
+        return white
     plain = np.where(gaps, np.float32(np.nan), flat / find_spread(flat))
-    if whiten is False:
-        return plain
-    return np.stack([recolour(even_noise(flat, campaign)), plain], axis=1)
+    return plain if white is None else np.stack([white, plain], axis=1)
 
 
 def find_unit(flux, flat, level):

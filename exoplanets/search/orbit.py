@@ -97,15 +97,18 @@ def _sharpen_once(times, flux, ephemeris, scale):
     n_bins = int(np.ceil(reach / width))
     centres = n_bins + per_step * (SHIFTS - SHIFTS[0])
     size = centres[-1] + n_bins + 2  # the first and the last hold what is farther away
-    place = (away - number * changes[:, None]) / width + (centres.mean() + 1)
+    zero = 1 + centres[len(centres) // 2]  # the bin at which the given ephemeris has its transits
+    place = (away - number * changes[:, None]) / width + zero
     place = np.clip(place, 0, size - 1).astype(int) + size * np.arange(len(changes))[:, None]
-    weights = None, np.tile(flux, len(changes))
-    folds = (np.bincount(place.ravel(), w, size * len(changes)) for w in weights)
-    count, total = (
-        np.stack([fold[:, c : c + n_bins] + fold[:, c - n_bins : c][:, ::-1] for c in centres], 1)
-        for fold in (fold.reshape(len(changes), size)[:, 1:-1] for fold in folds)
-    )
-    count, total = (fold.reshape(-1, n_bins) for fold in (count, total))
+
+    def fold(weights):
+        """The sums of all trials in bins of |time|, (n_trials, n_bins)."""
+        sums = np.bincount(place.ravel(), weights, size * len(changes))
+        sums = sums.reshape(-1, size)[:, 1:-1]
+        both = [sums[:, c : c + n_bins] + sums[:, c - n_bins : c][:, ::-1] for c in centres]
+        return np.stack(both, axis=1).reshape(-1, n_bins)
+
+    count, total = fold(None), fold(np.tile(flux, len(changes)))
     changes, shifts = (grid.ravel() for grid in np.meshgrid(changes, step * SHIFTS, indexing="ij"))
 
     # Trapezia of all widths and ingresses are fitted to all folds. The mean, weighted by how likely
