@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.special import expit
-from scipy.stats import norm
+from scipy.stats import expon, logistic, norm
 
 from exoplanets.classifiers.base import (
     Classifier,
@@ -140,19 +140,25 @@ def test_threshold_refuses_scores_that_are_not_finite(tune, bad):
 
 # ------------------------------------------------------------------------ the stable threshold
 def find_mean_of_best_cuts(y, place, weight=1.0, n_draws=600):
-    """The same threshold, draw by draw and star by star, with other random numbers."""
+    """The same threshold, draw by draw and cut by cut, with other random numbers."""
     rng, y, weight = np.random.default_rng(1), np.asarray(y) == 1, np.broadcast_to(weight, len(y))
     cuts, best = np.linspace(place.min(), place.max(), 400), []
-    groups = [place[y], *(place[~y & (weight == each)] for each in np.unique(weight[~y]))]
-    counted, above = [1.0, *np.unique(weight[~y])], []
-    for group in groups:
-        width = max(group.std() * len(group) ** -0.2, 1e-9)
-        above.append(norm.sf((cuts - group[:, None]) / width))
+    hosts, groups = place[y], [(each, place[~y & (weight == each)]) for each in set(weight[~y])]
     for _ in range(n_draws):
-        called = []
-        for share, each in zip(above, counted, strict=True):
-            called.append(each * share[rng.integers(len(share), size=len(share))].sum(axis=0))
-        f1 = 2 * called[0] / (sum(called) + y.sum())
+        drawn = rng.choice(hosts, len(hosts))
+        width = max(hosts.std() * len(hosts) ** -0.2, 1e-9)
+        hits = norm.sf((cuts - drawn[:, None]) / width).sum(axis=0)
+        called = hits.copy()
+        for each, group in groups:
+            drawn, n = rng.choice(group, len(group)), len(group)
+            start = sorted(group, reverse=True)[max(min(20, n // 2), round(0.1 * n))]
+            beyond = [star - start for star in drawn if star > start]
+            for k, cut in enumerate(cuts):
+                if cut <= start:
+                    called[k] += each * np.sum(drawn >= cut)
+                elif beyond:
+                    called[k] += each * len(beyond) * expon.sf(cut - start, scale=np.mean(beyond))
+        f1 = 2 * hits / (called + y.sum())
         best.append(cuts[f1 >= f1.max() - 1e-9].mean())
     return np.mean(best), np.std(best)
 
@@ -196,7 +202,7 @@ def test_where_scores_part_the_classes_the_stable_threshold_lies_between_them():
     # A star alone has no spread: every cut between is as good.
     assert tune_stable_threshold([0, 1], [0.1, 0.9]) == pytest.approx((0.5, 0.5, 0.5))
     threshold, low, high = tune_stable_threshold([0, 1, 0], [0.1, 0.9, 0.3])
-    assert 0.6 < low <= threshold <= high < 0.9
+    assert 0.3 < low <= threshold <= high < 0.9
     assert tune_stable_threshold([1, 1], [0.4, 0.7])[0] == pytest.approx(0.4, abs=0.01)
 
 
@@ -254,6 +260,20 @@ def test_more_non_hosts_behind_each_raise_the_stable_threshold_as_copies_of_them
         hits, alarms = (norm.sf(np.append(cut, grid) - middle) for middle in (2, 0))
         f1 = 2 * hits / (hits + 5 * weight * alarms + 1)
         assert f1[0] > 0.99 * f1[1:].max()
+
+
+def test_few_non_hosts_that_stand_for_thousands_set_as_good_a_threshold():
+    """Their highest says little: what lies above it is told by how they thin out."""
+    hosts, others, grid = norm(0, 1.5), logistic(-4, 0.6), np.linspace(-8, 8, 2000)
+    for n, share in ((35, 0.95), (200, 0.97)):
+        got = []
+        for seed in range(10):
+            rng, y = np.random.default_rng(seed), np.arange(n + 30) < 30
+            place = np.where(y, hosts.rvs(n + 30, rng), others.rvs(n + 30, rng))
+            cuts = np.append(tune_stable_threshold(y, place, 4000 / n)[0], grid)
+            f1 = 2 * hosts.sf(cuts) / (hosts.sf(cuts) + 135 * others.sf(cuts) + 1)
+            got.append(f1[0] / f1[1:].max())
+        assert np.mean(got) > share
 
 
 def test_a_weight_of_each_star_is_that_of_so_many_copies():

@@ -121,17 +121,40 @@ class Classifier:
 N_RESAMPLES = 400  # of the stars, for a stable threshold
 N_CUTS = 400  # that are tried
 LEAST_SCORE = 1e-6  # and 1 less it: what is nearer to 0 or 1 counts as this
+FEWEST_IN_TAIL, SHARE_IN_TAIL = 20, 0.1  # of non-hosts: at most half of them, or the larger of both
+
+
+def _count_hosts(place, draws, cuts):
+    """How many hosts of each draw lie above each cut, (n_draws, n_cuts): each is a Gaussian."""
+    width = max(place.std() * len(place) ** -0.2, 1e-9)
+    return draws @ ndtr((place[:, np.newaxis] - cuts) / width)
+
+
+def _count_others(place, draws, cuts):
+    """How many non-hosts of each draw lie above each cut, (n_draws, n_cuts): the highest by a tail.
+
+    They thin out exponentially, at the rate that the draw shows.
+    """
+    n = len(place)
+    n_tail = max(min(FEWEST_IN_TAIL, n // 2), round(SHARE_IN_TAIL * n))
+    start = np.sort(place)[n - 1 - n_tail] if n > 1 else place[0]
+    beyond = (place - start).clip(0)
+    in_tail = draws @ (beyond > 0)
+    mean_beyond = (draws @ beyond / np.maximum(in_tail, 1)).clip(1e-9)
+    tail = np.exp(-(cuts - start).clip(0) / mean_beyond[:, np.newaxis])
+    body = draws @ (place[:, np.newaxis] >= cuts)
+    return np.where(cuts > start, in_tail[:, np.newaxis] * tail, body)
 
 
 def tune_stable_threshold(y, score, weight_of_others=1.0):
     """A threshold of high F1 that other stars would hardly change, and its 95 % interval.
 
-    Stars are drawn anew within their class, again and again, each as a small Gaussian around its
-    score (a smoothed bootstrap [1]_): where few stars are, the highest non-host says little of how
-    high others are. The threshold is the mean of the cuts of highest F1, one of each draw; the
-    interval holds 95 % of them, and that mean. Of simulated scores such means varied less from
-    sample to sample than the middle of all cuts that do nearly as well, and had a higher F1 on
-    other stars. Scores between 0 and 1 are compared as log-odds.
+    Stars are drawn anew within their class, again and again. Each host counts as a small Gaussian
+    around its score (a smoothed bootstrap [1]_). The highest of few non-hosts says little of how
+    high others are, and one among thousands decides: the scores of the highest tenth, or of the
+    highest 20 if these are more, are continued as an exponential tail (peaks over a threshold
+    [2]_). The threshold is the mean of the cuts of highest F1, one of each draw; the interval holds
+    95 % of them, and that mean. Scores between 0 and 1 are compared as log-odds.
 
     Parameters
     ----------
@@ -147,6 +170,7 @@ def tune_stable_threshold(y, score, weight_of_others=1.0):
     References
     ----------
     .. [1] Efron & Tibshirani 1993, An Introduction to the Bootstrap, 16.5; Scott's bandwidth.
+    .. [2] Coles 2001, An Introduction to Statistical Modeling of Extreme Values, chapter 4.
     """
     y, score = np.asarray(y) == 1, np.asarray(score, float)
     if not y.any():
@@ -156,18 +180,16 @@ def tune_stable_threshold(y, score, weight_of_others=1.0):
     in_odds = score.min() >= 0 and score.max() <= 1
     place = logit(score.clip(LEAST_SCORE, 1 - LEAST_SCORE)) if in_odds else score
     weight_of_others = np.broadcast_to(weight_of_others, y.shape)
-    cuts = np.linspace(place.min(), place.max(), N_CUTS)
-    rng, weight = np.random.default_rng(0), np.zeros((N_RESAMPLES, len(y)))
-    above = np.empty((len(y), N_CUTS))  # share of each star's Gaussian that lies above each cut
-    # Hosts, non-hosts, and what has another weight, each by themselves.
-    groups = [y, *(~y & (weight_of_others == each) for each in np.unique(weight_of_others[~y]))]
-    for mine in groups:
+    cuts, rng = np.linspace(place.min(), place.max(), N_CUTS), np.random.default_rng(0)
+
+    def draw(mine, count):
         n = np.count_nonzero(mine)
-        width = max(place[mine].std() * n**-0.2, 1e-9)
-        above[mine] = ndtr((place[mine, np.newaxis] - cuts) / width)
-        weight[:, mine] = rng.multinomial(n, np.full(n, 1 / n), N_RESAMPLES)
-    weight[:, ~y] *= weight_of_others[~y]
-    hits, called = (weight * y) @ above, weight @ above
+        return count(place[mine], rng.multinomial(n, np.full(n, 1 / n), N_RESAMPLES), cuts)
+
+    hits = draw(y, _count_hosts)
+    called = hits.copy()
+    for each in np.unique(weight_of_others[~y]):  # what has another weight, by itself
+        called += each * draw(~y & (weight_of_others == each), _count_others)
     f1 = 2 * hits / (called + y.sum())
     # Classes that lie apart have many cuts that are equally good: the mean of these.
     ties = f1 >= f1.max(axis=1, keepdims=True) - 1e-9
