@@ -151,7 +151,7 @@ def find_mean_of_best_cuts(y, place, weight=1.0, n_draws=600):
         called = hits.copy()
         for each, group in groups:
             drawn, n = rng.choice(group, len(group)), len(group)
-            start = sorted(group, reverse=True)[max(min(20, n // 2), round(0.1 * n))]
+            start = sorted(group, reverse=True)[round(max(0.1 * n, min(20, 0.4 * n)))]
             beyond = [star - start for star in drawn if star > start]
             for k, cut in enumerate(cuts):
                 if cut <= start:

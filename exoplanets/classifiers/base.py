@@ -121,7 +121,9 @@ class Classifier:
 N_RESAMPLES = 400  # of the stars, for a stable threshold
 N_CUTS = 400  # that are tried
 LEAST_SCORE = 1e-6  # and 1 less it: what is nearer to 0 or 1 counts as this
-FEWEST_IN_TAIL, SHARE_IN_TAIL = 20, 0.1  # of non-hosts: at most half of them, or the larger of both
+# Non-hosts whose scores are taken for a tail: a tenth, or twenty if these are more and are no more
+# than two fifths.
+SHARE_IN_TAIL, FEWEST_IN_TAIL, MOST_IN_TAIL = 0.1, 20, 0.4
 
 
 def _count_hosts(place, draws, cuts):
@@ -136,8 +138,8 @@ def _count_others(place, draws, cuts):
     They thin out exponentially, at the rate that the draw shows.
     """
     n = len(place)
-    n_tail = max(min(FEWEST_IN_TAIL, n // 2), round(SHARE_IN_TAIL * n))
-    start = np.sort(place)[n - 1 - n_tail] if n > 1 else place[0]
+    n_tail = round(max(SHARE_IN_TAIL * n, min(FEWEST_IN_TAIL, MOST_IN_TAIL * n)))
+    start = np.sort(place)[n - 1 - n_tail]
     beyond = (place - start).clip(0)
     in_tail = draws @ (beyond > 0)
     mean_beyond = (draws @ beyond / np.maximum(in_tail, 1)).clip(1e-9)
