@@ -133,9 +133,9 @@ def _count_hosts(place, draws, cuts):
 
 
 def _count_others(place, draws, cuts):
-    """How many non-hosts of each draw lie above each cut, (n_draws, n_cuts): the highest by a tail.
+    """How many non-hosts of each draw lie above each cut, (n_draws, n_cuts).
 
-    They thin out exponentially, at the rate that the draw shows.
+    From the start of the tail on they thin out exponentially, at the rate that the draw shows.
     """
     n = len(place)
     n_tail = round(max(SHARE_IN_TAIL * n, min(FEWEST_IN_TAIL, MOST_IN_TAIL * n)))
@@ -153,10 +153,10 @@ def tune_stable_threshold(y, score, weight_of_others=1.0):
 
     Stars are drawn anew within their class, again and again. Each host counts as a small Gaussian
     around its score (a smoothed bootstrap [1]_). The highest of few non-hosts says little of how
-    high others are, and one among thousands decides: the scores of the highest tenth, or of the
-    highest 20 if these are more, are continued as an exponential tail (peaks over a threshold
-    [2]_). The threshold is the mean of the cuts of highest F1, one of each draw; the interval holds
-    95 % of them, and that mean. Scores between 0 and 1 are compared as log-odds.
+    high others are. So the highest tenth of them is taken for an exponential tail (peaks over a
+    threshold [2]_): at least 20, or two fifths if they are fewer than 50. The threshold is the mean
+    of the cuts of highest F1, one of each draw; the interval holds 95 % of them, and that mean.
+    Scores between 0 and 1 are compared as log-odds.
 
     Parameters
     ----------
