@@ -121,8 +121,7 @@ class Classifier:
 N_RESAMPLES = 400  # of the stars, for a stable threshold
 N_CUTS = 400  # that are tried
 LEAST_SCORE = 1e-6  # and 1 less it: what is nearer to 0 or 1 counts as this
-# Non-hosts whose scores are taken for a tail: a tenth, or twenty if these are more and are no more
-# than two fifths.
+# The tail of non-hosts: a tenth of them, or twenty if that is more, but then two fifths at most.
 SHARE_IN_TAIL, FEWEST_IN_TAIL, MOST_IN_TAIL = 0.1, 20, 0.4
 
 
