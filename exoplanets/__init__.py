@@ -12,7 +12,7 @@ Nothing slow is imported before it is used. The layers of the library import dow
 
 from pathlib import Path
 
-__version__ = "2.3.0"
+__version__ = "2.4.0"
 __all__ = ["EXAMPLE_STAR", "DataError", "Result", "read", "score", "score_many"]
 EXAMPLE_STAR = Path(__file__).with_name("sources") / "example_star.csv"
 HOMES = {

@@ -108,6 +108,18 @@ def test_gaps_and_a_distant_zero_of_time_change_little():
     assert np.isnan(fit.detrended).tolist() == np.isnan(flux[kept]).tolist()
 
 
+def test_gaps_that_were_filled_are_gaps():
+    """Kaggle's hosts repeat the value before where a cadence was lost, also within transits."""
+    flux, lost = make_flux(), np.random.default_rng(1).random(len(TIMES)) < 0.07
+    lost[0] = False
+    before = np.maximum.accumulate(np.where(lost, 0, np.arange(len(TIMES))))
+    filled = measure_transits(TIMES, flux[before], GUESS, level=LEVEL)
+    missing = measure_transits(TIMES, np.where(lost, np.nan, flux), GUESS, level=LEVEL)
+    for name in ("period_days", "epoch_days", "depth_ppm", "duration_hours", "snr"):
+        assert getattr(filled, name) == getattr(missing, name)
+    assert np.isnan(filled.detrended[lost]).all()
+
+
 def test_wild_cadences_change_little():
     flux = make_flux()
     wild = np.random.default_rng(2).integers(0, len(TIMES), 30)
@@ -215,7 +227,8 @@ def test_coarse_samples_need_their_exposure():
 @pytest.mark.parametrize(
     ("flux", "guess", "note"),
     [
-        (np.full(3000, 5.0), GUESS, "does not vary"),
+        (np.where(np.arange(3000) % 2, np.nan, 5.0), GUESS, "does not vary"),
+        (np.full(3000, 5.0), GUESS, "fewer than"),  # each repeats the one before: none is measured
         (np.full(3000, np.nan), GUESS, "fewer than"),
         (np.arange(5.0), GUESS, "fewer than"),
         (np.random.default_rng(0).normal(size=3000), Ephemeris(np.nan, 1, 0.1), "cannot be fitted"),

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from astropy.stats import mad_std
 
+from exoplanets.lightcurves.clock import find_used
 from exoplanets.search.ephemeris import Ephemeris
 from exoplanets.search.local_trend import (
     SHARE,
@@ -107,7 +108,8 @@ def measure_transits(times, flux, ephemeris, *, level=None, exposure_days=CADENC
     times : ndarray of shape (n_samples,)
         Days, increasing; there may be gaps.
     flux : ndarray of shape (n_samples,)
-        As it was read, in any linear unit; NaN where missing.
+        As it was read, in any linear unit; NaN where missing. Gaps that were filled do not count
+        (see `clock.find_used`).
     ephemeris : Ephemeris
         A first guess: the epoch good to a cadence or two, the duration to a factor of two.
     level : float, optional
@@ -122,9 +124,9 @@ def measure_transits(times, flux, ephemeris, *, level=None, exposure_days=CADENC
     """
     times, flux = np.asarray(times, float), np.asarray(flux, float)
     unmeasured = TransitFit(ephemeris.period, ephemeris.epoch, half_duration=ephemeris.duration)
-    known = np.isfinite(times) & np.isfinite(flux)
+    known = np.isfinite(times) & find_used(flux)
     if np.count_nonzero(known) < FEWEST:
-        return replace(unmeasured, notes=f"fewer than {FEWEST} samples of flux")
+        return replace(unmeasured, notes=f"fewer than {FEWEST} samples of flux were measured")
     period, epoch, duration, _ = vars(ephemeris).values()
     is_period = SHORTEST < period < LONGEST * np.ptp(times[known])
     if not (is_period and 0 < duration < np.inf and np.isfinite(epoch)):
