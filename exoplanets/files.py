@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -99,6 +100,28 @@ class _Output(io.FileIO):
             return len(data)
 
 
+@contextlib.contextmanager
+def _lose_no_interrupt():
+    """Repeat an interrupt that Python dropped: it does where one meets a weak reference's callback.
+
+    Figures have thousands of these. It is sent from outside, and after the callback.
+    """
+    report = sys.unraisablehook
+
+    def send_again(failure):
+        if issubclass(failure.exc_type, KeyboardInterrupt):
+            mine = threading.main_thread().ident, signal.SIGINT
+            threading.Timer(0.01, signal.pthread_kill, mine).start()
+        else:
+            report(failure)
+
+    sys.unraisablehook = send_again
+    try:
+        yield
+    finally:
+        sys.unraisablehook = report
+
+
 def run(main):
     """Exit with what `main` returns; a user's mistake becomes one line and exit code 2."""
     name = Path(sys.argv[0]).name
@@ -108,7 +131,8 @@ def run(main):
     output = _Output.take_over() if sys.stdout is sys.__stdout__ else None
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)  # from here on, clean up first
-        code = main()
+        with _lose_no_interrupt():
+            code = main()
         if output:
             sys.stdout.flush()  # a full disk shows only now
             if output.broken:

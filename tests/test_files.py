@@ -89,6 +89,27 @@ def test_an_interrupt_is_one_line_and_exit_code_130():
     assert err == "-c: interrupted; nothing half-written was left\n"
 
 
+IN_A_CALLBACK = """
+import sys, time, weakref
+from exoplanets.files import run
+class Star: pass
+def wait(_):
+    print("ready", flush=True)
+    time.sleep(60)
+def main():
+    star = Star()
+    kept = weakref.ref(star, wait)
+    del star
+    time.sleep(60)
+run(main)
+"""
+
+
+def test_an_interrupt_within_a_callback_that_would_swallow_it_is_not_lost():
+    code, err = interrupt("-c", IN_A_CALLBACK, wait=lambda child: child.stdout.readline())
+    assert (code, err) == (130, "-c: interrupted; nothing half-written was left\n")
+
+
 STEP_2 = """
 import runpy, sys
 from exoplanets.commands import options
