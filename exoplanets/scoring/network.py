@@ -17,7 +17,7 @@ from exoplanets.files import DataError, quiet
 from exoplanets.lightcurves.campaign import Campaign
 from exoplanets.stars import describe
 
-LAYOUT = 8  # raised whenever the same network measures the same star otherwise
+LAYOUT = 9  # raised whenever the same network measures the same star otherwise
 LARGEST_TEXT = 1 << 20  # bytes of `scoring.json`, unpacked; ours has 4,000
 LARGEST_FILE = 1 << 28  # bytes of all that a model file holds, unpacked; ours has 4 million
 LARGEST_CALIBRATION = 1e6  # slope and offset
