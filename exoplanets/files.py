@@ -102,9 +102,10 @@ class _Output(io.FileIO):
 
 @contextlib.contextmanager
 def _lose_no_interrupt():
-    """Repeat an interrupt that Python dropped: it does where one meets a weak reference's callback.
+    """Send an interrupt again that Python dropped.
 
-    Figures have thousands of these. It is sent from outside, and after the callback.
+    It drops one that falls into the callback of a weak reference, and figures have thousands of
+    these. A thread sends it a moment later, when the callback is over.
     """
     report = sys.unraisablehook
 
